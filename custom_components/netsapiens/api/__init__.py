@@ -1,0 +1,49 @@
+"""Async client for the messaging part of the NetSapiens API v2.
+
+Needs aiohttp and nothing of Home Assistant. ``pip install .`` of the repository installs this folder as
+``netsapiens_asyncio``.
+"""
+
+from .auth import NetsapiensAPI
+from .exceptions import (
+    NetsapiensAuthError,
+    NetsapiensConnectionError,
+    NetsapiensError,
+    NetsapiensInsecureURLError,
+    NetsapiensMfaError,
+    NetsapiensRateLimitError,
+    NetsapiensRequestError,
+    NetsapiensServerError,
+    NetsapiensTimeoutError,
+    NetsapiensTLSError,
+    NetsapiensURLError,
+)
+from .messages import MessageAPI
+from .models import Account, Message, MessageSession, SmsNumber, Subscription
+from .numbers import NumberAPI
+from .subscriptions import SubscriptionAPI
+from .url import normalise_base_url
+
+__all__ = [
+    "Account",
+    "Message",
+    "MessageAPI",
+    "MessageSession",
+    "NetsapiensAPI",
+    "NetsapiensAuthError",
+    "NetsapiensConnectionError",
+    "NetsapiensError",
+    "NetsapiensInsecureURLError",
+    "NetsapiensMfaError",
+    "NetsapiensRateLimitError",
+    "NetsapiensRequestError",
+    "NetsapiensServerError",
+    "NetsapiensTLSError",
+    "NetsapiensTimeoutError",
+    "NetsapiensURLError",
+    "NumberAPI",
+    "SmsNumber",
+    "Subscription",
+    "SubscriptionAPI",
+    "normalise_base_url",
+]

@@ -1,0 +1,327 @@
+"""Signing in: tokens by OAuth password grant, refreshed ahead of their end, and the one request function."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+import logging
+import time
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import quote
+
+import aiohttp
+
+from .exceptions import (
+    NetsapiensAuthError,
+    NetsapiensConnectionError,
+    NetsapiensError,
+    NetsapiensMfaError,
+    NetsapiensRequestError,
+    NetsapiensServerError,
+)
+from .http import TIMEOUT, Answer, Connection, check, reason_of
+from .models import Account, as_text
+
+_LOGGER = logging.getLogger(__name__)
+
+_DEFAULT_LIFE = 3600.0  # seconds; what every PBX gives
+_MAX_LIFE = 30 * 86400.0
+_MIN_LIFE = 10.0  # a token with less than this left, or a tenth of its life, is renewed before it is used
+_NO_SUCH_CALL = {404, 405}  # not a PBX, or one from before v2
+_PASSING_ERRORS = {"server_error", "temporarily_unavailable"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Token:
+    """An access token and what came with it."""
+
+    answer: dict[str, Any] = field(repr=False)
+    access: str = field(repr=False)
+    account: Account
+    life: float
+    born: float  # monotonic: the wall clock may jump
+
+    @property
+    def left(self) -> float:
+        """Seconds that it still lives."""
+        return self.born + self.life - time.monotonic()
+
+
+class _NoTokenError(NetsapiensServerError):
+    """A token call was answered with success, and no token."""
+
+
+class NetsapiensAPI:
+    """One login at one PBX: its tokens, and requests with them.
+
+    Parameters:
+        config: ``base_url`` (see ``normalise_base_url``), ``client_id``, ``client_secret``, ``username`` and
+            ``password``; optionally ``verify_ssl`` (default True).
+        session: an aiohttp session to use, which is never closed here; without one, an own session is made.
+        timeout: how long one exchange with the PBX may take; the upload of media has a minute.
+
+    Raises:
+        NetsapiensURLError: the base_url is no address of a PBX, or would send the credentials in clear.
+
+    ```python
+    async with NetsapiensAPI({"base_url": "api.example.com", …}) as api:
+        token = await api.get_token()
+    ```
+    """
+
+    def __init__(
+        self,
+        config: Mapping[str, Any],
+        session: aiohttp.ClientSession | None = None,
+        *,
+        timeout: aiohttp.ClientTimeout = TIMEOUT,
+    ) -> None:
+        self._connection = Connection(
+            str(config["base_url"]), verify_ssl=config.get("verify_ssl", True), session=session, timeout=timeout
+        )
+        self._client = {key: str(config[key]) for key in ("client_id", "client_secret")}
+        self._login = {key: str(config[key]) for key in ("username", "password")}
+        self._token: _Token | None = None
+        self._refresh_token = ""
+        self._renewal: asyncio.Task[_Token] | None = None
+        self.on_token: Callable[[], None] | None = None
+
+    async def __aenter__(self) -> Self:
+        """Return this API."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close it."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Drop a token call under way, and close the session if it is our own."""
+        if self._renewal is not None:
+            self._renewal.cancel()
+            await asyncio.wait([self._renewal])
+        await self._connection.close()
+
+    @property
+    def api_url(self) -> str:
+        """The address, as ``https://host[:port]``."""
+        return self._connection.url
+
+    @property
+    def account(self) -> Account:
+        """Who we are, as the last token said.
+
+        Raises:
+            NetsapiensError: there was no token yet.
+        """
+        if self._token is None:
+            raise NetsapiensError("not signed in yet")
+        return self._token.account
+
+    @property
+    def token_life(self) -> float:
+        """Seconds that the newest token lived when it came; 0 where there was none."""
+        return self._token.life if self._token else 0.0
+
+    @property
+    def token_left(self) -> float:
+        """Seconds that the newest token still lives; 0 or less where there is none."""
+        return self._token.left if self._token else 0.0
+
+    def now(self) -> datetime:
+        """Return the time by the PBX's own clock."""
+        return self._connection.now()
+
+    async def get_token(self, *, min_left: float | None = None) -> dict[str, Any]:
+        """Return a token that still lives, a new one if need be.
+
+        Parameters:
+            min_left: seconds that it should live on at the least; the default is 10 s, or a tenth of its life.
+
+        Returns:
+            The API's answer, with ``expires_at`` (``YYYY-MM-DD HH:MM:SS``, UTC) and ``api_url``.
+
+        Raises:
+            NetsapiensAuthError: the credentials are refused; NetsapiensMfaError: a second factor is asked for.
+            NetsapiensConnectionError, NetsapiensRateLimitError, NetsapiensServerError: no token could be had now.
+
+        API: POST /ns-api/v2/tokens
+        """
+        token = self._token
+        if token is None or token.left < (_margin(token) if min_left is None else min_left):
+            token = await self._renewed(token)
+        return dict(token.answer)
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        body: Mapping[str, Any] | None = None,
+        params: Mapping[str, str] | None = None,
+        private: Iterable[str] = (),
+        timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own kind, with its phases
+    ) -> Any:
+        """Send one request with a token; after a 401, once more with a new one.
+
+        Parameters:
+            method: GET, POST, PUT or DELETE.
+            path: below ``/ns-api/v2/``, without a leading slash, already quoted.
+            body: sent as JSON.
+            params: the query.
+            private: texts that must not stand in an error's words.
+            timeout: how long each try may take, where not as long as any other.
+
+        Returns:
+            The parsed JSON, None for an empty answer, or the text of another one.
+
+        Raises:
+            NetsapiensError: one of its kinds; ``maybe_done`` says whether the PBX may have carried it out.
+        """
+        send = partial(self._connection.exchange, method, path, body=body, params=params, timeout=timeout)
+        token = await self._live_token()
+        answer = await send(token=token.access)
+        if answer.status == 401:  # noqa: PLR2004
+            token = await self._renewed(token)
+            answer = await send(token=token.access)
+        return check(answer, [*private, token.access, *self._secrets])
+
+    async def get_version(self) -> str:
+        """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
+
+        API: GET /ns-api/v2/version
+        """
+        await self.get_token()
+        if version := self.account.version:
+            return version
+        try:
+            answer = check(await self._connection.exchange("GET", "version"))
+        except (NetsapiensRequestError, NetsapiensServerError):
+            return ""
+        return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
+
+    async def user_path(self) -> str:
+        """Return the path of the user's own records, ``domains/{domain}/users/{user}``, quoted."""
+        account = (await self._live_token()).account
+        if not account.domain or not account.user:
+            return "domains/~/users/~"
+        domain, user = (quote(name, safe="", errors="replace") for name in (account.domain, account.user))
+        return f"domains/{domain}/users/{user}"
+
+    @property
+    def _secrets(self) -> tuple[str, ...]:
+        """What must never be seen."""
+        access = self._token.access if self._token else ""
+        return (self._client["client_secret"], self._login["password"], self._refresh_token, access)
+
+    async def _live_token(self) -> _Token:
+        """Return a token to use now. One that nears its end still serves where a new one cannot be had."""
+        token = self._token
+        if token is None or token.left <= 0:
+            return await self._renewed(token)
+        if token.left > _margin(token) or self._renewal is not None:
+            return token
+        try:
+            return await self._renewed(token)
+        except NetsapiensAuthError:
+            raise
+        except NetsapiensError:
+            if token.left > 0:
+                return token
+            raise
+
+    async def _renewed(self, old: _Token | None) -> _Token:
+        """Return a newer token than ``old``. However many wait for it, one call is made."""
+        if self._token is not None and self._token is not old:
+            return self._token
+        if self._renewal is None:
+            self._renewal = asyncio.create_task(self._renew())
+            self._renewal.add_done_callback(self._renewal_done)
+        renewal = self._renewal
+        # Not awaited itself: who gives up waiting must not stop a call whose refresh token is already used up.
+        await asyncio.wait([renewal])
+        if renewal.cancelled():
+            raise NetsapiensConnectionError("closed while signing in")
+        return renewal.result()
+
+    def _renewal_done(self, renewal: asyncio.Task[_Token]) -> None:
+        """Make room for the next call."""
+        self._renewal = None
+        if not renewal.cancelled():
+            renewal.exception()  # seen, even where nobody waits any more
+
+    async def _renew(self) -> _Token:
+        """Get a new token: by the refresh token, and where that is refused, once by the password."""
+        if refresh := self._refresh_token:
+            try:
+                return await self._grant({"grant_type": "refresh_token", "refresh_token": refresh})
+            except NetsapiensMfaError:
+                raise
+            except (NetsapiensAuthError, _NoTokenError):
+                _LOGGER.debug("The refresh token was refused; signing in with the password")
+                self._refresh_token = ""
+        return await self._grant({"grant_type": "password", **self._login}, refresh)
+
+    async def _grant(self, grant: Mapping[str, str], *private: str) -> _Token:
+        """Ask for a token (POST /tokens) and keep it."""
+        try:
+            answer = await self._connection.exchange("POST", "tokens", body={**self._client, **grant})
+            data = _token_answer(answer, (*private, *self._secrets))
+        except NetsapiensError as err:
+            err.maybe_done = False  # a token that nobody got: the request that it was for did not go out
+            raise
+        life = _life_of(data.get("expires_in"))
+        expires_at = datetime.now(UTC) + timedelta(seconds=life)
+        data |= {"expires_at": expires_at.strftime("%Y-%m-%d %H:%M:%S"), "api_url": self.api_url}
+        account = Account.from_token(data, self._login["username"])
+        token = _Token(data, as_text(data["access_token"]), account, life, time.monotonic())
+        self._refresh_token = as_text(data.get("refresh_token")) or grant.get("refresh_token", "")
+        self._token = token
+        if self.on_token is not None:
+            self.on_token()
+        return token
+
+
+def _margin(token: _Token) -> float:
+    """Return how many seconds before its end a token is renewed before use."""
+    return min(_MIN_LIFE, token.life / 10)
+
+
+def _life_of(expires_in: object) -> float:
+    """Return a token's life in seconds; an hour where the PBX does not say."""
+    try:
+        life = float(as_text(expires_in).strip() or _DEFAULT_LIFE)
+    except ValueError:
+        return _DEFAULT_LIFE
+    return min(max(life, 1.0), _MAX_LIFE) if life > 0 else _DEFAULT_LIFE
+
+
+def _token_answer(answer: Answer, private: Iterable[str]) -> dict[str, Any]:
+    """Return the answer of a token call that gave a token.
+
+    A second factor is asked for in a 200, and an error can come in one; only a firewall's 403 is a web page.
+    """
+    data = answer.data if answer.is_json and isinstance(answer.data, dict) else {}
+    if data.get("mfa_type") or data.get("mfa_vendor") or as_text(data.get("user_scope")) == "mfa_required":
+        raise NetsapiensMfaError("the login asks for a second factor")
+    try:
+        check(answer, private)
+    except NetsapiensRequestError as err:
+        if err.status in _NO_SUCH_CALL:
+            raise NetsapiensServerError("there is no NetSapiens API v2 at this address") from None
+        refusal = err.reason or "the credentials were refused"
+    else:
+        token = as_text(data.get("access_token"))
+        if token.isascii() and token.isprintable() and token.strip():
+            return dict(data)
+        refusal = reason_of(answer, private) if data else ""
+    if as_text(data.get("error")) in _PASSING_ERRORS:
+        raise NetsapiensServerError("the PBX can give no token now")
+    if refusal:
+        raise NetsapiensAuthError(refusal)
+    raise _NoTokenError("the answer has no access token")

@@ -1,0 +1,92 @@
+"""What can go wrong between us and the PBX.
+
+Every error answers the one question that a sender has: may the request have been carried out although no clear
+answer came back (``maybe_done``)? Nothing in an error's words is a secret, a whole phone number or a message's text.
+"""
+
+from __future__ import annotations
+
+
+class NetsapiensError(Exception):
+    """Base of every error that this client raises on its own account.
+
+    Attributes:
+        maybe_done: True when the PBX may have carried out the request all the same.
+    """
+
+    maybe_done: bool = False
+
+
+class NetsapiensURLError(NetsapiensError, ValueError):
+    """The base_url is not the address of a PBX."""
+
+
+class NetsapiensInsecureURLError(NetsapiensURLError):
+    """The base_url is plain http to another machine: credentials would travel in clear."""
+
+
+class NetsapiensAuthError(NetsapiensError):
+    """The PBX refused the credentials (POST /tokens)."""
+
+
+class NetsapiensMfaError(NetsapiensAuthError):
+    """The login asks for a second factor, which a program cannot give (POST /tokens)."""
+
+
+class NetsapiensConnectionError(NetsapiensError):
+    """The PBX was not reached, or the connection broke before it answered."""
+
+    def __init__(self, reason: str, *, maybe_done: bool = False) -> None:
+        """Say why, and whether the request may have been carried out."""
+        super().__init__(reason)
+        self.maybe_done = maybe_done
+
+
+class NetsapiensTimeoutError(NetsapiensConnectionError):
+    """The PBX did not answer in time."""
+
+
+class NetsapiensTLSError(NetsapiensConnectionError):
+    """The PBX's certificate is not one that we trust, or TLS failed otherwise."""
+
+
+class NetsapiensRateLimitError(NetsapiensError):
+    """Come back later: 429, or a firewall's 403 page. Nothing was carried out.
+
+    Attributes:
+        retry_after: seconds that the PBX asked us to wait, or None where it did not say.
+    """
+
+    def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
+        """Say why, and for how many seconds to wait."""
+        super().__init__(reason)
+        self.retry_after = retry_after
+
+
+class NetsapiensServerError(NetsapiensError):
+    """The PBX failed (5xx), or what answered does not speak its language (HTML, cut or nonsensical answers)."""
+
+    def __init__(self, reason: str, *, maybe_done: bool = True) -> None:
+        """Say why, and whether the request may have been carried out."""
+        super().__init__(reason)
+        self.maybe_done = maybe_done
+
+
+class NetsapiensRequestError(NetsapiensError):
+    """The PBX understood the request and refused it. Nothing was carried out.
+
+    Attributes:
+        status: the HTTP status, or the ``code`` of the answer where a 200 carried one.
+        reason: the PBX's own words, cleaned; may be empty.
+    """
+
+    def __init__(self, status: int, reason: str = "") -> None:
+        """Keep the status and the PBX's words."""
+        super().__init__(f"{status}: {reason}" if reason else str(status))
+        self.status = status
+        self.reason = reason
+
+    @property
+    def unknown_route(self) -> bool:
+        """Whether this version of the API lacks the call, as opposed to the record."""
+        return "no route found" in self.reason.lower()

@@ -1,0 +1,289 @@
+"""What the PBX answers, made into plain objects.
+
+The PBX casts digit-only strings to JSON numbers, returns one row as a bare object, and knows two endings for every
+time (``-datetime`` and ``-timestamp``): all of that ends here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+import math
+import re
+from typing import Any
+
+from .exceptions import NetsapiensServerError
+
+_DIGITS = re.compile(r"[0-9]+")
+_MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
+_NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
+_VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
+
+
+def as_text(value: object) -> str:
+    """Return a value of the PBX as the text it stands for: 18585550100 and "18585550100" are the same."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool) or value is None:
+        return ""
+    if isinstance(value, int):
+        return str(value) if value.bit_length() < _MAX_BITS else ""
+    if isinstance(value, float):
+        return str(int(value)) if math.isfinite(value) and value.is_integer() else str(value)
+    return ""
+
+
+def as_flag(value: object) -> bool:
+    """Return a yes or no of the PBX, in any of its spellings."""
+    return value is True or as_text(value).strip().lower() in {"1", "yes", "true"}
+
+
+def _as_known_flag(value: object) -> bool | None:
+    """Return a yes or no of the PBX; None where it does not say."""
+    return None if value is None or value == "" else as_flag(value)
+
+
+def as_time(value: object) -> datetime | None:
+    """Return a time of the PBX in UTC; a time without a zone is UTC. None where it is no time."""
+    try:
+        time = datetime.fromisoformat(as_text(value).strip())
+        if time.tzinfo is UTC:
+            return time
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def digits_of(value: object) -> str:
+    """Return the digits of a number of the PBX, whatever stands between them."""
+    text = as_text(value)
+    return text if text.isascii() and text.isdigit() else "".join(_DIGITS.findall(text))
+
+
+def same_number(one: str, other: str) -> bool:
+    """Whether two numbers of the PBX are the same line, one of them maybe without its country code."""
+    one, other = digits_of(one), digits_of(other)
+    if min(len(one), len(other)) < 10:  # noqa: PLR2004 - an extension or a short code has no country code
+        return bool(one) and one == other
+    return one.endswith(other) or other.endswith(one)
+
+
+def rows(answer: object) -> Iterator[Mapping[str, Any]]:
+    """Yield the rows of a list answer, whose single row may come as a bare object.
+
+    Nothing at all is no empty list: a message that is not seen there would be sent once more.
+
+    Raises:
+        NetsapiensServerError: the answer is no list of objects.
+    """
+    if isinstance(answer, dict) and (not answer or not _NOT_A_ROW.isdisjoint(answer)):
+        raise NetsapiensServerError("the answer is not a list of records")
+    found = answer if isinstance(answer, list) else [answer]
+    for row in found:
+        if not isinstance(row, dict):
+            raise NetsapiensServerError("the answer is not a list of records")
+        yield row
+
+
+def _either(row: Mapping[str, Any], key: str) -> object:
+    """Return a time of a row under either of its two names."""
+    return row.get(f"{key}datetime") or row.get(f"{key}timestamp")
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Who we are to the PBX, as a token's answer says (POST /tokens).
+
+    Attributes:
+        uid: the account's own id, e.g. ``1001@acme.example``.
+        user: the extension, e.g. ``1001``.
+        domain: e.g. ``acme.example``.
+        login: what one signs in with; often, not always, the uid.
+        scope: the login's rights, e.g. ``Basic User``; may be empty.
+        version: the API's version, e.g. ``44.1.2``; may be empty.
+    """
+
+    uid: str
+    user: str
+    domain: str
+    login: str
+    scope: str
+    version: str
+
+    @classmethod
+    def from_token(cls, answer: Mapping[str, Any], username: str) -> Account:
+        """Read the answer to a token call; ``username`` stands in for what it lacks."""
+        user, domain = as_text(answer.get("user")).strip(), as_text(answer.get("domain")).strip()
+        login = as_text(answer.get("login")).strip() or as_text(answer.get("username")).strip() or username
+        uid = as_text(answer.get("uid")).strip() or (f"{user}@{domain}" if user and domain else login)
+        return cls(
+            uid=uid,
+            user=user,
+            domain=domain,
+            login=login,
+            scope=as_text(answer.get("scope")),
+            version=version_of(answer),
+        )
+
+
+def version_of(answer: Mapping[str, Any]) -> str:
+    """Return the API's version, without the words around it."""
+    return _VERSION.sub("", as_text(answer.get("apiversion"))).strip()
+
+
+@dataclass(frozen=True, slots=True)
+class SmsNumber:
+    """A number that the account may text from (GET /domains/{domain}/users/{user}/smsnumbers).
+
+    Attributes:
+        number: digits, as the PBX lists them.
+        dest: the user or queue that owns the number; may be empty.
+        mms_capable: may send pictures to one number; None where the PBX does not say.
+        group_mms_capable: may send pictures to several numbers in one conversation; likewise.
+    """
+
+    number: str
+    dest: str
+    mms_capable: bool | None
+    group_mms_capable: bool | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> SmsNumber | None:
+        """Read one row; None where it holds no number."""
+        number = digits_of(row.get("number"))
+        if not number:
+            return None
+        return cls(
+            number=number,
+            dest=as_text(row.get("dest")),
+            mms_capable=_as_known_flag(row.get("mms-capable")),
+            group_mms_capable=_as_known_flag(row.get("group-mms-capable")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message of a conversation (GET …/messagesessions/{messagesession}/messages).
+
+    Attributes:
+        id: opaque; not surely unique, may be empty.
+        type: ``sms``, ``mms``, ``chat``, ``chat-media`` and the PBX's own further kinds.
+        text: as the PBX gives it back, so "0012" may have become "12".
+        direction: ``orig`` for what came in, ``term`` for what went out, empty for chat.
+        from_number: digits, or empty.
+        from_user_id: ``user@domain`` of an inside sender, or empty.
+        time: in UTC by the PBX's clock, to the second; None where it gave none.
+        media_type: MIME type of the attachment, or empty.
+        media_url: where the attachment can be fetched for a while, or empty.
+        participants: numbers or users of a group, in the PBX's order.
+    """
+
+    id: str
+    type: str
+    text: str
+    direction: str
+    from_number: str
+    from_user_id: str
+    dialed: str
+    time: datetime | None
+    messagesession: str
+    media_type: str
+    media_url: str
+    participants: tuple[str, ...]
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Message:
+        """Read one row."""
+        return cls(
+            id=as_text(row.get("id")),
+            type=as_text(row.get("type")),
+            text=as_text(row.get("text")),
+            direction=as_text(row.get("direction")),
+            from_number=digits_of(row.get("from-number")),
+            from_user_id=as_text(row.get("from-user-id")),
+            dialed=as_text(row.get("dialed")),
+            time=as_time(row.get("timestamp") or row.get("datetime")),
+            messagesession=as_text(row.get("messagesession-id")),
+            media_type=as_text(row.get("media-type")),
+            # The trailing space is the PBX's own.
+            media_url=as_text(row.get("file-access-url") or row.get("file-access-url ")),
+            participants=_split(row.get("messagesession-participants")),
+        )
+
+    def is_outbound(self, account: Account) -> bool:
+        """Whether the account sent it. A chat has no direction, only a sender."""
+        if self.direction in {"orig", "term"}:
+            return self.direction == "term"
+        user, _, domain = self.from_user_id.partition("@")
+        is_own = user == account.user and domain.lower() in {"", account.domain.lower()}
+        return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
+
+
+@dataclass(frozen=True, slots=True)
+class MessageSession:
+    """One conversation (GET /domains/{domain}/users/{user}/messagesessions).
+
+    Attributes:
+        id: the conversation's id.
+        remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
+        sms_number: our number in it, or empty for a chat.
+        last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
+    """
+
+    id: str
+    remotes: tuple[str, ...]
+    sms_number: str
+    last_time: datetime | None
+    last_message: str
+    last_sender: str
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> MessageSession:
+        """Read one row."""
+        return cls(
+            id=as_text(row.get("messagesession-id")),
+            remotes=_split(row.get("messagesession-remote")),
+            sms_number=digits_of(row.get("messagesession-sms-number")),
+            last_time=as_time(_either(row, "messagesession-last-")),
+            last_message=as_text(row.get("messagesession-last-message")),
+            last_sender=as_text(row.get("messagesession-last-sender")),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """One event subscription (GET /subscriptions).
+
+    Attributes:
+        id: its id; secret, since the PBX may send it along with what it posts.
+        model: ``message``, ``messagesession``, …
+        post_url: where it posts.
+        status: ``pending``, ``active`` or ``error``.
+        expires: when it ends; None where the PBX does not say.
+    """
+
+    id: str = field(repr=False)
+    model: str
+    post_url: str = field(repr=False)
+    status: str
+    expires: datetime | None
+
+    @classmethod
+    def from_row(cls, row: Mapping[str, Any]) -> Subscription:
+        """Read one row."""
+        return cls(
+            id=as_text(row.get("id")),
+            model=as_text(row.get("model")),
+            post_url=as_text(row.get("post-url") or row.get("post_url")),
+            status=as_text(row.get("status")),
+            expires=as_time(_either(row, "subscription-expires-")),
+        )
+
+
+def _split(value: object) -> tuple[str, ...]:
+    """Return the parts of a comma-joined list."""
+    text = as_text(value).strip()
+    if "," not in text:
+        return (text,) if text else ()
+    return tuple(part.strip() for part in text.split(",") if part.strip())
