@@ -1,0 +1,44 @@
+"""The knobs: in what ways this PBX differs from the next one. All can be turned while it runs."""
+
+from dataclasses import dataclass, fields
+from typing import Any, Literal
+
+API_45 = (45,)
+
+
+@dataclass
+class Settings:
+    """Where the vendor's documents and live hosts contradict each other, or hosts differ, there is a knob here."""
+
+    token_life: float = 3600
+    lag: float = 0.0
+    file_under_own_id: bool = False
+    cast_numbers: bool = True
+    newest_first: bool = True
+    bare_single: bool = False
+    key_suffix: Literal["datetime", "timestamp"] = "datetime"
+    api_version: str = "45.0"
+    accept_body: Literal["accepted", "message", "list", "empty", "text"] = "accepted"
+    send_status: int | None = None
+    clock_offset: float = 0.0
+    push_form: Literal["array", "object"] = "array"
+    push_names: Literal["v1", "v2"] = "v1"
+    push_delay: float = 0.0
+    subscription_refusal: int | None = None
+
+    @property
+    def is_45(self) -> bool:
+        """Whether the routes that came with 45 are there."""
+        return tuple(int(part) for part in self.api_version.split(".")[:1]) >= API_45
+
+    def knobs(self) -> dict[str, Any]:
+        """Every knob as it stands."""
+        return {knob.name: getattr(self, knob.name) for knob in fields(Settings)}
+
+    def turn(self, values: dict[str, Any]) -> None:
+        """Set several knobs by name; nothing changes when one of them does not exist."""
+        unknown = values.keys() - self.knobs().keys()
+        if unknown:
+            raise ValueError(f"No such setting: {', '.join(sorted(unknown))}")
+        for name, value in values.items():
+            setattr(self, name, value)

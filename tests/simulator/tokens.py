@@ -1,0 +1,67 @@
+"""Access and refresh tokens: opaque, timed, the refresh ones good for a single use."""
+
+from dataclasses import dataclass
+import secrets
+import time
+
+from .errors import ApiError, invalid_grant
+from .model import User
+
+PASSCODE = "123456"
+
+
+@dataclass(slots=True)
+class Token:
+    """An access token; it lives by the monotonic clock, so that the PBX's wall clock can be off."""
+
+    access_token: str
+    login: str
+    expires: float
+    mfa_pending: bool = False
+
+    @property
+    def left(self) -> float:
+        """Seconds until it ends."""
+        return self.expires - time.monotonic()
+
+
+class TokenBook:
+    """Every token that was handed out and is not yet forgotten."""
+
+    def __init__(self) -> None:
+        self.access: dict[str, Token] = {}
+        self.refresh: dict[str, str] = {}
+
+    def issue(self, user: User, life: float, *, mfa_pending: bool = False) -> Token:
+        """A new access token; the older ones of the same user stay good until they end."""
+        token = Token(secrets.token_hex(16), user.login, time.monotonic() + life, mfa_pending)
+        self.access[token.access_token] = token
+        return token
+
+    def issue_refresh(self, user: User) -> str:
+        """A new refresh token."""
+        refresh_token = secrets.token_hex(16)
+        self.refresh[refresh_token] = user.login
+        return refresh_token
+
+    def redeem(self, refresh_token: str) -> str:
+        """The login behind a refresh token, which is used up by this."""
+        login = self.refresh.pop(refresh_token, None)
+        if login is None:
+            raise invalid_grant("Invalid refresh token")
+        return login
+
+    def check(self, access_token: str) -> Token:
+        """The token behind a bearer, or the refusal that clients look for."""
+        token = self.access.get(access_token)
+        if token is None or token.mfa_pending:
+            raise ApiError(401, "The access token provided is invalid")
+        if token.left <= 0:
+            raise ApiError(401, "The access token provided has expired")
+        return token
+
+    def revoke(self, *, refresh: bool) -> None:
+        """Forget all access tokens, and the refresh tokens too where asked."""
+        self.access.clear()
+        if refresh:
+            self.refresh.clear()
