@@ -1,0 +1,156 @@
+"""Door 2: actions by name in the notify domain, since ``alert:`` and YAML notify groups call nothing else.
+
+Names are given once and kept in the entry's data, so that no other account, and no other recipient's removal, ever
+makes a name text somebody else.
+"""
+
+from typing import Any
+
+from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_set_service_schema
+from homeassistant.util import slugify
+import voluptuous as vol
+
+from .account import NetsapiensConfigEntry, async_send
+from .const import CONF_ACTION, CONF_DESTINATION, CONF_RECIPIENT_ACTIONS, DOMAIN, SUBENTRY_RECIPIENT
+from .services import HOW_FIELDS, request_of
+
+# What is not ours in data is left out: an alert gives the same data to all its notifiers.
+_SCHEMA = vol.Schema(
+    {
+        vol.Optional(ATTR_MESSAGE): cv.string,
+        vol.Optional(ATTR_TITLE): cv.string,
+        vol.Optional(ATTR_TARGET): vol.All(cv.ensure_list, [cv.string]),
+        vol.Optional(ATTR_DATA): vol.Any(None, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA)),
+    }
+)
+
+
+@callback
+def name_for_new_account(hass: HomeAssistant, title: str) -> str:
+    """Return the name of a new account's action: the short one where no account has it."""
+    taken = _taken_names(hass, None)
+    if DOMAIN not in taken:
+        return DOMAIN
+    return _free_name(f"{DOMAIN}_{_slug(title)}", taken)
+
+
+@callback
+def async_name_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Give the recipients that have none, or that were renamed, the name of their action; forget the removed ones."""
+    account: str = entry.data.get(CONF_ACTION) or name_for_new_account(hass, entry.title)
+    taken = _taken_names(hass, entry) | {account}
+    kept: dict[str, dict[str, str]] = entry.data.get(CONF_RECIPIENT_ACTIONS, {})
+    names: dict[str, dict[str, str]] = {}
+    fresh: dict[str, str] = {}
+    for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
+        base = f"{account}_{_slug(recipient.title)}".rstrip("_")
+        known = kept.get(recipient.subentry_id)
+        if known is not None and known["base"] == base:
+            names[recipient.subentry_id] = known
+        else:
+            fresh[recipient.subentry_id] = base
+    taken |= {known["name"] for known in names.values()}
+    for recipient_id, base in fresh.items():
+        name = _free_name(base, taken)
+        taken.add(name)
+        names[recipient_id] = {"base": base, "name": name}
+    data = {**entry.data, CONF_ACTION: account, CONF_RECIPIENT_ACTIONS: names}
+    if data != entry.data:
+        hass.config_entries.async_update_entry(entry, data=data)
+
+
+@callback
+def async_register_actions(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+    """Register the account's action and one for each recipient; they go with the entry."""
+    _register(hass, entry, entry.data[CONF_ACTION], None)
+    for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
+        _register(hass, entry, entry.data[CONF_RECIPIENT_ACTIONS][recipient.subentry_id]["name"], recipient)
+
+
+def _register(hass: HomeAssistant, entry: NetsapiensConfigEntry, name: str, recipient: ConfigSubentry | None) -> None:
+    """Register one action."""
+
+    async def handle(call: ServiceCall) -> None:
+        """Text the recipient, if it is one's action, and the numbers that the call names."""
+        fields = call.data.get(ATTR_DATA) or {}
+        request = request_of(
+            fields,
+            [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])],
+            [recipient] if recipient else [],
+            call.data.get(ATTR_MESSAGE),
+            call.data.get(ATTR_TITLE),
+        )
+        await async_send(hass, [(entry, request)], call.context)
+
+    hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
+    async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
+    entry.async_on_unload(lambda: hass.services.async_remove(NOTIFY_DOMAIN, name))
+
+
+def _description(entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:
+    """Return what the action picker shows. Its words are not translated: Home Assistant has no way to."""
+    if recipient is None:
+        name, what = f"Send a text with {entry.title}", f"Texts numbers through the NetSapiens account {entry.title}."
+    else:
+        name, what = f"Text {recipient.title}", f"Texts {recipient.title} through the NetSapiens account {entry.title}."
+    return {
+        "name": name,
+        "description": what,
+        "fields": {
+            ATTR_MESSAGE: {
+                "name": "Message",
+                "description": "The text. It can be left out when data holds media.",
+                "example": "The washing machine is done.",
+                "selector": {"text": {"multiline": True}},
+            },
+            ATTR_TITLE: {
+                "name": "Title",
+                "description": "Becomes the first line of the text.",
+                "selector": {"text": {}},
+            },
+            ATTR_TARGET: {
+                "name": "Numbers",
+                "description": "Phone numbers to text, each privately." if recipient is None else "Further numbers.",
+                "example": "(858) 555-0123",
+                "selector": {"text": {"multiple": True, "type": "tel"}},
+            },
+            ATTR_DATA: {
+                "name": "Data",
+                "description": "Further fields of the action netsapiens.send_message, such as from_number or group.",
+                "selector": {"object": {}},
+            },
+        },
+    }
+
+
+def _slug(title: str) -> str:
+    """Return the part of a name that a title makes; empty where it has no letter or digit."""
+    return slugify(title) if any(char.isalnum() for char in title) else ""
+
+
+def _free_name(base: str, taken: set[str]) -> str:
+    """Return the name, with a number behind it where it is taken."""
+    base = base.rstrip("_")
+    number, name = 1, base
+    while name in taken:
+        number += 1
+        name = f"{base}_{number}"
+    return name
+
+
+def _taken_names(hass: HomeAssistant, own: ConfigEntry | None) -> set[str]:
+    """Return the names that are not free: those of other accounts, loaded or not, and what else notify has."""
+    others = [entry for entry in hass.config_entries.async_entries(DOMAIN) if entry is not own]
+    ours = _names_of(own) if own else set()
+    registered = set(hass.services.async_services_for_domain(NOTIFY_DOMAIN)) - ours
+    return registered.union(*(_names_of(entry) for entry in others))
+
+
+def _names_of(entry: ConfigEntry) -> set[str]:
+    """Return the names that an account has."""
+    recipients = entry.data.get(CONF_RECIPIENT_ACTIONS, {}).values()
+    return {entry.data.get(CONF_ACTION, ""), *(known["name"] for known in recipients)}

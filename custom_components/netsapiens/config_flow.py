@@ -1,0 +1,426 @@
+"""Setting up an account, its options, and its recipients."""
+
+from collections.abc import Mapping
+import logging
+from typing import Any, override
+
+from homeassistant.config_entries import (
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentry,
+    ConfigSubentryFlow,
+    OptionsFlow,
+    SubentryFlowResult,
+)
+from homeassistant.const import (
+    CONF_CLIENT_ID,
+    CONF_CLIENT_SECRET,
+    CONF_NAME,
+    CONF_PASSWORD,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+    UnitOfInformation,
+    UnitOfTime,
+)
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.helpers.typing import VolDictType
+import voluptuous as vol
+
+from .actions import name_for_new_account
+from .api import (
+    Account,
+    NetsapiensError,
+    NetsapiensInsecureURLError,
+    NetsapiensTLSError,
+    NetsapiensURLError,
+    normalise_base_url,
+)
+from .const import (
+    CONF_ACTION,
+    CONF_BASE_URL,
+    CONF_DESTINATION,
+    CONF_FROM_NUMBER,
+    CONF_GROUP,
+    CONF_HOURLY_LIMIT,
+    CONF_INCOMING,
+    CONF_KEEP_UNDELIVERED,
+    CONF_MMS_LIMIT,
+    DEFAULT_HOURLY_LIMIT,
+    DEFAULT_KEEP_UNDELIVERED,
+    DEFAULT_MMS_LIMIT,
+    DOMAIN,
+    INCOMING_OFF,
+    INCOMING_POLL,
+    INCOMING_PUSH,
+    SUBENTRY_RECIPIENT,
+)
+from .coordinator import async_get_numbers, create_api
+from .errors import error_key
+from .phone import InvalidNumberError, parse_sender, split_numbers, to_store
+
+_LOGGER = logging.getLogger(__name__)
+
+_SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD)
+_ERRORS = {"invalid_auth", "mfa_required", "timeout_connect"}  # what else goes wrong is cannot_connect
+
+_URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
+_TEXT = TextSelector()
+_LOGIN = TextSelector(TextSelectorConfig(autocomplete="username"))
+_SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+_PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="current-password"))
+
+_USER_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_BASE_URL): _URL,
+        vol.Required(CONF_CLIENT_ID): _TEXT,
+        vol.Required(CONF_CLIENT_SECRET): _SECRET,
+        vol.Required(CONF_USERNAME): _LOGIN,
+        vol.Required(CONF_PASSWORD): _PASSWORD,
+        vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
+    }
+)
+# What is left empty stays as it is.
+_RECONFIGURE_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_BASE_URL): _URL,
+        vol.Required(CONF_CLIENT_ID): _TEXT,
+        vol.Optional(CONF_CLIENT_SECRET): _SECRET,
+        vol.Required(CONF_USERNAME): _LOGIN,
+        vol.Optional(CONF_PASSWORD): _PASSWORD,
+        vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
+    }
+)
+_REAUTH_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_PASSWORD): _PASSWORD,
+        vol.Optional(CONF_CLIENT_ID): _TEXT,
+        vol.Optional(CONF_CLIENT_SECRET): _SECRET,
+    }
+)
+
+
+_MINUTES = NumberSelector(
+    NumberSelectorConfig(
+        min=0, max=7 * 24 * 60, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfTime.MINUTES
+    )
+)
+_KILOBYTES = NumberSelector(
+    NumberSelectorConfig(
+        min=50, max=5000, step=10, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfInformation.KILOBYTES
+    )
+)
+_INCOMING = SelectSelector(
+    SelectSelectorConfig(
+        options=[INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF], translation_key="incoming", mode=SelectSelectorMode.LIST
+    )
+)
+_COUNT = NumberSelector(NumberSelectorConfig(min=0, max=100_000, step=1, mode=NumberSelectorMode.BOX))
+
+
+class _NumbersSelector(TextSelector):
+    """A field for several numbers, which takes a single one as well."""
+
+    @override
+    def __call__(self, data: Any) -> str | list[str]:
+        """Validate the field."""
+        return super().__call__([data] if isinstance(data, str) else data)
+
+
+_NUMBERS = _NumbersSelector(TextSelectorConfig(type=TextSelectorType.TEL, multiple=True))
+
+
+async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account | None, list[str], dict[str, str]]:
+    """Sign in for real.
+
+    Returns:
+        Who we are (None where it failed), the SMS numbers, and the form's errors.
+    """
+    try:
+        api = create_api(hass, data)
+        try:
+            await api.get_token()
+            return api.account, list(await async_get_numbers(api)), {}
+        finally:
+            await api.close()
+    except NetsapiensInsecureURLError:
+        return None, [], {CONF_BASE_URL: "insecure_url"}
+    except NetsapiensURLError:
+        return None, [], {CONF_BASE_URL: "invalid_url"}
+    except NetsapiensTLSError:
+        return None, [], {"base": "cannot_connect", CONF_VERIFY_SSL: "certificate_refused"}
+    except NetsapiensError as err:
+        key = error_key(err)
+        return None, [], {"base": key if key in _ERRORS else "cannot_connect"}
+    except Exception:
+        _LOGGER.exception("Unexpected error while signing in")
+        return None, [], {"base": "unknown"}
+
+
+def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form may show again."""
+    return {key: value for key, value in data.items() if key not in _SECRETS}
+
+
+def _sender_selector(numbers: list[str]) -> SelectSelector:
+    """Return the field to choose a sender number, or type one."""
+    return SelectSelector(SelectSelectorConfig(options=numbers, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
+
+
+def _sender_schema(numbers: list[str], *, required: bool, default: str | None = None) -> vol.Schema:
+    """Return the form to choose the sender."""
+    if not required:
+        return vol.Schema({vol.Optional(CONF_FROM_NUMBER): _sender_selector(numbers)})
+    marker = vol.Required(CONF_FROM_NUMBER, default=default if default is not None else vol.UNDEFINED)
+    return vol.Schema({marker: _sender_selector(numbers)})
+
+
+def _delivery_fields(options: Mapping[str, Any]) -> VolDictType:
+    """Return the fields for how long and how often to send."""
+    keep = options.get(CONF_KEEP_UNDELIVERED, DEFAULT_KEEP_UNDELIVERED)
+    limit = options.get(CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT)
+    return {
+        vol.Required(CONF_INCOMING, default=options.get(CONF_INCOMING, INCOMING_POLL)): _INCOMING,
+        vol.Required(CONF_KEEP_UNDELIVERED, default=keep): _MINUTES,
+        vol.Required(CONF_HOURLY_LIMIT, default=limit): _COUNT,
+        vol.Required(CONF_MMS_LIMIT, default=options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT)): _KILOBYTES,
+    }
+
+
+def _read_sender(
+    hass: HomeAssistant, user_input: Mapping[str, Any], errors: dict[str, str], *, required: bool = False
+) -> dict[str, str]:
+    """Return the sender that a form gives, if any, as the PBX wants it."""
+    text = user_input.get(CONF_FROM_NUMBER, "").strip()
+    if not text and not required:
+        return {}
+    try:
+        return {CONF_FROM_NUMBER: parse_sender(text, hass.config.country)}
+    except InvalidNumberError:
+        errors[CONF_FROM_NUMBER] = "invalid_number"
+        return {}
+
+
+class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Add an account, sign in again, or change its host and credentials."""
+
+    VERSION = 1
+    MINOR_VERSION = 1
+
+    def __init__(self) -> None:
+        self._data: dict[str, Any] = {}
+        self._title = ""
+        self._numbers: list[str] = []
+
+    @staticmethod
+    @callback
+    @override
+    def async_get_options_flow(config_entry: ConfigEntry) -> OptionsFlow:
+        """Return the flow for the options."""
+        return NetsapiensOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added to an account."""
+        return {SUBENTRY_RECIPIENT: RecipientFlow}
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for host and credentials, and sign in with them."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            account, numbers, errors = await _sign_in(self.hass, user_input)
+            if account is not None:
+                await self.async_set_unique_id(account.uid)
+                self._abort_if_unique_id_configured()
+                self._data = {**user_input, CONF_BASE_URL: normalise_base_url(user_input[CONF_BASE_URL])}
+                self._title, self._numbers = account.login, numbers
+                return self._create_entry(numbers[0]) if len(numbers) == 1 else await self.async_step_sender()
+        schema = self.add_suggested_values_to_schema(_USER_SCHEMA, _without_secrets(user_input or {}))
+        return self.async_show_form(step_id="user", data_schema=schema, errors=errors)
+
+    async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which number texts come from."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            sender = _read_sender(self.hass, user_input, errors, required=bool(self._numbers))
+            if not errors:
+                return self._create_entry(sender.get(CONF_FROM_NUMBER))
+        schema = _sender_schema(self._numbers, required=bool(self._numbers))
+        return self.async_show_form(
+            step_id="sender",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders={"login": self._title, "count": str(len(self._numbers))},
+        )
+
+    @callback
+    def _create_entry(self, from_number: str | None) -> ConfigFlowResult:
+        """Make the entry."""
+        return self.async_create_entry(
+            title=self._title,
+            data={**self._data, CONF_ACTION: name_for_new_account(self.hass, self._title)},
+            options={CONF_FROM_NUMBER: from_number} if from_number else {},
+        )
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Start to sign in again."""
+        return await self.async_step_reauth_confirm()
+
+    async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the new password."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            result, errors = await self._take_over(entry, user_input)
+            if result is not None:
+                return result
+        return self.async_show_form(
+            step_id="reauth_confirm",
+            data_schema=self.add_suggested_values_to_schema(_REAUTH_SCHEMA, _without_secrets(user_input or {})),
+            errors=errors,
+            description_placeholders={"login": entry.title, "username": entry.data[CONF_USERNAME]},
+        )
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for another host or other credentials of the same account."""
+        entry = self._get_reconfigure_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            result, errors = await self._take_over(entry, user_input)
+            if result is not None:
+                return result
+        shown = _without_secrets(entry.data if user_input is None else user_input)
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(_RECONFIGURE_SCHEMA, shown),
+            errors=errors,
+            description_placeholders={"login": entry.title},
+        )
+
+    async def _take_over(
+        self, entry: ConfigEntry, user_input: dict[str, Any]
+    ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
+        """Sign in with what was typed, and keep it; what was left empty stays as it was."""
+        data = {**entry.data, **{key: value for key, value in user_input.items() if value != ""}}
+        account, _, errors = await _sign_in(self.hass, data)
+        if account is None:
+            return None, errors
+        await self.async_set_unique_id(account.uid)
+        self._abort_if_unique_id_mismatch(reason="account_mismatch")
+        data[CONF_BASE_URL] = normalise_base_url(data[CONF_BASE_URL])
+        # The update listener reloads. An entry whose setup failed has none, and unchanged data do not call it.
+        reloads = bool(entry.update_listeners) and data != entry.data
+        result = self.async_update_and_abort(entry, data=data)
+        if not reloads:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)  # at once, so the data must be there
+        return result, {}
+
+
+class NetsapiensOptionsFlow(OptionsFlow):
+    """Change how an account sends."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the options."""
+        errors: dict[str, str] = {}
+        numbers = _known_numbers(self.config_entry)
+        if user_input is not None:
+            sender = _read_sender(self.hass, user_input, errors, required=bool(numbers))
+            if not errors:
+                keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
+                counts = {key: int(user_input[key]) for key in keys}
+                incoming = {CONF_INCOMING: user_input[CONF_INCOMING]}
+                return self.async_create_entry(data={**sender, **incoming, **counts})
+        options = self.config_entry.options
+        schema = _sender_schema(numbers, required=bool(numbers), default=options.get(CONF_FROM_NUMBER))
+        schema = schema.extend(_delivery_fields(options))
+        shown = options if user_input is None else user_input
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders={"login": self.config_entry.title},
+        )
+
+
+class RecipientFlow(ConfigSubentryFlow):
+    """Add or change somebody to text."""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask who it is."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            name, data = self._read(user_input, errors)
+            if not errors:
+                return self.async_create_entry(title=name, data=data)
+        # A first field for a number: without it the form opens with nothing but a button to add one.
+        return self._show("user", user_input or {CONF_DESTINATION: [""]}, errors)
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask what changed."""
+        errors: dict[str, str] = {}
+        recipient = self._get_reconfigure_subentry()
+        if user_input is not None:
+            name, data = self._read(user_input, errors)
+            if not errors:
+                return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
+        return self._show("reconfigure", _form_of(recipient) if user_input is None else user_input, errors)
+
+    def _show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
+        """Show the form."""
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_NAME): TextSelector(),
+                vol.Required(CONF_DESTINATION): _NUMBERS,
+                vol.Optional(CONF_GROUP, default=False): BooleanSelector(),
+                vol.Optional(CONF_FROM_NUMBER): _sender_selector(_known_numbers(self._get_entry())),
+            }
+        )
+        return self.async_show_form(
+            step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, shown), errors=errors
+        )
+
+    def _read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        """Return the name and the data that the form gives."""
+        name = user_input[CONF_NAME].strip()
+        if not name:
+            errors[CONF_NAME] = "name_required"
+        numbers: list[str] = []
+        try:
+            for text in split_numbers(user_input[CONF_DESTINATION]):
+                number = to_store(text, self.hass.config.country)
+                if number not in numbers:
+                    numbers.append(number)
+        except InvalidNumberError:
+            errors[CONF_DESTINATION] = "invalid_number"
+        if not numbers:
+            errors[CONF_DESTINATION] = "invalid_number"
+        data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
+        return name, {**data, **_read_sender(self.hass, user_input, errors)}
+
+
+def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
+    """Return what the form shows of a recipient."""
+    return {CONF_NAME: recipient.title, **recipient.data}
+
+
+def _known_numbers(entry: ConfigEntry) -> list[str]:
+    """Return the sender numbers that an account has, as far as that is known now."""
+    if entry.state is not ConfigEntryState.LOADED:
+        return []
+    return list(entry.runtime_data.coordinator.data.numbers)

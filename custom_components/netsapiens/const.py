@@ -1,0 +1,30 @@
+"""Names that more than one module uses."""
+
+from typing import Final
+
+DOMAIN: Final = "netsapiens"
+MANUFACTURER: Final = "NetSapiens"
+
+CONF_BASE_URL: Final = "base_url"
+CONF_FROM_NUMBER: Final = "from_number"
+
+# In the entry's data: the names of its actions in the notify domain.
+CONF_ACTION: Final = "action"
+CONF_RECIPIENT_ACTIONS: Final = "recipient_actions"
+
+SUBENTRY_RECIPIENT: Final = "recipient"
+CONF_DESTINATION: Final = "destination"
+CONF_GROUP: Final = "group"
+
+CONF_KEEP_UNDELIVERED: Final = "keep_undelivered"  # minutes
+DEFAULT_KEEP_UNDELIVERED: Final = 15
+CONF_HOURLY_LIMIT: Final = "hourly_limit"  # texts; 0 = none
+DEFAULT_HOURLY_LIMIT: Final = 500
+CONF_MMS_LIMIT: Final = "mms_limit_kb"
+DEFAULT_MMS_LIMIT: Final = 600
+
+CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
+CONF_INCOMING: Final = "incoming"
+INCOMING_POLL: Final = "poll"
+INCOMING_PUSH: Final = "push"
+INCOMING_OFF: Final = "off"

@@ -1,0 +1,230 @@
+"""Owns the login to the PBX: token refresh, and what the account has."""
+
+import asyncio
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+import logging
+import random
+from typing import override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_USERNAME, CONF_VERIFY_SSL
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.event import async_call_later
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+
+from .api import (
+    Account,
+    NetsapiensAPI,
+    NetsapiensAuthError,
+    NetsapiensConnectionError,
+    NetsapiensError,
+    NetsapiensRateLimitError,
+    NetsapiensRequestError,
+    NetsapiensServerError,
+    NetsapiensTimeoutError,
+    NumberAPI,
+    SmsNumber,
+)
+from .const import CONF_BASE_URL
+from .errors import translated
+from .pace import Gate
+
+_LOGGER = logging.getLogger(__name__)
+
+# What the account has changes rarely; the spread keeps ten thousand homes from asking one PBX in step.
+_INTERVAL = timedelta(minutes=30)
+_SPREAD = 0.1
+
+# A token is refreshed this long before its end, so that no send ever waits for one.
+_REFRESH_AHEAD = (300.0, 600.0)
+_FIRST_WAIT = 5.0  # seconds; doubles with each failure
+_LONGEST_WAIT = 900.0
+
+_START_WITHIN = 8.0  # seconds; then Home Assistant starts with what is known, and sends are queued
+
+_NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
+
+
+def create_api(hass: HomeAssistant, data: dict[str, object]) -> NetsapiensAPI:
+    """Return the client for what an entry's data, or the form that makes one, holds.
+
+    Raises:
+        NetsapiensURLError: the base_url is none.
+    """
+    verify_ssl = bool(data.get(CONF_VERIFY_SSL, True))
+    config = {
+        key: data[key] for key in (CONF_BASE_URL, CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
+    }
+    return NetsapiensAPI({**config, "verify_ssl": verify_ssl}, async_get_clientsession(hass, verify_ssl))
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What the PBX says of the account.
+
+    Attributes:
+        account: who we are.
+        version: the API's, e.g. ``44.1.2``; may be empty.
+        numbers: the SMS numbers, by their digits, in the PBX's order.
+    """
+
+    account: Account
+    version: str
+    numbers: dict[str, SmsNumber]
+
+
+def _nothing() -> None:
+    """Stop a timer that does not run."""
+
+
+class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
+    """Keeps a live token and the account's facts.
+
+    Parameters:
+        entry: the account.
+    """
+
+    config_entry: ConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=entry.title,
+            update_interval=_INTERVAL * random.uniform(1 - _SPREAD, 1 + _SPREAD),  # noqa: S311
+        )
+        self.api = create_api(hass, dict(entry.data))
+        self.gate = Gate()
+        self.api.on_token = self._plan_refresh
+        self._reading: asyncio.Task[None] | None = None
+        self._cancel_retry: CALLBACK_TYPE = _nothing
+        self._cancel_refresh: CALLBACK_TYPE = _nothing
+        self._retry_job = HassJob(self._read_anew, "netsapiens retry", cancel_on_shutdown=True)
+        self._refresh_job = HassJob(self._refresh_token, "netsapiens token refresh", cancel_on_shutdown=True)
+        self._failures = 0
+
+    async def async_start(self, known: AccountFacts | None) -> None:
+        """Sign in; where the PBX is away, start from what is known of the account.
+
+        Parameters:
+            known: the account's facts when it was last seen; None at the very first start.
+
+        Raises:
+            ConfigEntryAuthFailed: the credentials are refused.
+            ConfigEntryNotReady: the PBX is away and nothing is known.
+        """
+        if known is None:
+            await self.async_config_entry_first_refresh()
+            return
+        self.data = known
+        try:
+            async with asyncio.timeout(_START_WITHIN):
+                await self.async_refresh()
+        except TimeoutError:
+            self.note_failure(NetsapiensTimeoutError("no answer while starting"))
+        if isinstance(self.last_exception, ConfigEntryAuthFailed) and not self.last_update_success:
+            raise self.last_exception
+
+    @override
+    async def _async_update_data(self) -> AccountFacts:
+        """Sign in if need be, and read what the account has."""
+        try:
+            await self.api.get_token()
+            version = await self.api.get_version()
+            known = self.data.numbers if self.data is not None else {}
+            facts = AccountFacts(self.api.account, version, await async_get_numbers(self.api, known))
+        except NetsapiensAuthError as err:
+            raise translated(err, ConfigEntryAuthFailed) from err
+        except NetsapiensError as err:
+            raise self._failed(err) from err
+        self._failures = 0
+        return facts
+
+    @override
+    async def async_shutdown(self) -> None:
+        """Stop the timers too."""
+        await super().async_shutdown()
+        self._cancel_refresh()
+        self._cancel_retry()
+        self.api.on_token = None
+        await self.api.close()
+
+    @callback
+    def note_failure(self, err: NetsapiensError) -> None:
+        """Learn from a request that failed elsewhere: ask for new credentials, or note that the PBX is away."""
+        if isinstance(err, NetsapiensAuthError):
+            self.config_entry.async_start_reauth(self.hass)
+        elif isinstance(err, (NetsapiensConnectionError, NetsapiensServerError)) and self.last_update_success:
+            self.async_set_update_error(self._failed(err))
+            self._cancel_retry()
+            self._cancel_retry = async_call_later(self.hass, self._backoff(), self._retry_job)
+
+    @callback
+    def note_success(self) -> None:
+        """Learn from a request that succeeded elsewhere that the PBX is back."""
+        if not self.last_update_success:
+            self._read_anew()
+
+    @callback
+    def _plan_refresh(self) -> None:
+        """Plan the next refresh, ahead of the new token's end."""
+        ahead = min(random.uniform(*_REFRESH_AHEAD), self.api.token_life / 2)  # noqa: S311
+        self._refresh_in(max(self.api.token_left - ahead, 1.0))
+
+    @callback
+    def _read_anew(self, _now: datetime | None = None) -> None:
+        """Read the account now, rather than at the next poll."""
+        self._cancel_retry = _nothing
+        if self._reading is None or self._reading.done():
+            self._reading = self.config_entry.async_create_background_task(
+                self.hass, self.async_request_refresh(), "netsapiens refresh", eager_start=False
+            )
+
+    @callback
+    def _refresh_in(self, delay: float) -> None:
+        """Set the timer for the token."""
+        self._cancel_refresh()
+        self._cancel_refresh = async_call_later(self.hass, delay, self._refresh_job)
+
+    async def _refresh_token(self, _now: datetime) -> None:
+        """Get a new token; the old one goes on serving meanwhile."""
+        self._cancel_refresh = _nothing
+        try:
+            await self.api.get_token(min_left=float("inf"))
+        except NetsapiensAuthError as err:
+            self.note_failure(err)
+        except NetsapiensError as err:
+            self.async_set_update_error(self._failed(err))
+            asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
+            self._refresh_in(asked + self._backoff())
+        else:
+            self.note_success()
+
+    @callback
+    def _failed(self, err: NetsapiensError) -> UpdateFailed:
+        """Return what tells the coordinator of a failure, and when to try again."""
+        failed = translated(err, UpdateFailed)
+        asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
+        self._failures += 1
+        failed.retry_after = asked + self._backoff()
+        return failed
+
+    def _backoff(self) -> float:
+        """Return a wait that grows with the failures, with jitter: all homes that wait must not come at once."""
+        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._failures, 16))
+        return random.uniform(longest / 2, longest)  # noqa: S311
+
+
+async def async_get_numbers(api: NetsapiensAPI, known: dict[str, SmsNumber] | None = None) -> dict[str, SmsNumber]:
+    """Return the account's SMS numbers, by their digits; those known where the PBX does not show them to the login."""
+    try:
+        return {number.number: number for number in await NumberAPI(api).get_numbers()}
+    except NetsapiensRequestError as err:
+        if err.status not in _NOT_SHOWN:
+            raise
+        _LOGGER.debug("The PBX does not list the SMS numbers of this login: status %s", err.status)
+        return known or {}

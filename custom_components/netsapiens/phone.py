@@ -1,0 +1,172 @@
+"""Numbers as people write them -> as the PBX wants them."""
+
+from dataclasses import dataclass
+import re
+import unicodedata
+
+import phonenumbers
+from phonenumbers import NumberParseException, PhoneMetadata, ValidationResult
+
+DEFAULT_REGION = "US"
+
+_SEPARATORS = re.compile(r"[,;\n]+")
+_EXTENSION_DIGITS = range(3, 5)
+_SHORT_CODE_DIGITS = range(5, 7)
+_MAX_LENGTH = 64  # characters of one number, with everything that people put between the digits
+_INSIDE_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}(?:@[A-Za-z0-9.-]{1,64})?")
+_CHAT = frozenset({"chat", "chat-media"})
+
+_URI = re.compile(r"^(?:tel|sms):\s*", re.IGNORECASE)
+_BETWEEN = r"\s().\-/\[\]~\u2010-\u2015\u2212"  # what people put between the digits
+_SPELLING = re.compile(rf"[{_BETWEEN}]*\+*[\d{_BETWEEN}][\dA-Za-z{_BETWEEN}]*")
+_PUT_BETWEEN = re.compile(f"[{_BETWEEN}]+")
+_DECIMAL = re.compile(r"\d+\.0+")  # a number that YAML or a template took for a fraction
+_LETTERS = re.compile(r"[A-Za-z]")
+_FEWEST_LETTERS = 3  # fewer are a slip of the finger, and no word on the keys
+_KEYPAD_COUNTRY = 1  # only there do numbers have one length, so that a note behind one cannot become part of it
+_FIRST_AREA_CODE = 2_000_000_000
+
+
+class InvalidNumberError(ValueError):
+    """What was given is no number that can be texted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """Somebody who can be texted.
+
+    Attributes:
+        number: digits with country code, a short code, or an extension.
+        is_extension: whether it is inside the PBX, where messages are chats.
+    """
+
+    number: str
+    is_extension: bool
+
+
+def load_metadata() -> None:
+    """Load every country's rules at once: read on demand, they would block the event loop."""
+    PhoneMetadata.load_all()
+
+
+def split_numbers(value: str | list[str]) -> list[str]:
+    """Return the numbers of a field in which people may have put several, with commas or on lines of their own."""
+    texts = [value] if isinstance(value, str) else value
+    return [part.strip() for text in texts for part in _SEPARATORS.split(text) if part.strip()]
+
+
+def parse_destination(text: str, region: str | None, message_type: str | None = None) -> Destination:
+    """Return whom a number as people write it means.
+
+    Parameters:
+        text: any human spelling; 3 or 4 digits are an extension, 5 or 6 a short code.
+        region: the country (ISO 3166, two letters) whose national numbers are meant; None is the US.
+        message_type: ``chat`` and ``chat-media`` make an extension of what is no phone number, ``sms`` and ``mms``
+            a short code of what would be an extension.
+
+    Raises:
+        InvalidNumberError: it is no such number.
+    """
+    cleaned = _clean(text)
+    if message_type in _CHAT and _INSIDE_USER.fullmatch(cleaned):
+        return Destination(cleaned, is_extension=True)
+    digits = _PUT_BETWEEN.sub("", cleaned)
+    if digits.isdigit() and not _DECIMAL.fullmatch(cleaned):
+        if len(digits) in _EXTENSION_DIGITS:
+            return Destination(digits, is_extension=message_type is None or message_type in _CHAT)
+        if len(digits) in _SHORT_CODE_DIGITS:
+            return Destination(digits, is_extension=False)
+    return Destination(_with_country_code(cleaned, region or DEFAULT_REGION), is_extension=False)
+
+
+def parse_sender(text: str, region: str | None) -> str:
+    """Return a sender number as the PBX wants it.
+
+    Raises:
+        InvalidNumberError: it is neither a phone number nor a short code.
+    """
+    cleaned = _clean(text)
+    digits = _PUT_BETWEEN.sub("", cleaned)
+    if digits.isdigit() and len(digits) in _SHORT_CODE_DIGITS and not _DECIMAL.fullmatch(cleaned):
+        return digits
+    return _with_country_code(cleaned, region or DEFAULT_REGION)
+
+
+def to_store(text: str, region: str | None) -> str:
+    """Return a destination as it can be kept: read again, it means the same.
+
+    Some numbers of one country look like another's once the plus is gone; those keep it.
+
+    Raises:
+        InvalidNumberError: it is no such number.
+    """
+    number = parse_destination(text, region).number
+    return number if parse_destination(number, region).number == number else f"+{number}"
+
+
+def from_pbx(number: str, region: str | None) -> str:
+    """Return a number that the PBX gave, digits with country code, so that it means the same when it is read again."""
+    try:
+        same = parse_destination(number, region).number == number
+    except InvalidNumberError:
+        same = False
+    return number if same or not number.isdigit() else f"+{number}"
+
+
+def mask(text: str) -> str:
+    """Return a number as it may stand in an error or a log: its last four digits."""
+    digits = "".join(char for char in text if char.isdigit())
+    return f"…{digits[-4:]}" if digits else "…"
+
+
+def _clean(text: str) -> str:
+    """Return the text in plain characters: full-width ones made narrow, marks of writing direction dropped."""
+    if len(text) > _MAX_LENGTH:
+        raise InvalidNumberError("too long for a number")
+    plain = unicodedata.normalize("NFKC", text)
+    plain = "".join(
+        str(unicodedata.digit(char)) if char.isdigit() else char for char in plain if unicodedata.category(char) != "Cf"
+    )
+    return _URI.sub("", plain.strip(), count=1).strip()
+
+
+def _with_country_code(text: str, region: str) -> str:
+    """Return the digits of a phone number with its country code.
+
+    A national number of the region, else one whose country code came without a plus, as the PBX itself gives them.
+    """
+    if not _SPELLING.fullmatch(text) or _DECIMAL.fullmatch(text):
+        raise InvalidNumberError("not a phone number")
+    tries = [text] if text.startswith("+") or not text.isdigit() else [text, f"+{text}"]
+    possible = [number for one in tries if (number := _possible(one, region)) is not None]
+    best = next((number for number in possible if phonenumbers.is_valid_number(number)), None)
+    if best is None and not possible:
+        raise InvalidNumberError("not a phone number")
+    found = _international(best or possible[0])
+    again = _possible(found, region)
+    if again is None or _international(again) != found:
+        raise InvalidNumberError("not a phone number")  # such as one with two trunk zeros: read again, it is another
+    return found.removeprefix("+")
+
+
+def _international(number: phonenumbers.PhoneNumber) -> str:
+    """Return a phone number with plus and country code."""
+    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+def _possible(text: str, region: str) -> phonenumbers.PhoneNumber | None:
+    """Return the text as a phone number of the right length, if it is one."""
+    try:
+        number = phonenumbers.parse(text, region)
+    except NumberParseException:
+        return None
+    if number.extension or phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+        return None
+    return number if _is_plausible(number, len(_LETTERS.findall(text))) else None
+
+
+def _is_plausible(number: phonenumbers.PhoneNumber, letters: int) -> bool:
+    """Whether a number of the right length can be meant, and the letters in it be keys of a telephone."""
+    if number.country_code != _KEYPAD_COUNTRY:
+        return not letters
+    return (number.national_number or 0) >= _FIRST_AREA_CODE and (not letters or letters >= _FEWEST_LETTERS)

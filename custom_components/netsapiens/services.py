@@ -1,0 +1,197 @@
+"""Door 3: the action ``netsapiens.send_message``."""
+
+from collections.abc import Iterable
+from typing import Any, NoReturn
+
+from homeassistant.auth.permissions.const import POLICY_CONTROL
+from homeassistant.components.notify import ATTR_MESSAGE, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.helpers import config_validation as cv, entity_registry as er
+from homeassistant.helpers.service import async_get_config_entry
+from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
+from homeassistant.helpers.typing import VolDictType
+import voluptuous as vol
+
+from .account import NetsapiensConfigEntry, async_send
+from .compose import SendRequest
+from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
+
+SERVICE_SEND_MESSAGE = "send_message"
+
+ATTR_CONFIG_ENTRY_ID = "config_entry_id"
+ATTR_DATA = "data"
+ATTR_KEEP_FOR = "keep_for"
+ATTR_MEDIA = "media"
+ATTR_MESSAGE_TYPE = "message_type"
+ATTR_MESSAGESESSION = "messagesession"
+ATTR_MIME_TYPE = "mime_type"
+
+# What the media selector gives; the picker adds what it likes.
+_PICKED = vol.Schema({vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA)
+
+# The types only: the rules are compose's, and have translated words.
+HOW_FIELDS: VolDictType = {
+    vol.Optional(CONF_DESTINATION): vol.All(cv.ensure_list, [cv.string]),
+    vol.Optional(CONF_GROUP): cv.boolean,
+    vol.Optional(CONF_FROM_NUMBER): cv.string,
+    vol.Optional(ATTR_MESSAGE_TYPE): cv.string,
+    vol.Optional(ATTR_MESSAGESESSION): cv.string,
+    vol.Optional(ATTR_DATA): cv.string,
+    vol.Optional(ATTR_MIME_TYPE): cv.string,
+    vol.Optional(ATTR_MEDIA): vol.All(cv.ensure_list, [vol.Any(cv.string, _PICKED)]),
+    vol.Optional(ATTR_KEEP_FOR): cv.positive_time_period,
+}
+
+_SCHEMA = vol.Schema(
+    {
+        **cv.TARGET_SERVICE_FIELDS,
+        vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
+        vol.Optional(ATTR_MESSAGE): cv.string,
+        vol.Optional(ATTR_TITLE): cv.string,
+        **HOW_FIELDS,
+    }
+)
+
+
+@callback
+def async_setup_services(hass: HomeAssistant) -> None:
+    """Register the action."""
+    hass.services.async_register(
+        DOMAIN, SERVICE_SEND_MESSAGE, _send_message, _SCHEMA, supports_response=SupportsResponse.OPTIONAL
+    )
+
+
+def request_of(
+    fields: dict[str, Any],
+    destinations: Iterable[str],
+    recipients: Iterable[ConfigSubentry],
+    message: str | None,
+    title: str | None,
+) -> SendRequest:
+    """Return what the fields of a call ask for.
+
+    Parameters:
+        fields: those of HOW_FIELDS.
+        destinations: numbers as people write them.
+        recipients: whom the call names.
+        message: the text.
+        title: its first line.
+    """
+    return SendRequest(
+        destinations=tuple(destinations),
+        recipients=tuple(recipients),
+        message=message,
+        title=title,
+        group=fields.get(CONF_GROUP, False),
+        from_number=fields.get(CONF_FROM_NUMBER),
+        message_type=fields.get(ATTR_MESSAGE_TYPE),
+        messagesession=fields.get(ATTR_MESSAGESESSION),
+        data=fields.get(ATTR_DATA),
+        mime_type=fields.get(ATTR_MIME_TYPE),
+        sources=fields.get(ATTR_MEDIA, ()),
+        keep_for=fields.get(ATTR_KEEP_FOR),
+    )
+
+
+async def _send_message(call: ServiceCall) -> ServiceResponse:
+    """Send to the targeted recipients and the destinations."""
+    recipients = await _targeted_recipients(call)
+    destinations = call.data.get(CONF_DESTINATION, [])
+    entries = {entry.entry_id: entry for entry, _ in recipients}
+    if destinations or not recipients or ATTR_CONFIG_ENTRY_ID in call.data:
+        account = _account_of(call, list(entries.values()))
+        entries.setdefault(account.entry_id, account)
+    else:
+        account = recipients[0][0]
+    requests = [
+        (
+            entry,
+            request_of(
+                call.data,
+                destinations if entry is account else (),
+                [recipient for owner, recipient in recipients if owner is entry],
+                call.data.get(ATTR_MESSAGE),
+                call.data.get(ATTR_TITLE),
+            ),
+        )
+        for entry in entries.values()
+    ]
+    sent = await async_send(call.hass, requests, call.context)
+    return {"messages": [message.as_row() for message in sent]} if call.return_response else None
+
+
+def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:
+    """Return the account for the destinations: the one named, else that of the target, else the only one."""
+    entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
+    if entry_id is None and len(targeted) == 1:
+        return targeted[0]
+    if entry_id is None and len(call.hass.config_entries.async_loaded_entries(DOMAIN)) > 1:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="account_needed")
+    entry: NetsapiensConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
+    if other := next((one for one in targeted if entry_id is not None and one is not entry), None):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="recipient_of_other_account",
+            translation_placeholders={"account": entry.title, "other": other.title},
+        )
+    return entry
+
+
+async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfigEntry, ConfigSubentry]]:
+    """Return the recipients that the target names, each with its account.
+
+    Raises:
+        ServiceValidationError: the target names something that is no recipient, or that is not there.
+        Unauthorized: the caller may not control one of them.
+    """
+    hass = call.hass
+    target = TargetSelection(call.data)
+    if not target.has_any_target:
+        return []
+    selected = async_extract_referenced_entity_ids(hass, target)
+    missing = selected.missing_devices | selected.missing_areas | selected.missing_floors | selected.missing_labels
+    if missing:
+        _refuse_target("target_not_found", ", ".join(sorted(missing)))
+    registry = er.async_get(hass)
+    found: dict[str, tuple[NetsapiensConfigEntry, ConfigSubentry]] = {}
+    for entity_id in sorted(selected.referenced | selected.indirectly_referenced):
+        entity = registry.async_get(entity_id)
+        if entity is None or entity.disabled or (entity.platform, entity.domain) != (DOMAIN, NOTIFY_DOMAIN):
+            if entity_id in selected.referenced:
+                _refuse_target("not_a_recipient", entity_id)
+            continue
+        found[entity_id] = _recipient_of(hass, entity)
+    await _check_permissions(call, found)
+    return list(found.values())
+
+
+def _recipient_of(hass: HomeAssistant, entity: er.RegistryEntry) -> tuple[NetsapiensConfigEntry, ConfigSubentry]:
+    """Return the recipient behind a notify entity, with its account."""
+    entry = hass.config_entries.async_get_entry(entity.config_entry_id or "")
+    recipient = entry.subentries.get(entity.config_subentry_id or "") if entry else None
+    if entry is None or recipient is None:
+        _refuse_target("not_a_recipient", entity.entity_id)
+    if entry.state is not ConfigEntryState.LOADED:
+        async_get_config_entry(hass, DOMAIN, entry.entry_id)  # raises, and says so
+    return entry, recipient
+
+
+def _refuse_target(key: str, target: str) -> NoReturn:
+    """Raise the translated error of a target that cannot be texted."""
+    raise ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders={"target": target}
+    )
+
+
+async def _check_permissions(call: ServiceCall, entity_ids: Iterable[str]) -> None:
+    """Check that the caller may control the entities; what calls for nobody may."""
+    if call.context.user_id is None:
+        return
+    user = await call.hass.auth.async_get_user(call.context.user_id)
+    if user is None:
+        raise UnknownUser(context=call.context)
+    for entity_id in entity_ids:
+        if not user.permissions.check_entity(entity_id, POLICY_CONTROL):
+            raise Unauthorized(context=call.context, entity_id=entity_id, permission=POLICY_CONTROL)

@@ -1,0 +1,80 @@
+"""Fixtures: a PBX over real loopback HTTP, a real Home Assistant, and an account in it."""
+
+from collections.abc import AsyncGenerator, Callable, Coroutine
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+# Before the plugin looks for custom components in its own folder.
+import custom_components.netsapiens  # noqa: F401
+from custom_components.netsapiens.const import DOMAIN
+from tests.simulator import Simulator
+
+type AddAccount = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
+
+
+@pytest.fixture(autouse=True)
+def _auto_enable(enable_custom_integrations: None, socket_enabled: None) -> None:
+    """Let Home Assistant load the integration, and let it talk to the PBX."""
+
+
+@pytest.fixture
+def hass_config_dir(hass_tmp_config_dir: str) -> str:
+    """A folder of its own for each test: what is kept on disk must not meet another test's."""
+    return hass_tmp_config_dir
+
+
+@pytest.fixture
+async def pbx(socket_enabled: None) -> AsyncGenerator[Simulator]:
+    """A PBX with one account and its number."""
+    async with Simulator() as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def account(pbx: Simulator) -> dict[str, Any]:
+    """What a person types to sign in."""
+    return {**pbx.account, "verify_ssl": True}
+
+
+def recipient(name: str, *destination: str, recipient_id: str | None = None, **data: Any) -> ConfigSubentryData:
+    """A recipient to give to ``add_account``."""
+    return {
+        "data": {"destination": list(destination), "group": False, **data},
+        "subentry_type": "recipient",
+        "title": name,
+        "unique_id": None,
+        **({"subentry_id": recipient_id} if recipient_id else {}),
+    }
+
+
+@pytest.fixture
+def add_account(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> AddAccount:
+    """Add an account with recipients and set it up."""
+
+    async def add(*recipients: ConfigSubentryData, login: str | None = None, **kwargs: Any) -> MockConfigEntry:
+        login = login or account["username"]
+        data = {**account, "username": login, "password": pbx.users[login].password}
+        data["action"] = kwargs.pop("action", "netsapiens")
+        setup = kwargs.pop("setup", True)
+        numbers = pbx.users[login].numbers
+        kwargs.setdefault("options", {"from_number": numbers[0].number} if numbers else {})
+        entry = MockConfigEntry(
+            domain=DOMAIN, title=login, unique_id=login, data=data, subentries_data=recipients, **kwargs
+        )
+        entry.add_to_hass(hass)
+        if setup:
+            assert await hass.config_entries.async_setup(entry.entry_id)
+            await hass.async_block_till_done()
+        return entry
+
+    return add
+
+
+@pytest.fixture
+async def entry(add_account: AddAccount) -> MockConfigEntry:
+    """An account with the recipient Ann."""
+    return await add_account(recipient("Ann", "18585550123"))

@@ -1,0 +1,845 @@
+"""Setting up an account, its options and its recipients, against a PBX over real HTTP."""
+
+from collections.abc import AsyncGenerator, Generator
+import logging
+import socket
+from typing import Any
+from unittest.mock import patch
+
+from aiohttp import ClientTimeout
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+import custom_components.netsapiens as integration
+from custom_components.netsapiens.api.http import Connection
+from custom_components.netsapiens.const import DOMAIN
+from tests.conftest import AddAccount, recipient
+from tests.simulator import Simulator, User
+
+LOGGERS = (
+    "custom_components.netsapiens",
+    "homeassistant.config_entries",
+    "homeassistant.data_entry_flow",
+    "homeassistant.helpers",
+)
+SECRETS = ("client_secret", "password")
+SECOND_NUMBER = "18585550198"
+
+
+@pytest.fixture
+def expected_warnings() -> list[str]:
+    """What a test expects to find in the log."""
+    return []
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture, expected_warnings: list[str]) -> Generator[None]:
+    """Fail where Home Assistant, or the integration, has something to complain about."""
+    yield
+    for record in caplog.get_records("call"):
+        if record.levelno >= logging.WARNING and record.name.startswith(LOGGERS):
+            assert any(text in record.getMessage() for text in expected_warnings), record.getMessage()
+
+
+@pytest.fixture
+def setups() -> Generator[list[str]]:
+    """The entries that were set up, in order; a reload shows as one more."""
+    found: list[str] = []
+    genuine = integration.async_setup_entry
+
+    async def setup(hass: HomeAssistant, entry: Any) -> bool:
+        found.append(entry.entry_id)
+        return await genuine(hass, entry)
+
+    with patch.object(integration, "async_setup_entry", setup):
+        yield found
+
+
+@pytest.fixture
+async def other_pbx(pbx: Simulator) -> AsyncGenerator[Simulator]:
+    """The same operator's other host: it knows the same account."""
+    async with Simulator() as simulator:
+        yield simulator
+
+
+def dead_url() -> str:
+    """Return an address where nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{probe.getsockname()[1]}"
+
+
+async def start(hass: HomeAssistant) -> ConfigFlowResult:
+    """Open the form."""
+    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "user", {})
+    return form
+
+
+async def submit(hass: HomeAssistant, form: ConfigFlowResult, data: dict[str, Any]) -> ConfigFlowResult:
+    """Fill in a form, and let what follows from it happen."""
+    result = await hass.config_entries.flow.async_configure(form["flow_id"], dict(data))
+    await hass.async_block_till_done()
+    return result
+
+
+def shown(form: Any) -> dict[str, Any]:
+    """Return what a form's fields are filled in with."""
+    return {
+        str(marker): marker.description["suggested_value"]
+        for marker in form["data_schema"].schema
+        if marker.description and "suggested_value" in marker.description
+    }
+
+
+def required(form: Any) -> set[str]:
+    """Return the fields of a form that must be filled in."""
+    return {str(marker) for marker in form["data_schema"].schema if type(marker).__name__ == "Required"}
+
+
+def options_of(form: Any, field: str) -> list[Any]:
+    """Return what a form's select offers."""
+    return next(selector for marker, selector in form["data_schema"].schema.items() if marker == field).config[
+        "options"
+    ]
+
+
+# --- user ---------------------------------------------------------------------------
+
+
+async def test_one_number_makes_the_entry_at_once(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], setups: list[str]
+) -> None:
+    result = await submit(hass, await start(hass), account)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "1001@acme.example"
+    entry = result["result"]
+    assert entry.unique_id == "1001@acme.example"
+    assert dict(entry.data) == {**account, "action": "netsapiens"} | {
+        key: value for key, value in entry.data.items() if key == "recipient_actions"
+    }
+    assert dict(entry.options) == {"from_number": "18585550199"}
+    assert entry.state is ConfigEntryState.LOADED
+    assert setups == [entry.entry_id]
+
+
+async def test_unique_id_is_the_uid_and_the_title_the_login(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
+) -> None:
+    pbx.users["ann@portal.example"] = User(
+        "1003", "acme.example", "ann@portal.example", "other-password", numbers=pbx.first_user.numbers
+    )
+    result = await submit(
+        hass, await start(hass), {**account, "username": "ann@portal.example", "password": "other-password"}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert (result["title"], result["result"].unique_id) == ("ann@portal.example", "1003@acme.example")
+
+
+@pytest.mark.parametrize("tail", ["/", "/ns-api", "/ns-api/", "/ns-api/v2", "/ns-api/v2/"])
+async def test_base_url_is_stored_normalised(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], tail: str
+) -> None:
+    result = await submit(hass, await start(hass), {**account, "base_url": f"  {pbx.url}{tail} "})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["base_url"] == pbx.url
+
+
+async def _recovers(
+    hass: HomeAssistant, form: ConfigFlowResult, typed: dict[str, Any], errors: dict[str, str], good: dict[str, Any]
+) -> None:
+    """Check that the form shows the errors and what was typed, and that good input gets through then."""
+    form = await submit(hass, form, typed)
+    assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "user", errors)
+    assert shown(form) == {key: value for key, value in typed.items() if key not in SECRETS}
+    assert not hass.config_entries.async_entries(DOMAIN)
+    result = await submit(hass, form, good)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["result"].state is ConfigEntryState.LOADED
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [
+        ({"base_url": "https://"}, {"base_url": "invalid_url"}),
+        ({"base_url": "not an address"}, {"base_url": "invalid_url"}),
+        ({"base_url": "https://user:word@pbx.example"}, {"base_url": "invalid_url"}),
+        ({"base_url": "ftp://pbx.example"}, {"base_url": "invalid_url"}),
+        ({"base_url": "http://pbx.example"}, {"base_url": "insecure_url"}),
+        ({"base_url": "http://192.0.2.1"}, {"base_url": "insecure_url"}),
+        ({"username": "nobody@acme.example"}, {"base": "invalid_auth"}),
+        ({"password": "wrong-password"}, {"base": "invalid_auth"}),
+        ({"client_id": "wrong-client"}, {"base": "invalid_auth"}),
+        ({"client_secret": "wrong-secret"}, {"base": "invalid_auth"}),
+        ({"password": ""}, {"base": "invalid_auth"}),
+    ],
+)
+async def test_wrong_input(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    account: dict[str, Any],
+    typed: dict[str, Any],
+    error: dict[str, str],
+) -> None:
+    await _recovers(hass, await start(hass), {**account, **typed}, error, account)
+
+
+async def test_the_form_keeps_the_address_as_typed(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
+) -> None:
+    typed = {**account, "base_url": f"{pbx.url}/ns-api/v2/", "password": "wrong-password", "verify_ssl": False}
+    await _recovers(hass, await start(hass), typed, {"base": "invalid_auth"}, account)
+
+
+async def test_nobody_listens(hass: HomeAssistant, account: dict[str, Any]) -> None:
+    await _recovers(hass, await start(hass), {**account, "base_url": dead_url()}, {"base": "cannot_connect"}, account)
+
+
+@pytest.mark.parametrize(
+    ("fault", "details"),
+    [
+        ("no_route", {}),
+        ("status", {"code": 500}),
+        ("status", {"code": 404, "html": True}),
+        ("body", {"body": "<html>Hello</html>", "content_type": "text/html"}),
+        ("redirect", {}),
+        ("drop_before", {}),
+        ("rate_limit", {}),
+        ("forbidden_html", {}),
+        ("token_without_access_token", {}),
+    ],
+)
+async def test_what_answers_is_no_pbx_or_an_ill_one(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], fault: str, details: dict[str, Any]
+) -> None:
+    # Twice: aiohttp tries a dropped connection once more.
+    pbx.fault(fault, path="/tokens", times=None, **details)
+    form = await submit(hass, await start(hass), account)
+    assert form["errors"] == {"base": "cannot_connect"}
+    pbx.clear_faults()
+    assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_the_numbers_cannot_be_read(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    pbx.fault("status", path="/smsnumbers", code=500)
+    await _recovers(hass, await start(hass), account, {"base": "cannot_connect"}, account)
+
+
+async def test_no_answer_in_time(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    defaults = Connection.exchange.__kwdefaults__
+    genuine = defaults["timeout"]
+    monkeypatch.setitem(defaults, "timeout", ClientTimeout(total=0.2))
+    pbx.fault("hang", path="/tokens")
+    form = await submit(hass, await start(hass), account)
+    assert form["errors"] == {"base": "timeout_connect"}
+    assert shown(form)["username"] == "1001@acme.example"
+    monkeypatch.setitem(defaults, "timeout", genuine)
+    assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_second_factor(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    pbx.first_user.mfa = True
+    form = await submit(hass, await start(hass), account)
+    assert form["errors"] == {"base": "mfa_required"}
+    assert not set(SECRETS) & set(shown(form))
+    pbx.first_user.mfa = False
+    assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_untrusted_certificate(hass: HomeAssistant) -> None:
+    async with Simulator(tls=True) as pbx:
+        account = {**pbx.account, "verify_ssl": True}
+        form = await submit(hass, await start(hass), account)
+        assert form["errors"] == {"base": "cannot_connect", "verify_ssl": "certificate_refused"}
+        assert not pbx.requests, "nothing may be sent to a host that could be anybody"
+        result = await submit(hass, form, {**account, "verify_ssl": False})
+        assert result["type"] is FlowResultType.CREATE_ENTRY
+        assert result["data"]["verify_ssl"] is False
+        assert result["result"].state is ConfigEntryState.LOADED
+        assert await hass.config_entries.async_unload(result["result"].entry_id)
+
+
+async def test_unknown_error(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], expected_warnings: list[str]
+) -> None:
+    expected_warnings.append("Unexpected error while signing in")
+    with patch("custom_components.netsapiens.config_flow.async_get_numbers", side_effect=RuntimeError):
+        form = await submit(hass, await start(hass), account)
+    assert form["errors"] == {"base": "unknown"}
+    assert not set(SECRETS) & set(shown(form))
+    assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_the_same_account_again(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], entry: MockConfigEntry, setups: list[str]
+) -> None:
+    before = dict(entry.data)
+    # By another login, and with another spelling of the address, it still is the same account.
+    pbx.users["ann"] = User("1001", "acme.example", "ann", "other-password")
+    typed = {**account, "base_url": f"{pbx.url}/ns-api", "username": "ann", "password": "other-password"}
+    result = await submit(hass, await start(hass), typed)
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+    assert dict(entry.data) == before
+    assert len(hass.config_entries.async_entries(DOMAIN)) == 1
+    assert setups == []
+
+
+async def test_two_forms_at_once(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    pbx.add_user("1002@acme.example", numbers=["18585550197"])
+    one, other = await start(hass), await start(hass)
+    assert (await submit(hass, one, account))["type"] is FlowResultType.CREATE_ENTRY
+    result = await submit(hass, other, {**account, "username": "1002@acme.example"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["action"] == "netsapiens_1002_acme_example"
+
+
+# --- sender -------------------------------------------------------------------------
+
+
+async def _sender_form(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], *numbers: str) -> Any:
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=numbers)
+    form = await submit(hass, await start(hass), account)
+    assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "sender", {})
+    assert form["description_placeholders"] == {"login": "1001@acme.example", "count": str(len(numbers))}
+    return form
+
+
+async def test_several_numbers_are_a_choice(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
+    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    assert required(form) == {"from_number"}
+    result = await submit(hass, form, {"from_number": SECOND_NUMBER})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert dict(result["options"]) == {"from_number": SECOND_NUMBER}
+    assert "from_number" not in result["data"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        (" (858) 555-0100 ", "18585550100"),
+        ("+1 858.555.0100", "18585550100"),
+        ("12345", "12345"),
+        ("+44 20 7946 0958", "442079460958"),
+    ],
+)
+async def test_a_number_can_be_typed(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], typed: str, stored: str
+) -> None:
+    form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
+    result = await submit(hass, form, {"from_number": typed})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert dict(result["options"]) == {"from_number": stored}
+
+
+async def test_a_bad_number_is_shown_again(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
+    form = await submit(hass, form, {"from_number": "555-0123"})
+    assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
+    assert shown(form) == {"from_number": "555-0123"}
+    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    result = await submit(hass, form, {"from_number": SECOND_NUMBER})
+    assert dict(result["options"]) == {"from_number": SECOND_NUMBER}
+
+
+async def test_blanks_are_no_choice_among_several(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
+    form = await submit(hass, form, {"from_number": "  "})
+    assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
+    result = await submit(hass, form, {"from_number": SECOND_NUMBER})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("typed", [{}, {"from_number": ""}, {"from_number": "  "}])
+async def test_without_numbers_it_may_stay_empty(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], typed: dict[str, Any]
+) -> None:
+    form = await _sender_form(hass, pbx, account)
+    assert required(form) == set()
+    result = await submit(hass, form, typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert dict(result["options"]) == {}
+
+
+async def test_a_number_that_the_pbx_does_not_list(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
+) -> None:
+    """A login that may not see the numbers can still be given one."""
+    pbx.fault("status", path="/smsnumbers", code=403, message="Permission denied", times=None)
+    form = await submit(hass, await start(hass), account)
+    assert form["step_id"] == "sender"
+    result = await submit(hass, form, {"from_number": "858 555 0199"})
+    assert dict(result["options"]) == {"from_number": "18585550199"}
+    assert result["result"].state is ConfigEntryState.LOADED
+
+
+async def test_the_country_of_the_home_counts(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    hass.config.country = "GB"
+    form = await _sender_form(hass, pbx, account)
+    result = await submit(hass, form, {"from_number": "020 7946 0958"})
+    assert dict(result["options"]) == {"from_number": "442079460958"}
+
+
+# --- reauth -------------------------------------------------------------------------
+
+
+def sign_ins(pbx: Simulator) -> list[dict[str, Any]]:
+    """Return the bodies of the calls that signed in with a password."""
+    bodies = [record.body for record in pbx.requests_to("/tokens")]
+    return [body for body in bodies if body["grant_type"] == "password"]
+
+
+async def test_reauth(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str], account: dict[str, Any]
+) -> None:
+    pbx.first_user.password = "new-password"
+    form = await entry.start_reauth_flow(hass)
+    assert (form["step_id"], form["errors"]) == ("reauth_confirm", {})
+    assert form["description_placeholders"]["login"] == "1001@acme.example"
+    assert form["description_placeholders"]["username"] == "1001@acme.example"
+    assert required(form) == {"password"}
+    before = dict(entry.data)
+
+    form = await submit(hass, form, {"password": "wrong-password"})
+    assert (form["step_id"], form["errors"]) == ("reauth_confirm", {"base": "invalid_auth"})
+    assert shown(form) == {}
+    assert dict(entry.data) == before
+    assert setups == []
+
+    pbx.requests.clear()
+    result = await submit(hass, form, {"password": "new-password", "client_id": "", "client_secret": ""})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reauth_successful")
+    assert dict(entry.data) == {**before, "password": "new-password"}
+    assert setups == [entry.entry_id]
+    assert entry.state is ConfigEntryState.LOADED
+    assert [body["password"] for body in sign_ins(pbx)] == ["new-password"] * 2  # the form's, and the reload's
+
+
+async def test_reauth_with_a_new_client(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    pbx.client_id, pbx.client_secret = "new-client", "new-secret"
+    form = await entry.start_reauth_flow(hass)
+    form = await submit(hass, form, {"password": "example-password", "client_id": "new-client"})
+    assert form["errors"] == {"base": "invalid_auth"}
+    assert shown(form) == {"client_id": "new-client"}
+    result = await submit(
+        hass, form, {"password": "example-password", "client_id": "new-client", "client_secret": "new-secret"}
+    )
+    assert result["reason"] == "reauth_successful"
+    assert (entry.data["client_id"], entry.data["client_secret"]) == ("new-client", "new-secret")
+    assert setups == [entry.entry_id]
+    assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_reauth_with_the_password_that_it_had(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    """The operator unlocked the account: nothing changed here, but what waits must go on."""
+    result = await submit(hass, await entry.start_reauth_flow(hass), {"password": "example-password"})
+    assert result["reason"] == "reauth_successful"
+    assert setups == [entry.entry_id]
+
+
+async def test_reauth_of_another_account(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    pbx.users["1001@acme.example"] = User("1002", "acme.example", "1001@acme.example", "other-password")
+    before = dict(entry.data)
+    result = await submit(hass, await entry.start_reauth_flow(hass), {"password": "other-password"})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    assert dict(entry.data) == before
+    assert setups == []
+
+
+async def test_reauth_after_a_failed_start(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    setups: list[str],
+    expected_warnings: list[str],
+) -> None:
+    expected_warnings.append("could not authenticate")
+    entry = await add_account(setup=False)
+    pbx.first_user.password = "new-password"
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["step_id"] == "reauth_confirm"
+    result = await submit(hass, flow, {"password": "new-password"})
+    assert result["reason"] == "reauth_successful"
+    assert setups == [entry.entry_id] * 2
+    assert entry.state is ConfigEntryState.LOADED
+    assert not hass.config_entries.flow.async_progress()
+
+
+# --- reconfigure --------------------------------------------------------------------
+
+
+async def test_reconfigure_the_host(
+    hass: HomeAssistant, pbx: Simulator, other_pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    before = dict(entry.data)
+    form = await entry.start_reconfigure_flow(hass)
+    assert (form["step_id"], form["errors"]) == ("reconfigure", {})
+    assert form["description_placeholders"] == {"login": "1001@acme.example"}
+    assert shown(form) == {
+        "base_url": pbx.url,
+        "client_id": "example-client",
+        "username": "1001@acme.example",
+        "verify_ssl": True,
+    }
+    assert not required(form) & set(SECRETS)
+    result = await submit(
+        hass, form, {**shown(form), "base_url": f"{other_pbx.url}/ns-api", "password": "", "client_secret": ""}
+    )
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert dict(entry.data) == {**before, "base_url": other_pbx.url}
+    assert setups == [entry.entry_id]
+    assert entry.state is ConfigEntryState.LOADED
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
+    assert ([m.text for m in other_pbx.messages], pbx.messages) == (["Hi"], [])
+
+
+async def test_reconfigure_without_a_change(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, shown(form))
+    assert result["reason"] == "reconfigure_successful"
+    assert setups == [entry.entry_id]
+
+
+async def test_reconfigure_errors(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    setups: list[str],
+    account: dict[str, Any],
+) -> None:
+    before = dict(entry.data)
+    form = await entry.start_reconfigure_flow(hass)
+    for typed, errors in (
+        ({"base_url": "?"}, {"base_url": "invalid_url"}),
+        ({"base_url": "http://pbx.example"}, {"base_url": "insecure_url"}),
+        ({"base_url": dead_url()}, {"base": "cannot_connect"}),
+        ({"password": "wrong-password"}, {"base": "invalid_auth"}),
+        ({"client_secret": "wrong-secret"}, {"base": "invalid_auth"}),
+    ):
+        form = await submit(hass, form, {**account, **typed})
+        assert (form["step_id"], form["errors"]) == ("reconfigure", errors)
+        kept = {key: value for key, value in {**account, **typed}.items() if key not in SECRETS}
+        assert shown(form) == kept
+        assert dict(entry.data) == before
+    assert setups == []
+    pbx.first_user.password = "new-password"
+    result = await submit(hass, form, {**account, "password": "new-password"})
+    assert result["reason"] == "reconfigure_successful"
+    assert dict(entry.data) == {**before, "password": "new-password"}
+    assert setups == [entry.entry_id]
+
+
+async def test_reconfigure_to_another_account(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    pbx.add_user("1002@acme.example")
+    before = dict(entry.data)
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, {**shown(form), "username": "1002@acme.example"})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    assert dict(entry.data) == before
+    assert setups == []
+
+
+async def test_reconfigure_an_entry_that_did_not_load(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    other_pbx: Simulator,
+    add_account: AddAccount,
+    setups: list[str],
+    expected_warnings: list[str],
+) -> None:
+    expected_warnings.append("not ready yet")
+    await pbx.stop()
+    entry = await add_account(setup=False)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, {**shown(form), "base_url": other_pbx.url})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.state is ConfigEntryState.LOADED
+    assert setups == [entry.entry_id] * 2
+
+
+# --- options ------------------------------------------------------------------------
+
+
+async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, setups: list[str]) -> None:
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=["18585550199", SECOND_NUMBER])
+    entry = await add_account()
+    setups.clear()
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert (form["step_id"], form["errors"]) == ("init", {})
+    assert form["description_placeholders"]["login"] == "1001@acme.example"
+    assert shown(form)["from_number"] == "18585550199"
+    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    assert "from_number" in required(form)
+
+    form = await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "555"})
+    assert form["errors"] == {"from_number": "invalid_number"}
+    assert shown(form)["from_number"] == "555"
+    assert entry.options["from_number"] == "18585550199"
+
+    result = await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "(858) 555-0198"})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert entry.options["from_number"] == SECOND_NUMBER
+    assert setups == [entry.entry_id]
+    await hass.services.async_call("notify", "netsapiens", {"message": "Hi", "target": "8585550123"}, blocking=True)
+    assert pbx.messages[0].from_number == SECOND_NUMBER
+
+
+async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, setups: list[str]) -> None:
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
+    assert {"incoming"} | counts <= required(form)
+    fields = {str(marker): marker for marker in form["data_schema"].schema}
+    assert fields["incoming"].default() == "poll"
+    assert fields["mms_limit_kb"].default() == 600
+    typed = {
+        "from_number": "18585550199",
+        "incoming": "off",
+        "keep_undelivered": 60,
+        "hourly_limit": 0,
+        "mms_limit_kb": 700,
+    }
+    result = await hass.config_entries.options.async_configure(form["flow_id"], typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert dict(entry.options) == typed
+    assert all(type(entry.options[key]) is int for key in counts)
+    # Another change keeps them, whether the form sends them back or not.
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert {key: shown(form)[key] for key in typed} == typed
+    await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
+    await hass.async_block_till_done()
+    assert dict(entry.options) == {**typed, "from_number": SECOND_NUMBER}
+    assert setups == [entry.entry_id] * 2
+
+
+async def test_options_of_an_account_without_numbers(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, setups: list[str]
+) -> None:
+    pbx.first_user.numbers.clear()
+    entry = await add_account(options={"from_number": "18585550199"})
+    setups.clear()
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert "from_number" not in required(form)
+    result = await hass.config_entries.options.async_configure(form["flow_id"], {})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert "from_number" not in entry.options
+    assert setups == [entry.entry_id]
+
+
+async def test_options_while_the_account_is_not_loaded(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing is known of the numbers then; what is set must not get lost by opening the form."""
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    assert shown(form)["from_number"] == "18585550199"
+    result = await hass.config_entries.options.async_configure(form["flow_id"], shown(form))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.options["from_number"] == "18585550199"
+
+
+# --- recipients ---------------------------------------------------------------------
+
+
+async def _recipient_form(hass: HomeAssistant, entry: MockConfigEntry) -> Any:
+    form = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "recipient"), context={"source": SOURCE_USER}
+    )
+    assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "user", {})
+    return form
+
+
+async def _fill_in(hass: HomeAssistant, form: Any, data: dict[str, Any]) -> Any:
+    result = await hass.config_entries.subentries.async_configure(form["flow_id"], dict(data))
+    await hass.async_block_till_done()
+    return result
+
+
+@pytest.mark.parametrize(
+    ("typed", "stored"),
+    [
+        (["(858) 555-0123"], ["18585550123"]),
+        ("(858) 555-0123", ["18585550123"]),
+        (["+1 858 555 0123", "858.555.0124"], ["18585550123", "18585550124"]),
+        ("858 555 0123, 858 555 0124", ["18585550123", "18585550124"]),
+        (["858 555 0123;858 555 0124\n858 555 0125"], ["18585550123", "18585550124", "18585550125"]),
+        (["8585550123", "18585550123", "+1 (858) 555-0123", ""], ["18585550123"]),
+        (["1002"], ["1002"]),
+        (["12345", "858-555-0123"], ["12345", "18585550123"]),
+        (["\N{FULLWIDTH DIGIT EIGHT}58 555 0123"], ["18585550123"]),
+    ],
+)
+async def test_add_a_recipient(
+    hass: HomeAssistant, entry: MockConfigEntry, setups: list[str], typed: Any, stored: list[str]
+) -> None:
+    form = await _recipient_form(hass, entry)
+    assert required(form) == {"name", "destination"}
+    assert options_of(form, "from_number") == ["18585550199"]
+    result = await _fill_in(hass, form, {"name": "  Bob ", "destination": typed})
+    assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Bob")
+    bob = next(one for one in entry.subentries.values() if one.title == "Bob")
+    assert (bob.subentry_type, dict(bob.data)) == ("recipient", {"destination": stored, "group": False})
+    assert setups == [entry.entry_id]
+    assert hass.states.get("notify.bob") is not None
+    assert hass.services.has_service("notify", "netsapiens_bob")
+
+
+async def test_add_a_group_with_its_own_sender(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
+) -> None:
+    form = await _recipient_form(hass, entry)
+    typed = {"name": "Family", "destination": ["8585550123", "8585550124"], "group": True, "from_number": "858 5550199"}
+    await _fill_in(hass, form, typed)
+    family = next(one for one in entry.subentries.values() if one.title == "Family")
+    assert dict(family.data) == {
+        "destination": ["18585550123", "18585550124"],
+        "group": True,
+        "from_number": "18585550199",
+    }
+    assert setups == [entry.entry_id]
+
+
+@pytest.mark.parametrize(
+    ("typed", "errors"),
+    [
+        ({"destination": ["555-0123"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123", "nobody"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123, 12"]}, {"destination": "invalid_number"}),
+        ({"destination": []}, {"destination": "invalid_number"}),
+        ({"destination": [" , "]}, {"destination": "invalid_number"}),
+        ({"name": "  "}, {"name": "name_required"}),
+        ({"name": " ", "destination": ["x"]}, {"name": "name_required", "destination": "invalid_number"}),
+        ({"from_number": "1002"}, {"from_number": "invalid_number"}),
+        ({"from_number": "+1 858"}, {"from_number": "invalid_number"}),
+    ],
+)
+async def test_a_recipient_with_a_mistake(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    setups: list[str],
+    typed: dict[str, Any],
+    errors: dict[str, str],
+) -> None:
+    good = {"name": "Bob", "destination": ["8585550123"], "group": True}
+    form = await _fill_in(hass, await _recipient_form(hass, entry), {**good, **typed})
+    assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "user", errors)
+    assert shown(form) == {**good, **typed}
+    assert setups == []
+    result = await _fill_in(hass, form, good)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert setups == [entry.entry_id]
+
+
+async def test_change_a_recipient(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, setups: list[str]
+) -> None:
+    entry = await add_account(recipient("Ann", "18585550123", recipient_id="ann", from_number="18585550199"))
+    setups.clear()
+    form = await entry.start_subentry_reconfigure_flow(hass, "ann")
+    assert (form["step_id"], form["errors"]) == ("reconfigure", {})
+    assert shown(form) == {
+        "name": "Ann",
+        "destination": ["18585550123"],
+        "group": False,
+        "from_number": "18585550199",
+    }
+    form = await _fill_in(hass, form, {"name": "Ann", "destination": ["?"]})
+    assert (form["step_id"], form["errors"]) == ("reconfigure", {"destination": "invalid_number"})
+    result = await _fill_in(hass, form, {"name": "Ann", "destination": ["858 555 0124"], "group": False})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert dict(entry.subentries["ann"].data) == {"destination": ["18585550124"], "group": False}
+    assert setups == [entry.entry_id]
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
+    assert pbx.messages[0].destination == ["18585550124"]
+
+
+async def test_rename_a_recipient(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    setups: list[str],
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    entry = await add_account(recipient("Ann", "18585550123", recipient_id="ann"))
+    setups.clear()
+    form = await entry.start_subentry_reconfigure_flow(hass, "ann")
+    await _fill_in(hass, form, {**shown(form), "name": "Anna Smith"})
+    assert entry.subentries["ann"].title == "Anna Smith"
+    assert "name" not in entry.subentries["ann"].data
+    assert setups == [entry.entry_id]
+    assert hass.services.has_service("notify", "netsapiens_anna_smith")
+    assert not hass.services.has_service("notify", "netsapiens_ann")
+    devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    assert sorted(device.name or "" for device in devices) == ["1001@acme.example", "Anna Smith"]
+    state = hass.states.get("notify.ann")  # automations name it: it stays
+    assert state is not None
+    assert state.name == "Anna Smith"
+
+
+async def test_change_nothing(hass: HomeAssistant, add_account: AddAccount, setups: list[str]) -> None:
+    entry = await add_account(recipient("Ann", "18585550123", recipient_id="ann"))
+    setups.clear()
+    form = await entry.start_subentry_reconfigure_flow(hass, "ann")
+    result = await _fill_in(hass, form, shown(form))
+    assert result["reason"] == "reconfigure_successful"
+    assert len(setups) <= 1
+
+
+async def test_remove_a_recipient(
+    hass: HomeAssistant,
+    add_account: AddAccount,
+    setups: list[str],
+    device_registry: dr.DeviceRegistry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    entry = await add_account(
+        recipient("Ann", "18585550123", recipient_id="ann"), recipient("Bob", "18585550124", recipient_id="bob")
+    )
+    setups.clear()
+    hass.config_entries.async_remove_subentry(entry, "ann")
+    await hass.async_block_till_done()
+    assert setups == [entry.entry_id]
+    assert not hass.services.has_service("notify", "netsapiens_ann")
+    assert hass.services.has_service("notify", "netsapiens_bob")
+    assert hass.states.get("notify.ann") is None
+    assert entity_registry.async_get("notify.ann") is None
+    devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    assert sorted(device.name or "" for device in devices) == ["1001@acme.example", "Bob"]
+    assert "ann" not in entry.data["recipient_actions"]
+
+
+async def test_a_recipient_of_an_account_that_is_not_loaded(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    form = await _recipient_form(hass, entry)
+    assert options_of(form, "from_number") == []
+    result = await _fill_in(hass, form, {"name": "Bob", "destination": ["8585550124"]})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert entry.state is ConfigEntryState.NOT_LOADED
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert hass.services.has_service("notify", "netsapiens_bob")

@@ -1,0 +1,297 @@
+"""Numbers as people write them -> as the PBX wants them."""
+
+from pathlib import Path
+import subprocess
+import sys
+
+from hypothesis import example, given, settings, strategies as st
+import pytest
+
+from custom_components.netsapiens.phone import (
+    Destination,
+    InvalidNumberError,
+    mask,
+    parse_destination,
+    parse_sender,
+    split_numbers,
+    to_store,
+)
+
+ROOT = Path(__file__).resolve().parent.parent
+RLM, LRE, PDF, ZWSP, NBSP, HYPHEN = "\u200f", "\u202a", "\u202c", "\u200b", "\u00a0", "\u2011"
+FULL_WIDTH = str.maketrans("0123456789+()", "".join(chr(ord(char) + 0xFEE0) for char in "0123456789+()"))
+ARABIC = str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in range(10)))
+
+
+@pytest.mark.parametrize(
+    ("region", "text", "number"),
+    [
+        (None, "8585550123", "18585550123"),
+        ("US", "8585550123", "18585550123"),
+        ("US", "18585550123", "18585550123"),
+        ("US", "+18585550123", "18585550123"),
+        ("US", "(858) 555-0123", "18585550123"),
+        ("US", "1 (858) 555-0123", "18585550123"),
+        ("US", " 858.555.0123 ", "18585550123"),
+        ("US", "858/555/0123", "18585550123"),
+        ("US", f"858{NBSP}555{HYPHEN}0123", "18585550123"),
+        ("US", f"{LRE}+1 858 555 0123{PDF}", "18585550123"),
+        ("US", f"{RLM}858{ZWSP}5550123", "18585550123"),
+        ("US", "+1 (858) 555-0123".translate(FULL_WIDTH), "18585550123"),
+        ("US", "8585550123".translate(ARABIC), "18585550123"),
+        ("US", "+442079460958".translate(ARABIC), "442079460958"),
+        ("US", "tel:+1-858-555-0123", "18585550123"),
+        ("US", "TEL: 858 555 0123", "18585550123"),
+        ("US", "sms:+18585550123", "18585550123"),
+        ("US", "1-800-FLOWERS", "18003569377"),
+        ("US", "(800) flowers", "18003569377"),
+        ("US", "011 44 20 7946 0958", "442079460958"),
+        ("US", "+44 (0)20 7946 0958", "442079460958"),
+        ("US", "(+44) 20 7946 0958", "442079460958"),
+        ("US", "442079460958", "442079460958"),
+        ("US", "61412345678", "61412345678"),
+        ("CA", "416-555-0123", "14165550123"),
+        ("GB", "020 7946 0958", "442079460958"),
+        ("GB", "07400 123456", "447400123456"),
+        ("GB", "447400123456", "447400123456"),
+        ("GB", "0044 7400 123456", "447400123456"),
+        ("GB", "+1 858 555 0123", "18585550123"),
+        ("GB", "18585550123", "18585550123"),
+        ("DE", "030 901820", "4930901820"),
+        ("DE", "0151/234 567 89", "4915123456789"),
+        ("DE", "4930901820", "4930901820"),
+        ("DE", "+1 858 555 0123", "18585550123"),
+        ("AU", "0412 345 678", "61412345678"),
+        ("AU", "(02) 9876 5432", "61298765432"),
+        ("AU", "61412345678", "61412345678"),
+        ("AU", "0011 1 858 555 0123", "18585550123"),
+        ("NO", "22 34 56 78", "4722345678"),
+        ("NO", "4722345678", "4722345678"),
+        ("IT", "02 1234 5678", "390212345678"),
+    ],
+)
+def test_phone_numbers(region: str | None, text: str, number: str) -> None:
+    assert parse_destination(text, region) == Destination(number, is_extension=False)
+    assert parse_sender(text, region) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "number", "is_extension"),
+    [
+        ("101", "101", True),
+        (" 1002 ", "1002", True),
+        ("0012", "0012", True),
+        ("10-02", "1002", True),
+        ("1002".translate(FULL_WIDTH), "1002", True),
+        ("12345", "12345", False),
+        ("262966", "262966", False),
+        ("262 966", "262966", False),
+        ("26-29-66", "262966", False),
+    ],
+)
+@pytest.mark.parametrize("region", ["US", "DE", "IT"])
+def test_short_ones(region: str, text: str, number: str, is_extension: bool) -> None:
+    assert parse_destination(text, region) == Destination(number, is_extension=is_extension)
+
+
+@pytest.mark.parametrize(
+    ("text", "message_type", "destination"),
+    [
+        ("1002", "sms", Destination("1002", is_extension=False)),
+        ("1002", "mms", Destination("1002", is_extension=False)),
+        ("1002", "chat", Destination("1002", is_extension=True)),
+        ("12345", "chat", Destination("12345", is_extension=True)),
+        ("1002@acme.example", "chat-media", Destination("1002@acme.example", is_extension=True)),
+        ("ann.smith", "chat", Destination("ann.smith", is_extension=True)),
+        ("12345", "sms", Destination("12345", is_extension=False)),
+        ("858 555 0123", "mms", Destination("18585550123", is_extension=False)),
+    ],
+)
+def test_the_message_type_overrides(text: str, message_type: str, destination: Destination) -> None:
+    assert parse_destination(text, "US", message_type) == destination
+
+
+BAD = [
+    "2430095018011",  # two trunk zeros: read again, it would be another number
+    "",
+    " ",
+    "+",
+    "()",
+    "7",
+    "12",
+    "555-0123",
+    "555 01234",
+    "+1 858 555 012",
+    "+1 858 555 01234",
+    "858 555 0123 x12",
+    "858-555-0123 ext. 12",
+    "tel:+18585550123;ext=12",
+    "858 555 0123,,12#",
+    "858 555 0123 home",
+    "Ann 858 555 0123",
+    "Ann",
+    "858 555 O123",
+    "858 555 0123 or 858 555 0124",
+    "8585550123@acme.example",
+    "0412 345 678",
+    "*67 858 555 0123",
+    "8585550123.0",
+    "18585550123.0",
+    "1002.0",
+    "1e10",
+    "\ud83d\udcde",
+    "\N{TELEPHONE RECEIVER}8585550123",
+    "{{ number }}",
+    "None",
+    "1" * 65,
+    "1" * 10_000,
+]
+
+
+@pytest.mark.parametrize("text", BAD)
+def test_not_a_number(text: str) -> None:
+    with pytest.raises(InvalidNumberError):
+        parse_destination(text, "US")
+    with pytest.raises(InvalidNumberError):
+        parse_sender(text, "US")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "858 555 O123",
+        "030 901820 (home)",
+        "030 901820 ext",
+        "30901820.0",
+        "1002.0",
+        "*31#030901820",
+        "Ann 030 901820",
+        "030 901820 oder 030 901821",
+    ],
+)
+def test_no_length_gives_a_slip_away_in_germany(text: str) -> None:
+    """Its numbers have any length: what stands beside one would become part of it, and reach somebody else."""
+    with pytest.raises(InvalidNumberError):
+        parse_destination(text, "DE")
+
+
+@pytest.mark.parametrize("text", ["1002", "101"])
+def test_an_extension_is_no_sender(text: str) -> None:
+    with pytest.raises(InvalidNumberError):
+        parse_sender(text, "US")
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "stored"),
+    [
+        ("858 555 0123", "US", "18585550123"),
+        ("1002", "US", "1002"),
+        ("12345", "US", "12345"),
+        ("+44 20 7946 0958", "US", "442079460958"),
+        ("+47 22 34 56 78", "US", "+4722345678"),  # bare, it is one in Canada
+        ("22 34 56 78", "NO", "4722345678"),
+        ("+1 858 555 0123", "DE", "+18585550123"),  # bare, it is one in Germany
+        ("030 901820", "DE", "4930901820"),
+    ],
+)
+def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str) -> None:
+    assert to_store(text, region) == stored
+    assert parse_destination(stored, region) == parse_destination(text, region)
+
+
+def test_split_numbers() -> None:
+    assert split_numbers(" 1002, 1003;1004\n1005 ") == ["1002", "1003", "1004", "1005"]
+    assert split_numbers(["1002,1003", "", " , ", "1004"]) == ["1002", "1003", "1004"]
+    assert split_numbers("") == []
+
+
+@pytest.mark.parametrize(
+    ("text", "masked"), [("18585550123", "…0123"), ("+1 (858) 555-01 23", "…0123"), ("12", "…12"), ("Ann", "…")]
+)
+def test_mask(text: str, masked: str) -> None:
+    assert mask(text) == masked
+
+
+SPELLINGS = st.text(st.sampled_from("0123456789+-() ./xXeEaA#*;,:@telsm\u0661\uff11\u200e\u00a0"), max_size=24)
+ANY_TEXT = st.one_of(st.text(max_size=70), SPELLINGS)
+REGIONS = st.sampled_from([None, "US", "GB", "DE", "AU", "NO", "IT", "BR"])
+
+
+@settings(max_examples=150, deadline=None, database=None)
+@given(ANY_TEXT, REGIONS)
+@example("+47 22 34 56 78", "US")
+@example("+1 858 555 0123", "DE")
+@example("\u00b2\u00b2\u00b2\u00b2", "US")
+def test_any_text_is_a_number_or_an_error(text: str, region: str | None) -> None:
+    try:
+        destination = parse_destination(text, region)
+    except InvalidNumberError:
+        return
+    number = destination.number
+    assert number.isascii()
+    assert number.isdigit()
+    assert destination.is_extension == (len(number) in (3, 4))
+    if len(number) > 6:
+        assert number[0] != "0"
+        assert len(number) <= 17
+        assert parse_destination(f"+{number}", region) == destination
+    assert parse_destination(to_store(text, region), region) == destination
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(ANY_TEXT, REGIONS)
+def test_any_text_is_a_sender_or_an_error(text: str, region: str | None) -> None:
+    try:
+        number = parse_sender(text, region)
+    except InvalidNumberError:
+        return
+    assert number.isascii()
+    assert number.isdigit()
+    assert len(number) >= 5
+    assert parse_destination(text, region).number == number
+
+
+@settings(max_examples=100, deadline=None, database=None)
+@given(st.integers(2_000_000_000, 9_999_999_999), st.sampled_from(["", "1", "+1", "+1 ", "1-", "tel:+1-"]))
+def test_parsing_a_result_again_gives_the_same(national: int, prefix: str) -> None:
+    number = parse_destination(f"{prefix}{national}" if prefix else str(national), "US").number
+    assert number == f"1{national}" or not prefix
+    assert parse_destination(number, "US").number == number
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(st.text(max_size=30), st.sampled_from(["chat", "chat-media", "sms", "mms"]))
+def test_any_text_with_a_type(text: str, message_type: str) -> None:
+    try:
+        destination = parse_destination(text, "US", message_type)
+    except InvalidNumberError:
+        return
+    assert destination.number.isascii()
+    assert not set(destination.number) & set(" \n\"'\\/,")
+    if message_type in ("sms", "mms"):
+        assert destination.number.isdigit()
+        assert not destination.is_extension
+
+
+def test_nothing_is_read_from_disk_while_parsing() -> None:
+    """Whatever a number needs must be there once load_metadata() ran: the event loop parses."""
+    program = """
+import builtins, importlib.util, io, sys
+spec = importlib.util.spec_from_file_location("phone", "custom_components/netsapiens/phone.py")
+phone = sys.modules["phone"] = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(phone)
+phone.load_metadata()
+known = set(sys.modules)
+def refuse(*args, **kwargs):
+    raise AssertionError(f"reads {args[0]}")
+builtins.open = io.open = refuse
+for region in ("US", "GB", "DE", "AU", "NO", "BR", "ZW"):
+    for text in ("+80012345678", "+8835101234567", "+8818585550123", "0412345678", "8585550123", "1-800-FLOWERS"):
+        try:
+            phone.parse_destination(text, region)
+        except phone.InvalidNumberError:
+            pass
+late = sorted(set(sys.modules) - known)
+assert not late, late
+"""
+    subprocess.run([sys.executable, "-c", program], cwd=ROOT, check=True, timeout=50)
