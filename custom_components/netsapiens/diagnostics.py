@@ -1,0 +1,54 @@
+"""What helps to find a fault, and nothing that must stay at home."""
+
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+
+from .account import NetsapiensConfigEntry
+from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, SUBENTRY_RECIPIENT
+from .phone import mask
+
+_OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb")
+
+
+async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> dict[str, Any]:
+    """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
+    coordinator, outbox = entry.runtime_data.coordinator, entry.runtime_data.outbox
+    facts = coordinator.data
+    sender = entry.options.get(CONF_FROM_NUMBER)
+    return {
+        "verify_ssl": entry.data.get("verify_ssl", True),
+        "options": {key: entry.options[key] for key in _OPENLY if key in entry.options},
+        "sender": mask(sender) if sender else None,
+        "account": {
+            "scope": facts.account.scope,
+            "version": facts.version,
+            "numbers": [
+                {
+                    "number": mask(number.number),
+                    "mms_capable": number.mms_capable,
+                    "group_mms_capable": number.group_mms_capable,
+                }
+                for number in facts.numbers.values()
+            ],
+        },
+        "pbx": {
+            "reached_last_time": coordinator.last_update_success,
+            "last_error": str(coordinator.last_exception) if coordinator.last_exception else None,
+            "token_left": round(coordinator.api.token_left),
+            "clock": coordinator.api.now().isoformat(timespec="seconds"),
+        },
+        "outbox": {
+            "queued": outbox.queued,
+            "taken_last_hour": outbox.taken_last_hour,
+            "away": outbox.is_away,
+        },
+        "recipients": [
+            {
+                "destinations": [mask(number) for number in recipient.data[CONF_DESTINATION]],
+                "group": recipient.data.get(CONF_GROUP, False),
+                "own_sender": bool(recipient.data.get(CONF_FROM_NUMBER)),
+            }
+            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        ],
+    }

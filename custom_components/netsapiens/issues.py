@@ -1,0 +1,93 @@
+"""Repair issues, where there is something that a person can do."""
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import issue_registry as ir
+
+from .api.models import same_number
+from .const import CONF_FROM_NUMBER, DOMAIN
+from .coordinator import AccountFacts
+from .phone import mask
+
+_PUSH_ISSUES = ("push_without_url", "push_refused")
+
+
+@callback
+def raise_hourly_limit(hass: HomeAssistant, entry: ConfigEntry, limit: int) -> None:
+    """Tell that the account's hourly limit was reached, most likely by an automation that runs in a circle."""
+    _raise(hass, entry, "hourly_limit", {"account": entry.title, "limit": str(limit)})
+
+
+@callback
+def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Take that back, once texts go out again."""
+    ir.async_delete_issue(hass, DOMAIN, _id("hourly_limit", entry))
+
+
+@callback
+def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
+    """Tell where the number that texts come from is no longer the account's, by the PBX's own list."""
+    sender: str | None = entry.options.get(CONF_FROM_NUMBER)
+    if sender is None or not facts.numbers or any(same_number(sender, number) for number in facts.numbers):
+        ir.async_delete_issue(hass, DOMAIN, _id("sender_not_listed", entry))
+        return
+    _raise(hass, entry, "sender_not_listed", {"account": entry.title, "number": mask(sender)})
+
+
+@callback
+def raise_outbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
+    """Tell that waiting messages could not be read, and where what is left of them lies."""
+    _raise(hass, entry, "outbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
+
+
+@callback
+def raise_push_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
+    """Tell that the PBX cannot say when a message comes in: ``push_without_url`` or ``push_refused``."""
+    clear_push_issues(hass, entry, but=key)
+    _raise(hass, entry, key, {"account": entry.title})
+
+
+@callback
+def clear_push_issues(hass: HomeAssistant, entry: ConfigEntry, *, but: str | None = None) -> None:
+    """Take that back."""
+    for key in _PUSH_ISSUES:
+        if key != but:
+            ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
+
+
+@callback
+def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> None:
+    """Tell where the PBX's list of conversations cannot be read whole, so that messages may be missed."""
+    if cut:
+        _raise(hass, entry, "conversations_cut", {"account": entry.title})
+    else:
+        ir.async_delete_issue(hass, DOMAIN, _id("conversations_cut", entry))
+
+
+@callback
+def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Take back all that was told of an account that is gone."""
+    for key in ("hourly_limit", "sender_not_listed", "outbox_damaged", "conversations_cut", *_PUSH_ISSUES):
+        ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
+
+
+def _id(key: str, entry: ConfigEntry) -> str:
+    """Return the id of an account's issue."""
+    return f"{key}_{entry.entry_id}"
+
+
+@callback
+def _raise(
+    hass: HomeAssistant, entry: ConfigEntry, key: str, placeholders: dict[str, str], *, persistent: bool = False
+) -> None:
+    """Raise an account's issue."""
+    ir.async_create_issue(
+        hass,
+        DOMAIN,
+        _id(key, entry),
+        is_fixable=key == "outbox_damaged",
+        is_persistent=persistent,
+        severity=ir.IssueSeverity.ERROR if key == "sender_not_listed" else ir.IssueSeverity.WARNING,
+        translation_key=key,
+        translation_placeholders=placeholders,
+    )

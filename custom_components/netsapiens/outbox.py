@@ -1,0 +1,642 @@
+"""The one path out: what to send -> accepted by the PBX, exactly once.
+
+Messages of one conversation, or of the same sender and destinations, share a lane and go one at a time and in order;
+others go side by side. What the PBX did not clearly take or refuse is looked up before it is sent again, and what
+cannot be sent now is kept on disk until its time is up.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+import logging
+import time
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonObjectType
+
+from .api import (
+    MessageAPI,
+    NetsapiensError,
+    NetsapiensRequestError,
+)
+from .api.models import as_text
+from .compose import OutgoingMessage
+from .const import DOMAIN
+from .coordinator import NetsapiensCoordinator
+from .errors import translated
+from .lookup import History, Lookup, Trace, scopes
+from .pace import jittered
+from .store import KeptMessage, OutboxStore
+
+_LOGGER = logging.getLogger(__name__)
+
+_ANSWER_WITHIN = 10.0  # seconds that an action waits for a clear end before it answers `queued`
+_LOOKS = (1.0, 3.0, 6.0, 10.0)  # seconds after a failure; a PBX's lists lag
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 10.0  # seconds between the tries of one message; the gate waits out an outage
+_TIDY_DELAY = 1.0  # seconds until what is done is taken off the disk; a kill before that costs one look
+_LONGEST_KEEP = 7 * 86400.0
+_HOUR = 3600.0
+
+EXPIRED = "expired"
+REFUSED = "refused"
+UNCONFIRMED = "unconfirmed"
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """What became of a message.
+
+    Attributes:
+        message: what was to be sent.
+        status: ``sent``, or ``queued`` where it is kept and tried again.
+        message_id: the PBX's id, where it gave one.
+    """
+
+    message: OutgoingMessage
+    status: str
+    message_id: str | None = None
+
+    def as_row(self) -> JsonObjectType:
+        """Return the row of an action's answer."""
+        return {
+            "destination": list(self.message.destination),
+            "from_number": self.message.from_number,
+            "message_type": self.message.message_type,
+            "messagesession": self.message.messagesession,
+            "status": self.status,
+            "message_id": self.message_id,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class FailedMessage:
+    """A message that was answered ``queued`` and never got out.
+
+    Attributes:
+        message: which.
+        reason: ``expired``, ``refused`` or ``unconfirmed``.
+        error: the reason in words.
+        timestamp: when it was given up.
+    """
+
+    message: OutgoingMessage
+    reason: str
+    error: str
+    timestamp: datetime
+
+
+@dataclass(slots=True, eq=False)
+class _Item:
+    """A message on its way.
+
+    Attributes:
+        deadline: when its time is up, by the loop's clock.
+        keep: whether it is tried again.
+        done: what its caller is told.
+        on_disk: whether it was answered ``queued``, or is about to be.
+        trace: set before its first try; from then on it can be told from its equals.
+        noted: whether the disk says that it may be out.
+        in_doubt: a try ended without a clear answer and was not cleared up yet.
+        failed_at: when that was, by the loop's clock.
+        failures: how often it had to wait for the next try.
+    """
+
+    message: OutgoingMessage
+    deadline: float
+    keep: bool
+    done: asyncio.Future[SentMessage | HomeAssistantError]
+    on_disk: bool = False
+    trace: Trace | None = None
+    noted: bool = False
+    in_doubt: bool = False
+    failed_at: float = 0.0
+    failures: int = 0
+    task: asyncio.Task[None] | None = None
+    timer: asyncio.TimerHandle | None = None
+
+
+class _NotNotedError(NetsapiensError):
+    """A try could not be noted on disk, so it is not made."""
+
+
+class Outbox:
+    """Sends an account's messages, and keeps those that cannot go now.
+
+    Parameters:
+        coordinator: the account.
+        store: where the messages are kept.
+        history: the account's messages that ended lately.
+        hourly_limit: how many messages an hour are taken; 0 = any.
+    """
+
+    def __init__(
+        self, coordinator: NetsapiensCoordinator, store: OutboxStore, history: History, *, hourly_limit: int = 0
+    ) -> None:
+        self._hass: HomeAssistant = coordinator.hass
+        self._coordinator = coordinator
+        self._store = store
+        self._history = history
+        self._api = MessageAPI(coordinator.api)
+        self._gate = coordinator.gate
+        self._lookup = Lookup(self._api, self._gate, lambda: coordinator.data.account)
+        self._items: dict[_Item, None] = {}  # in the order in which they came
+        self._lanes: dict[str, dict[_Item, None]] = {}
+        self._queued = 0
+        self._in_flight: set[asyncio.Task[NetsapiensError | None]] = set()
+        self._stopped = False
+        self._listeners: list[Callable[[], None]] = []
+        self._report: Callable[[FailedMessage], None] | None = None
+        self._unreported: list[tuple[_Item, FailedMessage]] = []
+        self._hourly_limit = hourly_limit
+        self._taken: deque[float] = deque()
+        self._write_lock = asyncio.Lock()
+        self._changes = self._written = 0
+        self._tidy_timer: asyncio.TimerHandle | None = None
+
+    # --- what the account asks -------------------------------------------------------
+
+    @property
+    def queued(self) -> int:
+        """How many messages wait."""
+        return self._queued
+
+    @property
+    def is_away(self) -> bool:
+        """Whether the PBX was away when it was last asked."""
+        return self._gate.is_away
+
+    @property
+    def hourly_limit(self) -> int:
+        """How many messages an hour are taken; 0 = any."""
+        return self._hourly_limit
+
+    @property
+    def taken_last_hour(self) -> int:
+        """How many messages were taken within the last hour."""
+        while self._taken and self._taken[0] < time.monotonic() - _HOUR:
+            self._taken.popleft()
+        return len(self._taken)
+
+    def has_room_for(self, messages: int) -> bool:
+        """Whether so many messages may be taken now."""
+        return not self._hourly_limit or self.taken_last_hour + messages <= self._hourly_limit
+
+    @callback
+    def async_listen(self, listener: Callable[[], None]) -> Callable[[], None]:
+        """Call the listener when the number of waiting messages changes; return what ends that."""
+        self._listeners.append(listener)
+        return lambda: self._listeners.remove(listener)
+
+    @callback
+    def async_report_failures(self, report: Callable[[FailedMessage], None]) -> None:
+        """Tell of failures from now on, and of those that came up before."""
+        self._report = report
+        unreported, self._unreported = self._unreported, []
+        for item, failed in unreported:
+            self._tell(item, failed)
+
+    async def async_load(self) -> str | None:
+        """Take up the messages that were kept.
+
+        Returns:
+            Where the file was damaged, the name under which it was set aside; else None.
+        """
+        kept, aside = await self._store.async_load()
+        for message in kept:
+            self._enqueue(self._item_of(message))
+        if aside is not None:
+            await self._save_quietly()
+        return aside
+
+    # --- sending ---------------------------------------------------------------------
+
+    async def async_send(
+        self, messages: Sequence[OutgoingMessage], keep_for: timedelta
+    ) -> list[SentMessage | HomeAssistantError]:
+        """Send messages. Waits up to 10 s for a clear end; where nothing is to be kept, until there is one.
+
+        Parameters:
+            messages: what to send.
+            keep_for: how long to keep trying; nothing, where a message is not to be kept at all.
+
+        Returns:
+            For each message what became of it, or the translated error that says why it was not sent.
+        """
+        if self._stopped:
+            return [_error("stopped") for _ in messages]
+        seconds = min(keep_for.total_seconds(), _LONGEST_KEEP)
+        deadline = self._hass.loop.time() + (seconds or _ANSWER_WITHIN)
+        items = [_Item(message, deadline, seconds > 0, self._hass.loop.create_future()) for message in messages]
+        for item in items:
+            self._taken.append(time.monotonic())
+            self._enqueue(item)
+        try:
+            if items:
+                await asyncio.wait([item.done for item in items], timeout=_ANSWER_WITHIN if seconds else None)
+        finally:
+            # Also where the caller was stopped while it waited: its messages stay, and their failure is told of.
+            if pending := [item for item in items if not item.done.done()]:
+                await asyncio.shield(self._keep(pending))
+        return [item.done.result() for item in items]
+
+    async def _keep(self, items: list[_Item]) -> None:
+        """Answer ``queued``, once the messages are on disk."""
+        for item in items:
+            self._mark_kept(item)
+        try:
+            await self._save()
+        except HomeAssistantError as err:
+            for item in items:
+                self._finish(item, err)
+            return
+        for item in items:
+            if not item.done.done():
+                item.done.set_result(SentMessage(item.message, "queued"))
+
+    # --- lanes -----------------------------------------------------------------------
+
+    @callback
+    def _enqueue(self, item: _Item) -> None:
+        """Put a message at the end of its lanes."""
+        self._items[item] = None
+        for scope in scopes(item.message):
+            self._lanes.setdefault(scope, {})[item] = None
+        item.timer = self._hass.loop.call_at(item.deadline, self._time_up_waiting, item)
+        if item.on_disk:
+            self._count(1)
+        self._start_if_first(item)
+
+    @callback
+    def _start_if_first(self, item: _Item) -> None:
+        """Let a message go, once it is the first of its lanes."""
+        if self._stopped or item.task is not None:
+            return
+        if all(next(iter(self._lanes[scope])) is item for scope in scopes(item.message)):
+            item.task = self._hass.async_create_background_task(
+                self._deliver(item), "netsapiens message", eager_start=True
+            )
+
+    @callback
+    def _time_up_waiting(self, item: _Item) -> None:
+        """Give up a message that never came to its turn."""
+        if item.task is None and not item.in_doubt:
+            self._give_up(item)
+
+    @callback
+    def _leave(self, item: _Item) -> None:
+        """Take a message out of its lanes, and let the next one go."""
+        del self._items[item]
+        if item.timer is not None:
+            item.timer.cancel()
+        for scope in scopes(item.message):
+            lane = self._lanes[scope]
+            del lane[item]
+            if not lane:
+                del self._lanes[scope]
+            else:
+                self._start_if_first(next(iter(lane)))
+
+    # --- one message -----------------------------------------------------------------
+
+    async def _deliver(self, item: _Item) -> None:
+        """Bring a message to its end."""
+        while item in self._items and not self._stopped:
+            if item.in_doubt and not await self._clear_up(item):
+                continue
+            if self._is_late(item):
+                self._give_up(item)
+                return
+            try:
+                async with asyncio.timeout_at(item.deadline) as limit:
+                    await self._prepare(item)
+                    await self._gate.run(lambda: self._try(item, limit))
+            except TimeoutError:
+                continue
+            except NetsapiensError as err:
+                await self._after_failure(item, err)
+
+    def _is_late(self, item: _Item) -> bool:
+        """Whether a message's time is up."""
+        return self._hass.loop.time() >= item.deadline
+
+    async def _prepare(self, item: _Item) -> None:
+        """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
+        api = self._coordinator.api
+        if api.token_left <= 0:
+            await self._gate.run(api.get_token)
+        if item.trace is None:
+            trace, certain = self._history.trace(item.message, api.now())
+            if not certain:
+                item.trace = await self._lookup.baseline(item.message, trace.since)
+
+    async def _try(self, item: _Item, limit: asyncio.Timeout) -> None:
+        """Send a message once; how that ends is noted even if nobody waits for it any more."""
+        if item.trace is None:
+            item.trace = self._history.trace(item.message, self._coordinator.api.now())[0]
+        if item.on_disk and not item.noted:
+            await self._note_try(item)
+        if item not in self._items or self._stopped:
+            return  # it was given up while it waited for its turn
+        limit.reschedule(None)  # from here on it has to come to its end
+        request = self._hass.async_create_background_task(self._send(item), "netsapiens request", eager_start=True)
+        self._in_flight.add(request)
+        request.add_done_callback(self._in_flight.discard)
+        if (err := await asyncio.shield(request)) is not None:
+            raise err
+
+    async def _note_try(self, item: _Item) -> None:
+        """Note on disk that a message may be out from now on: a kill in between must not send it twice."""
+        try:
+            await self._save()
+        except HomeAssistantError as err:
+            _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
+            raise _NotNotedError from err
+        item.noted = True
+
+    async def _send(self, item: _Item) -> NetsapiensError | None:
+        """Make the request, and note how it ended."""
+        message, media = item.message, item.message.media
+        try:
+            answer = await self._api.send_message(
+                message.message_type,
+                message.text,
+                message.destination[0] if len(message.destination) == 1 else message.destination,
+                message.from_number,
+                message.messagesession,
+                data=media.data if media else None,
+                mime_type=media.mime_type if media else None,
+                size=media.size if media else None,
+            )
+        except NetsapiensError as err:
+            self._not_accepted(item, err)
+            return err
+        self._accepted(item, as_text(answer.get("id")) or None)
+        return None
+
+    @callback
+    def _not_accepted(self, item: _Item, err: NetsapiensError) -> None:
+        """Note whether the message may be out all the same."""
+        if err.maybe_done:
+            item.in_doubt = True
+            item.failed_at = self._hass.loop.time()
+        elif _is_refusal(err):
+            self._finish(item, translated(err, HomeAssistantError), REFUSED)
+        elif not item.failed_at:
+            # It surely is not, and never was: the next try is a first one.
+            item.trace = None
+            if item.noted:
+                item.noted = False
+                self._tidy()
+
+    async def _after_failure(self, item: _Item, err: NetsapiensError) -> None:
+        """Decide what a failed try means for the message."""
+        self._coordinator.note_failure(err)
+        if item not in self._items:
+            return  # refused
+        if item.keep and not item.on_disk:
+            self._mark_kept(item)
+            await self._save_quietly()
+        if item.in_doubt:
+            return  # it is looked up next
+        if not item.keep:
+            self._finish(item, translated(err, HomeAssistantError))
+        elif not self._gate.is_away:
+            await self._pause(item)
+
+    async def _pause(self, item: _Item) -> None:
+        """Wait before the next try, longer each time."""
+        item.failures += 1
+        wait = jittered(_FIRST_WAIT, _LONGEST_WAIT, item.failures)
+        await asyncio.sleep(min(wait, item.deadline - self._hass.loop.time()))
+
+    async def _clear_up(self, item: _Item) -> bool:
+        """Look whether a message in doubt arrived; return whether it may be tried again."""
+        arrived = await self._look(item)
+        if item not in self._items:
+            return False
+        if arrived:
+            self._accepted(item, None)
+            return False
+        if arrived is None:
+            if self._is_late(item) or not item.keep:
+                self._finish(item, _error("unconfirmed"), UNCONFIRMED)
+            else:
+                await self._pause(item)
+            return False
+        item.in_doubt = False
+        item.failures = 0
+        if not item.keep:
+            self._finish(item, _error("not_taken"))
+        return item.keep
+
+    async def _look(self, item: _Item) -> bool | None:
+        """Look for a message that may have arrived, for as long as the PBX's lists may lag.
+
+        Returns:
+            True where it is there, False where it surely is not, None where the PBX did not say.
+        """
+        trace = item.trace
+        if trace is None:
+            return False
+        clock = self._hass.loop.time
+        for after in _LOOKS:
+            due = item.failed_at + after
+            last = after == _LOOKS[-1]
+            if not last and clock() > due + 1:
+                continue  # long past: only the last look still tells something new
+            await asyncio.sleep(due - clock())
+            try:
+                async with asyncio.timeout_at(max(item.deadline, due) + _ANSWER_WITHIN):
+                    found = await self._lookup.count(item.message, trace)
+            except TimeoutError:
+                return None
+            except NetsapiensError as err:
+                self._coordinator.note_failure(err)
+                if last:
+                    return None
+                continue
+            self._coordinator.note_success()
+            if found > trace.known:
+                return True
+        return False
+
+    # --- ends ------------------------------------------------------------------------
+
+    @callback
+    def _accepted(self, item: _Item, message_id: str | None) -> None:
+        """Note that the PBX has the message."""
+        if item not in self._items:
+            return
+        if item.trace is not None:
+            self._history.note(item.message, item.trace, accepted=True)
+        self._coordinator.note_success()
+        self._end(item, SentMessage(item.message, "sent", message_id))
+
+    @callback
+    def _give_up(self, item: _Item) -> None:
+        """Note that a message's time is up."""
+        self._finish(item, _error("expired"), EXPIRED)
+
+    @callback
+    def _finish(self, item: _Item, err: HomeAssistantError, reason: str = EXPIRED) -> None:
+        """Note that a message did not get out, or not surely; tell of it where its caller has gone."""
+        if item not in self._items:
+            return
+        if reason == UNCONFIRMED and item.trace is not None:
+            self._history.note(item.message, item.trace, accepted=False)
+        told = item.done.done()
+        on_disk = item.on_disk
+        self._end(item, err)
+        if told and on_disk:
+            failed = FailedMessage(item.message, reason, str(err), dt_util.utcnow())
+            self._tell(item, failed)
+
+    @callback
+    def _tell(self, item: _Item, failed: FailedMessage) -> None:
+        """Report a failure; until somebody listens it stays on disk."""
+        if self._report is None:
+            self._unreported.append((item, failed))
+            return
+        self._report(failed)
+        self._tidy()
+
+    @callback
+    def _end(self, item: _Item, result: SentMessage | HomeAssistantError) -> None:
+        """Take a message out of the outbox."""
+        self._leave(item)
+        if not item.done.done():
+            item.done.set_result(result)
+        if item.on_disk:
+            self._count(-1)
+            self._tidy()
+
+    # --- disk ------------------------------------------------------------------------
+
+    @callback
+    def _mark_kept(self, item: _Item) -> None:
+        """Count a message among the waiting ones."""
+        if not item.on_disk:
+            item.on_disk = True
+            self._count(1)
+
+    @callback
+    def _count(self, change: int) -> None:
+        """Keep the number of waiting messages, and tell of it."""
+        self._queued += change
+        for listener in self._listeners:
+            listener()
+
+    @callback
+    def _tidy(self) -> None:
+        """Take what is done off the disk, soon."""
+        if self._tidy_timer is None and not self._stopped:
+            self._tidy_timer = self._hass.loop.call_later(_TIDY_DELAY, self._tidy_now)
+
+    @callback
+    def _tidy_now(self) -> None:
+        """Take what is done off the disk."""
+        self._tidy_timer = None
+        self._hass.async_create_background_task(self._save_quietly(), "netsapiens outbox", eager_start=True)
+
+    async def _save_quietly(self) -> None:
+        """Save where nobody is there to be told of a failure."""
+        try:
+            await self._save()
+        except HomeAssistantError as err:
+            _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
+
+    async def _save(self) -> None:
+        """Have all that waits on disk when this returns; those who ask meanwhile share one write.
+
+        Raises:
+            HomeAssistantError: it could not be written.
+        """
+        self._changes += 1
+        # Shielded: a write that nobody waits for any more must still come before the next one.
+        write = self._write(self._changes)
+        await asyncio.shield(self._hass.async_create_background_task(write, "netsapiens outbox", eager_start=True))
+
+    async def _write(self, change: int) -> None:
+        """Write, unless somebody else has written this change as well."""
+        async with self._write_lock:
+            if self._written >= change:
+                return
+            upto = self._changes
+            kept = [item for item in self._items if item.on_disk]
+            kept += [item for item, _ in self._unreported]
+            wall = time.time() - self._hass.loop.time()
+            await self._store.async_save([_kept(item, wall) for item in kept])
+            self._written = upto
+
+    def _item_of(self, kept: KeptMessage) -> _Item:
+        """Return a message that was kept. One that was tried may have arrived."""
+        now = self._hass.loop.time()
+        wall = time.time() - now
+        tried = kept.trace is not None
+        item = _Item(
+            kept.message,
+            min(kept.until - wall, now + _LONGEST_KEEP),
+            keep=True,
+            done=self._hass.loop.create_future(),
+            on_disk=True,
+            trace=kept.trace,
+            noted=tried,
+            in_doubt=tried,
+            failed_at=now if tried else 0.0,
+        )
+        item.done.set_result(SentMessage(kept.message, "queued"))
+        return item
+
+    # --- the end ---------------------------------------------------------------------
+
+    async def async_stop(self) -> None:
+        """Wait for the requests under way, and keep what has not come to its end."""
+        if self._stopped:
+            return
+        self._stopped = True
+        if self._tidy_timer is not None:
+            self._tidy_timer.cancel()
+        for item in self._items:
+            if item.keep:
+                self._mark_kept(item)
+            if item.timer is not None:
+                item.timer.cancel()
+        await self._save_quietly()
+        await self._end_tasks()
+        for item in [item for item in self._items if not item.keep]:
+            reason = UNCONFIRMED if item.in_doubt else EXPIRED
+            self._finish(item, _error("unconfirmed" if item.in_doubt else "stopped"), reason)
+        await self._keep([item for item in self._items if not item.done.done()])
+        await self._save_quietly()
+
+    async def _end_tasks(self) -> None:
+        """Let the requests under way come to their end, and nothing new begin."""
+        tasks = [item.task for item in self._items if item.task is not None]
+        for task in tasks:
+            task.cancel()
+        if pending := [*tasks, *self._in_flight]:
+            await asyncio.wait(pending)
+
+
+def _kept(item: _Item, wall: float) -> KeptMessage:
+    """Return a message as it is kept.
+
+    Parameters:
+        item: the message.
+        wall: what to add to the loop's clock to get the time of day, which alone outlives a restart.
+    """
+    return KeptMessage(item.message, item.deadline + wall, item.trace)
+
+
+def _is_refusal(err: NetsapiensError) -> bool:
+    """Whether the PBX refused this very message. A 401 is about the login, and passes."""
+    return isinstance(err, NetsapiensRequestError) and err.status != 401  # noqa: PLR2004
+
+
+def _error(key: str) -> HomeAssistantError:
+    """Return a translated error."""
+    return HomeAssistantError(translation_domain=DOMAIN, translation_key=key)

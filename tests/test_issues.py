@@ -1,0 +1,81 @@
+"""Repair issues, diagnostics and the sensor."""
+
+import asyncio
+from dataclasses import replace
+
+from homeassistant.components.diagnostics import REDACTED
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
+from syrupy.assertion import SnapshotAssertion
+from syrupy.filters import props
+
+from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
+from custom_components.netsapiens.issues import raise_outbox_damaged
+from tests.conftest import AddAccount, recipient
+from tests.simulator import Simulator
+
+
+async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    entry = await add_account()
+    issues = ir.async_get(hass).issues
+    assert not issues
+    numbers = pbx.users["1001@acme.example"].numbers
+    old = numbers[0]
+    numbers[0] = replace(old, number="18585550188")
+    await entry.runtime_data.coordinator.async_refresh()
+    [issue] = issues.values()
+    assert issue.translation_key == "sender_not_listed"
+    assert issue.translation_placeholders == {"account": "1001@acme.example", "number": "…0199"}
+    numbers[0] = old
+    await entry.runtime_data.coordinator.async_refresh()
+    assert not issues
+
+
+async def test_damaged_outbox_is_confirmed(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_client: ClientSessionGenerator
+) -> None:
+    entry = await add_account()
+    assert await async_setup_component(hass, "repairs", {})
+    client = await hass_client()
+    raise_outbox_damaged(hass, entry, "netsapiens.outbox.damaged")
+    [issue] = ir.async_get(hass).issues.values()
+    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
+    flow = await response.json()
+    assert flow["step_id"] == "confirm"
+    response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
+    assert (await response.json())["type"] == "create_entry"
+    assert not ir.async_get(hass).issues
+
+
+async def test_removal_takes_the_issues_along(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    entry = await add_account()
+    raise_outbox_damaged(hass, entry, "netsapiens.outbox.damaged")
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert not ir.async_get(hass).issues
+
+
+async def test_diagnostics(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, snapshot: SnapshotAssertion
+) -> None:
+    entry = await add_account(
+        recipient("Ann", "18585550123"), recipient("Family", "18585550123", "18585550124", group=True)
+    )
+    await asyncio.gather(
+        *(
+            hass.services.async_call(
+                "notify", "netsapiens", {"message": "Secret text", "target": number}, blocking=True
+            )
+            for number in ("18585550123", "18585550125")
+        )
+    )
+    found = await async_get_config_entry_diagnostics(hass, entry)
+    assert found == snapshot(exclude=props("token_left", "clock"))
+    assert 3500 < found["pbx"]["token_left"] <= 3600
+    words = str(found)
+    secrets = (*pbx.tokens, pbx.account["password"], pbx.account["client_secret"])
+    for secret in (*secrets, "Secret text", "18585550123", pbx.numbers[0], "Ann", "1001", "127.0.0.1"):
+        assert secret not in words
+    assert REDACTED not in words  # what is hidden is left out

@@ -1,0 +1,267 @@
+"""Telling a message from its equals."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
+from custom_components.netsapiens.api.models import Message, MessageSession
+from custom_components.netsapiens.compose import OutgoingMessage
+from custom_components.netsapiens.lookup import History, Lookup, Trace, text_key
+from custom_components.netsapiens.pace import Gate
+
+ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")
+OWN, ANN = "18585550199", "18585550123"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def outgoing(
+    text: str = "Alarm", session: str = "h" * 32, *destination: str, sender: str | None = OWN
+) -> OutgoingMessage:
+    """A message to send."""
+    return OutgoingMessage(destination or (ANN,), "sms", text, sender, session, None, None, "…0123")
+
+
+def row(text: Any = "Alarm", at: datetime | None = NOW, **more: Any) -> Message:
+    """A message as the PBX lists it."""
+    timestamp = None if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+    return Message.from_row({"text": text, "timestamp": timestamp, "direction": "term", "type": "sms", **more})
+
+
+class Listing:
+    """A PBX's lists, without a PBX: what the simulator cannot be made to say."""
+
+    def __init__(self, **sessions: list[Message]) -> None:
+        self.messages = sessions
+        self.sessions: list[MessageSession] = []
+        self.knows_start = True
+        self.calls = 0
+
+    async def get_messages(self, session: str, *, limit: int, start: int = 0) -> list[Message]:
+        self.calls += 1
+        if session not in self.messages:
+            raise NetsapiensRequestError(404, "Record not found")
+        return self.messages[session][start if self.knows_start else 0 :][:limit]
+
+    async def get_messagesessions(self, *, limit: int, start: int = 0) -> list[MessageSession]:
+        return self.sessions[start if self.knows_start else 0 :][:limit]
+
+
+def lookup(listing: Listing) -> Lookup:
+    """What counts in it."""
+    return Lookup(listing, Gate(), lambda: ACCOUNT)  # type: ignore[arg-type]
+
+
+def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
+    """A conversation as the PBX lists it."""
+    return MessageSession.from_row(
+        {
+            "messagesession-id": session_id,
+            "messagesession-remote": remote,
+            "messagesession-sms-number": sms_number,
+            "messagesession-last-datetime": last and last.isoformat(),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], 0),
+        ([row()], 1),
+        ([row(), row(at=NOW + timedelta(seconds=3))], 2),
+        ([row(at=NOW - timedelta(seconds=1))], 0),
+        ([row("Alarm ")], 1),
+        ([row("Alarm!")], 0),
+        ([row(direction="orig")], 0),
+        ([row(**{"direction": "", "from-user-id": "1001@acme.example"})], 1),
+        ([row(**{"direction": "", "from-user-id": "1002@acme.example"})], 0),
+        ([row(**{"media-type": "image/png"})], 0),
+        ([row("Other", at=None)], 0),
+    ],
+)
+async def test_count(rows: list[Message], expected: int) -> None:
+    assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Trace(NOW, 0)) == expected
+
+
+async def test_equal_without_a_time_tells_nothing() -> None:
+    with pytest.raises(NetsapiensServerError):
+        await lookup(Listing(**{"h" * 32: [row(at=None)]})).count(outgoing(), Trace(NOW, 0))
+
+
+@pytest.mark.parametrize(
+    ("other", "message", "counts"),
+    [
+        (session("own"), outgoing(), True),
+        (session("own", remote=int(ANN), sms_number=int(OWN)), outgoing(), True),
+        (session("own", remote=ANN[1:], sms_number=OWN[1:]), outgoing(), True),
+        (session("own", remote="18585550124"), outgoing(), False),
+        (session("own", sms_number="18585550198"), outgoing(), False),
+        (session("own", last=NOW - timedelta(seconds=1)), outgoing(), False),
+        (session("own", last=None), outgoing(), True),
+        (session("own", remote=f"{ANN},18585550124"), outgoing(), False),
+        (session("own", remote=f"18585550124, {ANN}"), outgoing("Alarm", "h" * 32, ANN, "18585550124"), True),
+        (
+            session("own", remote="1002@acme.example", sms_number=""),
+            outgoing("Alarm", "h" * 32, "1002", sender=None),
+            True,
+        ),
+        (
+            session("own", remote="1003@acme.example", sms_number=""),
+            outgoing("Alarm", "h" * 32, "1002", sender=None),
+            False,
+        ),
+    ],
+)
+async def test_other_conversations(other: MessageSession, message: OutgoingMessage, counts: bool) -> None:
+    listing = Listing(own=[row()])
+    listing.sessions = [other]
+    assert await lookup(listing).count(message, Trace(NOW, 0)) == int(counts)
+
+
+async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:
+    listing = Listing(**{"h" * 32: [row(), row()], "own": [row()]})
+    listing.sessions = [session("own")]
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 2)) == 3
+    assert (await lookup(listing).baseline(outgoing(), NOW)).known == 3
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 1)) == 2  # enough to know; no further request
+
+
+async def test_no_route_and_refusals_say_nothing() -> None:
+    class Old(Listing):
+        async def get_messages(self, session: str, *, limit: int, start: int = 0) -> list[Message]:
+            raise NetsapiensRequestError(404, "No Route Found [92]")
+
+    with pytest.raises(NetsapiensRequestError):
+        await lookup(Old()).count(outgoing(), Trace(NOW, 0))
+
+
+def long_list(order: Callable[[list[Message]], list[Message]]) -> list[Message]:
+    """2,500 messages, ours the newest."""
+    return order([row(f"Text {number}", NOW + timedelta(seconds=number - 2500)) for number in range(2499)] + [row()])
+
+
+async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
+    newest_first = Listing(**{"h" * 32: long_list(lambda rows: rows[::-1])})
+    assert await lookup(newest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    assert newest_first.calls == 1
+    oldest_first = Listing(**{"h" * 32: long_list(lambda rows: rows)})
+    assert await lookup(oldest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    oldest_first.knows_start = False
+    with pytest.raises(NetsapiensServerError):
+        await lookup(oldest_first).count(outgoing(), Trace(NOW, 0))
+
+
+async def test_a_list_without_end_tells_nothing() -> None:
+    endless = Listing(**{"h" * 32: [row(f"Text {number}") for number in range(20_000)]})
+    with pytest.raises(NetsapiensServerError):
+        await lookup(endless).count(outgoing(), Trace(NOW - timedelta(days=1), 0))
+
+
+# --- what is known already ---------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A monotonic clock to set."""
+    now = [1000.0]
+    monkeypatch.setattr("custom_components.netsapiens.lookup.time.monotonic", lambda: now[0])
+    return now
+
+
+def trace(history: History, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
+    """The trace, its time as seconds before now."""
+    found, certain = history.trace(message, NOW + timedelta(seconds=clock[0]))
+    return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
+
+
+def note(history: History, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
+    """Send a message, and note its end a second later."""
+    found, _ = history.trace(message, NOW + timedelta(seconds=clock[0]))
+    clock[0] += 1
+    history.note(message, found, accepted=accepted)
+
+
+@pytest.fixture
+def history(clock: list[float]) -> History:
+    """The history of a process that runs for a while."""
+    history = History()
+    clock[0] += 100
+    return history
+
+
+def test_history_counts_equals_that_may_be_in_sight(history: History, clock: list[float]) -> None:
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+    note(history, outgoing(), clock)
+    assert trace(history, outgoing(), clock) == (3, 1, True)
+    clock[0] += 3
+    note(history, outgoing(), clock)
+    assert trace(history, outgoing(), clock) == (7, 2, True)  # the first may be seen beside the second
+    clock[0] += 11
+    assert trace(history, outgoing(), clock) == (2, 0, True)  # a gap in which none was sent
+
+
+def test_history_goes_on_from_what_was_known_before_a_restart(history: History, clock: list[float]) -> None:
+    """The equals before a message that was taken up again are known to its trace alone."""
+    history.note(outgoing(), Trace(NOW, 3), accepted=True)
+    found, certain = history.trace(outgoing(), NOW + timedelta(seconds=60))
+    assert (found, certain) == (Trace(NOW, 4), True)
+
+
+def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
+    history = History()
+    clock[0] += 1
+    assert trace(history, outgoing(), clock) == (1, 0, True)
+
+
+def test_history_keeps_others_apart(history: History, clock: list[float]) -> None:
+    note(history, outgoing("Other"), clock)
+    note(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+    note(history, outgoing("Alarm", "x" * 32), clock)  # same people, another conversation
+    assert trace(history, outgoing(), clock)[1:] == (2, True)
+    note(history, outgoing("Alarm", "h" * 32, "18585550125"), clock)  # same conversation, other people
+    assert trace(history, outgoing(), clock)[1] == 1
+
+
+def test_history_says_when_it_does_not_know(history: History, clock: list[float]) -> None:
+    note(history, outgoing(), clock, accepted=False)
+    assert trace(history, outgoing(), clock) == (3, 0, False)
+    clock[0] += 11
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+
+
+def test_history_forgets(history: History, clock: list[float]) -> None:
+    note(history, outgoing(), clock)
+    clock[0] += 11
+    note(history, outgoing("Other"), clock)
+    assert len(history._past) == 1
+
+
+# --- equal texts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "listed"),
+    [("0012", "12"), (" 12", "12"), ("1.50", "1.5"), ("1e3", "1000"), ("+5", "5"), ("-0", "0"), ("a\r\nb", "a\nb")],
+)
+def test_equal_texts(sent: str, listed: str) -> None:
+    assert text_key(sent) == text_key(listed)
+
+
+@pytest.mark.parametrize(("one", "other"), [("12", "13"), ("12", "12a"), ("a b", "a  b"), ("١٢", "12"), ("Ok", "OK")])
+def test_different_texts(one: str, other: str) -> None:
+    assert text_key(one) != text_key(other)
+
+
+@given(st.text())
+def test_every_text_has_a_key_that_trimming_does_not_change(text: str) -> None:
+    assert text_key(f" {text}\n") == text_key(text)
+
+
+@given(st.integers(min_value=0, max_value=10**40))
+def test_a_number_is_the_same_after_a_cast(number: int) -> None:
+    assert text_key(f"00{number}") == text_key(str(number)) == text_key(str(float(number)))

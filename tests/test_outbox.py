@@ -1,0 +1,684 @@
+"""The way out: each message exactly once, whatever the PBX does."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+from datetime import timedelta
+import json
+from pathlib import Path
+import time
+from typing import Any
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
+
+from custom_components.netsapiens import outbox as outbox_module, pace
+from custom_components.netsapiens.const import DOMAIN
+from tests.conftest import AddAccount
+from tests.simulator import FaultKind, Simulator
+
+ANN = "18585550123"
+MESSAGES = "event.1001_acme_example_messages"
+QUEUED = "sensor.1001_acme_example_queued_messages"
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Write to the disk for real, where the plugin would not."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a twentieth of what is waited in life; the order of things stays."""
+    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 0.6)
+    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(outbox_module, "_TIDY_DELAY", 0.02)
+    monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
+
+
+async def send(hass: HomeAssistant, message: str = "Hi", **data: Any) -> dict[str, Any]:
+    """Send through the action; return the first row of its answer."""
+    answer = await hass.services.async_call(
+        DOMAIN,
+        "send_message",
+        {"destination": ANN, "message": message, **data},
+        blocking=True,
+        return_response=True,
+    )
+    return answer["messages"][0]
+
+
+async def until(what: Any, within: float = 10) -> None:
+    """Wait until something is so."""
+    async with asyncio.timeout(within):
+        while not what():
+            await asyncio.sleep(0.01)
+
+
+def texts(pbx: Simulator) -> list[str]:
+    """What arrived, in order."""
+    return [message.text for message in pbx.messages]
+
+
+def outbox_path(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
+    """Where the messages are kept."""
+    return Path(hass.config.path(".storage", f"netsapiens.outbox.{entry.entry_id}"))
+
+
+def on_disk(hass: HomeAssistant, entry: MockConfigEntry) -> list[dict[str, Any]]:
+    """The messages that the file holds."""
+    path = outbox_path(hass, entry)
+    return json.loads(path.read_text())["data"]["messages"] if path.exists() else []
+
+
+def has_file(hass: HomeAssistant, entry: MockConfigEntry) -> bool:
+    """Whether anything was ever written."""
+    return outbox_path(hass, entry).exists()
+
+
+async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """End the account as a killed process does: nothing is written, nothing is waited for."""
+    outbox = entry.runtime_data.outbox
+    outbox._stopped = True
+    if outbox._tidy_timer is not None:
+        outbox._tidy_timer.cancel()
+    tasks = [item.task for item in outbox._items if item.task is not None]
+    for task in [*tasks, *outbox._in_flight]:
+        task.cancel()
+    await asyncio.gather(*tasks, *outbox._in_flight, return_exceptions=True)
+    for item in outbox._items:
+        item.timer.cancel()
+    hass.data["netsapiens_histories"].clear()
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+# --- a clear answer ------------------------------------------------------------------
+
+
+async def test_clear_answer_costs_one_request_and_no_write(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    before = len(pbx.requests)
+    assert (await send(hass))["status"] == "sent"
+    assert [record.method for record in pbx.requests[before:]] == ["POST"]
+    assert not has_file(hass, entry)
+    assert hass.states.get(QUEUED).state == "0"
+
+
+@pytest.mark.parametrize("body", ["accepted", "message", "list", "empty", "text"])
+async def test_every_form_of_acceptance_is_one(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, body: str
+) -> None:
+    pbx.accept_body = body
+    row = await send(hass)
+    assert row["status"] == "sent"
+    assert (row["message_id"] is not None) is (body in {"message", "list"})
+    assert texts(pbx) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"code": 400, "message": "Invalid destination"}),
+        (403, {"code": 403, "message": "Not yours"}),
+        (404, {"code": 404, "message": "No Route Found [92]"}),
+        (200, {"code": 400, "message": "Invalid destination"}),
+    ],
+)
+async def test_refusal_is_told_at_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, status: int, body: dict[str, Any]
+) -> None:
+    pbx.fault(
+        FaultKind.BODY, path="/messages", status=status, body=json.dumps(body).encode(), content_type="application/json"
+    )
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass)
+    assert raised.value.translation_key == "refused"
+    assert body["message"].split("[")[0] in str(raised.value)
+    assert texts(pbx) == []
+    assert not has_file(hass, entry)
+
+
+# --- no clear answer -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (FaultKind.DROP_AFTER, {}),
+        (FaultKind.STATUS, {"code": 502, "html": True, "accept": True}),
+        (FaultKind.STATUS, {"code": 500, "accept": True}),
+        (FaultKind.TRUNCATE, {}),
+        (FaultKind.BODY, {"status": 200, "body": b"<html>Login</html>", "accept": True, "content_type": "text/html"}),
+    ],
+)
+@pytest.mark.parametrize("lag", [0, 0.2])
+async def test_accepted_without_saying_so_is_found_and_not_sent_again(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any], lag: float
+) -> None:
+    pbx.lag = lag
+    pbx.fault(kind, path="/messages", method="POST", **details)
+    assert (await send(hass))["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (FaultKind.DROP_BEFORE, {}),
+        (FaultKind.STATUS, {"code": 502, "html": True, "accept": False}),
+        (FaultKind.FORBIDDEN_HTML, {}),
+        (FaultKind.RATE_LIMIT, {"retry_after": 0}),
+        (FaultKind.UNAUTHORIZED, {}),
+    ],
+)
+async def test_not_accepted_is_sent_again(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any]
+) -> None:
+    pbx.fault(kind, path="/messages", method="POST", times=2, **details)
+    assert (await send(hass))["status"] in {"sent", "queued"}
+    await until(lambda: texts(pbx) == ["Hi"])
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+
+
+async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.file_under_own_id = True
+    for number in range(3):
+        pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+        await send(hass, f"Text {number}")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2"]
+
+
+@pytest.mark.parametrize("text", ["0012", "12", " 12 ", "1" * 25, "1.50", "+5", "  padded  ", "1e3", "a\r\nb"])
+async def test_numbers_that_the_pbx_casts_are_recognised(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str
+) -> None:
+    pbx.cast_numbers = True
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, text)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == [text]
+
+
+async def test_equal_texts_on_purpose_all_arrive_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.lag = 0.1
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=None, probability=0.3, seed=1)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=None, probability=0.3, seed=2)
+    await asyncio.gather(*(send(hass, "Alarm") for _ in range(12)))
+    await until(lambda: hass.states.get(QUEUED).state == "0", within=40)
+    assert texts(pbx) == ["Alarm"] * 12
+
+
+async def test_equal_text_in_an_explicit_conversation_is_another_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await send(hass, "Alarm")
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm", messagesession="x" * 32)
+    await until(lambda: len(pbx.messages) == 2)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"] * 3
+
+
+@pytest.mark.parametrize("offset", [-7200.0, 86400.0])
+async def test_only_the_pbx_clock_counts(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, offset: float
+) -> None:
+    pbx.clock_offset = offset
+    await add_account()
+    await send(hass, "Alarm")
+    await asyncio.sleep(1)
+    for _ in range(2):
+        pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+        await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"] * 3
+
+
+async def test_failed_looks_never_permit_a_second_try(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.NO_ROUTE, path="/messages", method="GET", times=None)
+    events = async_capture_events(hass, "state_changed")
+    assert (await send(hass, keep_for=1.5))["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == ["Hi"]
+    assert hass.states.get(MESSAGES).attributes["reason"] == "unconfirmed"
+    assert len([event for event in events if event.data["entity_id"] == MESSAGES]) == 1
+
+
+async def test_order_in_one_conversation_side_by_side_in_others(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    sends = [asyncio.create_task(send(hass, f"Ann {number}")) for number in range(4)]
+    await asyncio.sleep(0)
+    other = await send(hass, "Bob", destination="18585550124")
+    assert other["status"] == "sent"
+    await asyncio.gather(*sends)
+    await until(lambda: len(pbx.messages) == 5)
+    assert texts(pbx) == ["Bob", "Ann 0", "Ann 1", "Ann 2", "Ann 3"]
+
+
+# --- not kept ------------------------------------------------------------------------
+
+
+async def test_not_kept_is_told_when_the_pbx_is_away(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, keep_for=0)
+    assert raised.value.translation_key == "cannot_connect"
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+    assert not has_file(hass, entry)
+
+
+async def test_not_kept_waits_for_the_last_look(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.lag = 0.4
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    assert (await send(hass, keep_for=0))["status"] == "sent"
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Again", keep_for=0)
+    assert raised.value.translation_key == "not_taken"
+    assert texts(pbx) == ["Hi"]
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Who knows", keep_for=0)
+    assert raised.value.translation_key == "unconfirmed"
+
+
+# --- kept ----------------------------------------------------------------------------
+
+
+async def test_outage_queues_and_delivers_in_order(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    rows = await asyncio.gather(*(send(hass, f"Text {number}") for number in range(3)))
+    assert [row["status"] for row in rows] == ["queued"] * 3
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1", "Text 2"]
+    assert hass.states.get(QUEUED).state == "3"
+    await pbx.start()
+    late = asyncio.create_task(send(hass, "Text 3"))
+    await until(lambda: len(pbx.messages) == 4)
+    await late
+    assert texts(pbx) == [f"Text {number}" for number in range(4)]
+    await until(lambda: on_disk(hass, entry) == [])
+    assert hass.states.get(QUEUED).state == "0"
+
+
+async def test_time_up_fires_failed_and_never_sends(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    first, behind = await asyncio.gather(
+        *(
+            hass.services.async_call(
+                DOMAIN,
+                "send_message",
+                {"entity_id": "notify.ann", "message": text, "keep_for": 1},
+                blocking=True,
+                return_response=True,
+            )
+            for text in ("Alarm", "Alarm behind")
+        )
+    )
+    assert first["messages"][0]["status"] == behind["messages"][0]["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    for entity_id in (MESSAGES, "event.ann_messages"):
+        attributes = hass.states.get(entity_id).attributes
+        assert attributes["event_type"] == "failed"
+        assert attributes["message"] in {"Alarm", "Alarm behind"}
+        assert attributes["destination"] == [ANN]
+        assert attributes["recipient"] == "Ann"
+        assert attributes["from_number"] == pbx.numbers[0]
+        assert attributes["message_type"] == "sms"
+        assert len(attributes["messagesession"]) >= 32
+        assert attributes["reason"] == "expired"
+        assert "not sent" in attributes["error"]
+        assert attributes["timestamp"]
+    await pbx.start()
+    await until(lambda: on_disk(hass, entry) == [])
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == []
+
+
+async def test_refused_after_queued_fires_failed(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    assert (await send(hass, "12"))["status"] == "queued"
+    pbx.users["1001@acme.example"].numbers.clear()
+    await pbx.start()
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "refused")
+    assert hass.states.get(MESSAGES).attributes["recipient"] is None
+    assert texts(pbx) == []
+
+
+@pytest.mark.parametrize("way", ["crash", "reload"])
+async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, way: str) -> None:
+    await pbx.stop()
+    await asyncio.gather(send(hass, "Text 0"), send(hass, "Text 1"))
+    if way == "crash":
+        await crash(hass, entry)
+    else:
+        await hass.config_entries.async_unload(entry.entry_id)
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1"]
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: len(pbx.messages) == 2)
+    await until(lambda: on_disk(hass, entry) == [])
+    assert texts(pbx) == ["Text 0", "Text 1"]
+
+
+async def test_kill_between_acceptance_and_noting_does_not_send_twice(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0)
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 1)
+    await crash(hass, entry)
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"]
+
+
+async def test_failure_that_came_up_while_starting_fires_after_the_start(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm", keep_for=2)
+    await crash(hass, entry)
+    hass.set_state(CoreState.starting)
+    await asyncio.sleep(1.5)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(0.3)
+    assert hass.states.get(MESSAGES).attributes.get("reason") is None
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    # "unconfirmed" where the crash came just between noting a try and its being refused.
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") in {"expired", "unconfirmed"})
+    await until(lambda: on_disk(hass, entry) == [])
+
+
+async def test_start_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await hass.async_block_till_done()
+    await pbx.stop()
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state.value == "loaded"
+    await asyncio.gather(
+        send(hass, "One"),
+        hass.services.async_call("notify", "netsapiens", {"message": "Two", "target": ANN}, blocking=True),
+        hass.services.async_call("notify", "netsapiens_ann", {"message": "Three"}, blocking=True),
+        hass.services.async_call(
+            "notify", "send_message", {"entity_id": "notify.ann", "message": "Four"}, blocking=True
+        ),
+    )
+    assert hass.states.get(QUEUED).state == "4"
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 4)
+    assert Counter(texts(pbx)) == Counter(["One", "Two", "Three", "Four"])
+
+
+async def test_refused_credentials_stop_the_start_and_keep_what_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm")
+    await hass.config_entries.async_unload(entry.entry_id)
+    pbx.users["1001@acme.example"].password = "changed"
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state.value == "setup_error"
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"password": "changed"})
+    assert result["reason"] == "reauth_successful"
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_password_changed_while_running(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    rows = await asyncio.gather(send(hass, "One"), send(hass, "Two", destination="18585550124"))
+    assert [row["status"] for row in rows] == ["queued", "queued"]
+    [flow] = hass.config_entries.flow.async_progress()
+    await hass.config_entries.flow.async_configure(flow["flow_id"], {"password": "changed"})
+    await until(lambda: len(pbx.messages) == 2)
+    assert Counter(texts(pbx)) == Counter(["One", "Two"])
+
+
+# --- the disk ------------------------------------------------------------------------
+
+
+async def test_a_failed_write_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pbx.stop()
+    path = outbox_path(hass, entry)
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    path.rmdir()
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+
+
+async def test_stopping_home_assistant_keeps_what_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
+    under_way = asyncio.create_task(send(hass, "Under way"))
+    behind = asyncio.create_task(send(hass, "Behind"))
+    await asyncio.sleep(0.1)
+    hass.set_state(CoreState.stopping)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    assert (await under_way)["status"] == "sent"
+    assert (await behind)["status"] == "queued"
+    assert texts(pbx) == ["Under way"]
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Behind"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": 5}}',
+        b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": [{"text": 5}, 7, null]}}',
+        b'{"version": 99, "minor_version": 1, "key": "k", "data": {}}',
+    ],
+)
+async def test_a_damaged_file_is_set_aside(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, content: bytes
+) -> None:
+    await hass.config_entries.async_unload(entry.entry_id)
+    path = outbox_path(hass, entry)
+    path.write_bytes(content)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    aside = [other for other in path.parent.iterdir() if other.name.startswith(path.name) and other != path]
+    assert [other.read_bytes() for other in aside] == [content]
+    issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
+    assert issues in (["outbox_damaged"], ["storage_corruption"])
+    assert (await send(hass))["status"] == "sent"
+
+
+async def test_removing_the_account_says_what_is_dropped(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm")
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert "1 waiting texts of the removed account" in caplog.text
+    assert not has_file(hass, entry)
+    assert "Alarm" not in caplog.text.replace("AlarmControl", "")
+
+
+# --- limits --------------------------------------------------------------------------
+
+
+async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
+    await send(hass, "One")
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Two", destination=[ANN, "18585550124"])
+    assert raised.value.translation_key == "hourly_limit"
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == ["hourly_limit"]
+    await send(hass, "Three")
+    assert not ir.async_get(hass).issues
+    assert texts(pbx) == ["One", "Three"]
+
+
+async def test_tokens_revoked_in_the_middle_of_a_burst(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "_RATE", 200.0)
+    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 20)
+    sends: list[Coroutine[Any, Any, dict[str, Any]]] = [
+        send(hass, f"Text {number}", destination=f"1858555{number + 1000}") for number in range(100)
+    ]
+    running = asyncio.gather(*sends)
+    await until(lambda: len(pbx.messages) > 30)
+    pbx.revoke_tokens()
+    assert [row["status"] for row in await running] == ["sent"] * 100
+    assert len(set(texts(pbx))) == len(pbx.messages) == 100
+    assert pbx.tokens_in_flight_peak == 1
+
+
+async def test_pace(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The first 30 go at once, then 10 a second."""
+    gate = pace.Gate()
+
+    async def call() -> float:
+        return asyncio.get_running_loop().time()
+
+    started = asyncio.get_running_loop().time()
+    times = sorted([when - started for when in await asyncio.gather(*(gate.run(call) for _ in range(36)))])
+    assert times[29] < 0.1 or times[29] < times[30]
+    assert times[35] - times[29] >= 0.5
+
+
+async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    await send(hass, keep_for=timedelta(days=400).total_seconds())
+    [row] = on_disk(hass, entry)
+    assert row["until"] - time.time() == pytest.approx(7 * 86400, abs=60)
+
+
+async def test_a_caller_that_is_stopped_leaves_its_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await asyncio.wait([call])
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Alarm"])
+    await pbx.start()
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_sending_while_the_account_closes_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await entry.runtime_data.outbox.async_stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass)
+    assert raised.value.translation_key == "stopped"
+
+
+async def test_an_unconfirmed_message_is_not_taken_for_its_equal(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm", keep_for=0)
+    assert raised.value.translation_key == "unconfirmed"
+    pbx.clear_faults()
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "Alarm"]
+
+
+async def test_a_list_that_is_refused_refuses_no_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.NO_ROUTE, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Alarm", keep_for=0)
+    before = len(pbx.requests)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    assert len(pbx.requests) - before < 15
+    assert texts(pbx) == ["Alarm"]
+    pbx.clear_faults()
+    await until(lambda: texts(pbx) == ["Alarm", "Alarm"])
+
+
+async def test_a_try_that_cannot_be_noted_is_not_made(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    path = outbox_path(hass, entry)
+    path.unlink(missing_ok=True)
+    path.mkdir(parents=True)
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+    path.rmdir()
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_equals_sent_before_a_restart_are_not_taken_for_later_ones(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    for _ in range(3):
+        await send(hass, "Alarm")
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    await crash(hass, entry)
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm"] * 4
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == ["Alarm"] * 5
