@@ -1,0 +1,460 @@
+"""The automation blueprints, each as an automation in a house with an account, texted with over HTTP."""
+
+import asyncio
+from collections.abc import Callable, Coroutine
+import io
+from pathlib import Path
+import shutil
+import sys
+from types import ModuleType, SimpleNamespace
+from typing import Any
+from unittest.mock import AsyncMock
+from urllib.parse import quote
+
+from homeassistant.components.blueprint.models import Blueprint
+from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
+from PIL import Image as Picture
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
+
+from custom_components.netsapiens import inbox as inbox_module
+from tests.conftest import AddAccount, recipient
+from tests.simulator import Simulator
+from tests.test_outbox import until
+
+type UseBlueprint = Callable[..., Coroutine[Any, Any, None]]
+
+FOLDER = Path(__file__).resolve().parent.parent / "blueprints" / "automation" / "netsapiens"
+NAMES = sorted(path.name for path in FOLDER.glob("*.yaml"))
+ANN, BOB, CARA, STRANGER = "18585550123", "18585550124", "18585550125", "18585550177"
+SENSOR = "binary_sensor.leak"
+SENTENCE = "is the garage door open?"
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Write to the disk for real, where the plugin would not."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look ten times a second."""
+    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.1)
+    monkeypatch.setattr(inbox_module, "_PAUSE", 0.01)
+    original = inbox_module.Inbox.__init__
+
+    def init(self: inbox_module.Inbox, *args: Any) -> None:
+        original(self, *args)
+        self.interval = 0.1
+
+    monkeypatch.setattr(inbox_module.Inbox, "__init__", init)
+
+
+@pytest.fixture
+async def house(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntry:
+    """An account with three recipients, whose inbox has looked once."""
+    await async_setup_component(hass, "homeassistant", {})
+    hass.states.async_set(SENSOR, "off")
+    entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), recipient("Cara", CARA))
+    await looked(entry)
+    return entry
+
+
+async def looked(entry: MockConfigEntry) -> None:
+    await until(lambda: entry.runtime_data.inbox is not None and entry.runtime_data.inbox._place is not None)
+
+
+@pytest.fixture
+def use(hass: HomeAssistant, house: MockConfigEntry) -> UseBlueprint:
+    """Make an automation of a blueprint."""
+
+    async def make(name: str, **inputs: Any) -> None:
+        folder = Path(hass.config.path("blueprints", "automation", "netsapiens"))
+        await asyncio.to_thread(shutil.copytree, FOLDER, folder, dirs_exist_ok=True)
+        config = {"id": "one", "alias": "One", "use_blueprint": {"path": f"netsapiens/{name}.yaml", "input": inputs}}
+        assert await async_setup_component(hass, "automation", {"automation": [config]})
+        await hass.async_block_till_done()
+        assert hass.states.get("automation.one").state == "on"
+
+    return make
+
+
+def device(hass: HomeAssistant, name: str) -> str:
+    """Return a recipient's device."""
+    entity = er.async_get(hass).async_get(f"notify.{name}")
+    assert entity is not None
+    assert entity.device_id is not None
+    assert dr.async_get(hass).async_get(entity.device_id) is not None
+    return entity.device_id
+
+
+def sent_to(pbx: Simulator, number: str) -> list[str]:
+    """Return what a phone got."""
+    return [message.text for message in pbx.messages if message.destination == [number]]
+
+
+async def nothing_more(pbx: Simulator, seconds: float = 0.7) -> None:
+    """See that nothing is sent for a while."""
+    before = len(pbx.messages)
+    await asyncio.sleep(seconds)
+    assert len(pbx.messages) == before
+
+
+# --- all of them ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_can_be_imported_and_every_input_is_used(name: str) -> None:
+    data = load_yaml_dict(str(FOLDER / name))
+    blueprint = Blueprint(data, expected_domain="automation", path=name, schema=BLUEPRINT_SCHEMA)
+    assert blueprint.validate() is None
+    url = f"https://github.com/netsapiens-homeassistant/netsapiens/blob/main/blueprints/automation/netsapiens/{name}"
+    assert blueprint.metadata["source_url"] == url
+    for one in blueprint.inputs.values():
+        assert one["name"]
+        assert one["selector"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_readme_leads_to_it(name: str) -> None:
+    source = str(load_yaml_dict(str(FOLDER / name))["blueprint"]["source_url"])
+    link = f"https://my.home-assistant.io/redirect/blueprint_import/?blueprint_url={quote(source, safe='')})"
+    assert link in (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
+
+
+async def test_what_came_before_triggers_nothing(
+    hass: HomeAssistant, pbx: Simulator, house: MockConfigEntry, use: UseBlueprint
+) -> None:
+    """Neither a reload of the account nor one of the automations is a message."""
+    await use("text_command", **COMMAND)
+    runs = async_capture_events(hass, "armed")
+    await pbx.receive(from_number=ANN, text="4711 arm")
+    await until(lambda: len(runs) == 1)
+    await until(lambda: sent_to(pbx, ANN) == ["Done."])
+    for _ in range(2):
+        await hass.config_entries.async_reload(house.entry_id)
+        await looked(house)
+        await asyncio.sleep(0.3)
+    hass.states.async_remove("event.ann_messages")  # as a start finds it
+    await hass.config_entries.async_reload(house.entry_id)
+    await looked(house)
+    await nothing_more(pbx)
+    assert len(runs) == 1
+    await pbx.receive(from_number=ANN, text="4711 arm")
+    await until(lambda: len(runs) == 2)
+
+
+# --- camera_alert ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def camera(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> AsyncMock:
+    """A camera; Home Assistant's own part asks for packages that are not there in every environment."""
+    content = io.BytesIO()
+    Picture.new("RGB", (64, 48), "red").save(content, "JPEG")
+    module = ModuleType("homeassistant.components.camera")
+    get_image = AsyncMock(return_value=SimpleNamespace(content=content.getvalue(), content_type="image/jpeg"))
+    monkeypatch.setattr(module, "async_get_image", get_image, raising=False)
+    monkeypatch.setitem(sys.modules, module.__name__, module)
+    hass.config.components.add("camera")
+    return get_image
+
+
+CAMERA = {
+    "trigger_entity": [SENSOR, "event.doorbell"],
+    "camera": "camera.door",
+    "recipients": ["notify.ann", "notify.bob"],
+}
+
+
+async def test_a_picture_is_texted_and_then_it_is_quiet(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, camera: AsyncMock
+) -> None:
+    await use("camera_alert", **CAMERA)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: len(pbx.messages) == 2)
+    hass.states.async_set(SENSOR, "off")
+    hass.states.async_set(SENSOR, "on")
+    await nothing_more(pbx)
+    assert camera.call_args.args[1] == "camera.door"
+    assert sorted(message.destination for message in pbx.messages) == [[ANN], [BOB]]
+    assert {(message.type, message.text, message.mime_type) for message in pbx.messages} == {
+        ("mms", "Somebody is at the door.", "image/jpeg")
+    }
+
+
+async def test_without_a_picture_the_words_go_alone(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, camera: AsyncMock
+) -> None:
+    camera.side_effect = HomeAssistantError("away")
+    hass.states.async_set("event.doorbell", "unavailable")
+    await use("camera_alert", **CAMERA, cool_down=0)
+    hass.states.async_set("event.doorbell", "2026-11-01T12:00:00.000+00:00")  # restored
+    hass.states.async_set(SENSOR, "unavailable")
+    hass.states.async_set(SENSOR, "on")  # it was away: who knows since when
+    await nothing_more(pbx, 0.3)
+    hass.states.async_set("event.doorbell", "2026-11-01T12:05:00.000+00:00")
+    await until(lambda: len(pbx.messages) == 2)
+    await nothing_more(pbx, 0.3)
+    assert {(message.type, message.text) for message in pbx.messages} == {("sms", "Somebody is at the door.")}
+
+
+# --- alert_until_ok -------------------------------------------------------------------
+
+ALERT = "Water!\nReply OK to stop this alert."
+
+
+async def alert(hass: HomeAssistant, use: UseBlueprint, **inputs: Any) -> None:
+    """Use the blueprint with an alert every 1.2 seconds."""
+    given = {
+        "trigger_entity": SENSOR,
+        "message": "Water!",
+        "recipients": [device(hass, "ann"), device(hass, "bob")],
+        "interval": 0.02,
+        **inputs,
+    }
+    await use("alert_until_ok", **given)
+
+
+async def test_an_alert_repeats_until_somebody_says_ok(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    await alert(hass, use)
+    await pbx.receive(from_number=ANN, text="OK")  # there is no alert
+    await nothing_more(pbx)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: sent_to(pbx, ANN) == [ALERT, ALERT] and sent_to(pbx, BOB) == [ALERT, ALERT])
+    await pbx.receive(from_number=ANN, text="What is it?")
+    await pbx.receive(from_number=STRANGER, text="OK")
+    await until(lambda: len(sent_to(pbx, BOB)) == 3)
+    await pbx.receive(from_number=BOB, text="On my way")
+    await pbx.receive(from_number=BOB, text=" ok. ")
+    await pbx.receive(from_number=BOB, text="Where is the valve?")
+    await until(lambda: sent_to(pbx, ANN)[-1] == "Water!\nBob has acknowledged this alert.")
+    alerts = sent_to(pbx, BOB)
+    await nothing_more(pbx, 2)
+    assert set(alerts) == {ALERT}
+    await pbx.receive(from_number=ANN, text="OK")
+    await nothing_more(pbx)
+    hass.states.async_set(SENSOR, "off")
+    await nothing_more(pbx)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: len(sent_to(pbx, BOB)) == len(alerts) + 1)
+
+
+async def test_an_alert_escalates(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    inputs = {"further_recipients": [device(hass, "cara")], "escalate_after": 2, "ok_word": "Got it"}
+    await alert(hass, use, **inputs)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: sent_to(pbx, ANN) == [ALERT])
+    await pbx.receive(from_number=CARA, text="got it")  # she was not asked yet
+    await until(lambda: len(sent_to(pbx, ANN)) == 2)
+    assert sent_to(pbx, CARA) == []
+    await until(lambda: sent_to(pbx, CARA) == [ALERT])
+    assert len(sent_to(pbx, ANN)) in (2, 3)
+    await asyncio.sleep(0.2)
+    await pbx.receive(from_number=CARA, text="GOT IT")
+    await until(lambda: sent_to(pbx, ANN)[-1] == sent_to(pbx, BOB)[-1] == "Water!\nCara has acknowledged this alert.")
+    await nothing_more(pbx, 2)
+    assert sent_to(pbx, CARA) == [ALERT]
+
+
+async def test_an_alert_ends_when_all_is_well(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    await alert(hass, use)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: len(pbx.messages) == 2)
+    hass.states.async_set(SENSOR, "unavailable")
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: len(pbx.messages) == 4)
+    hass.states.async_set(SENSOR, "off")
+    await until(lambda: len(pbx.messages) == 6)
+    assert sent_to(pbx, ANN) == [ALERT, ALERT, "Water!\nIt is back to normal."]
+    await nothing_more(pbx, 2)
+
+
+async def test_an_alert_ends_by_itself_and_a_start_begins_it_anew(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
+) -> None:
+    await alert(hass, use, most_alerts=1)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: len(pbx.messages) == 2)
+    await nothing_more(pbx, 2)
+    await hass.services.async_call("automation", "trigger", {"entity_id": "automation.one"})
+    await until(lambda: len(pbx.messages) == 4)
+
+
+# --- text_command ---------------------------------------------------------------------
+
+COMMAND = {"allowed": ["event.ann_messages", "event.bob_messages"], "pin": "4711", "run": [{"event": "armed"}]}
+
+
+async def test_a_command_runs_and_is_answered_where_it_came_from(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
+) -> None:
+    await use("text_command", **COMMAND)
+    runs = async_capture_events(hass, "armed")
+    received = await pbx.receive(from_number=ANN, text=" 4711  ARM\n")
+    await until(lambda: sent_to(pbx, ANN) == ["Done."])
+    assert len(runs) == 1
+    assert pbx.messages[0].requested_session == received.messagesession
+    assert pbx.messages[0].from_number == pbx.numbers[0]
+    for _ in range(2):
+        await pbx.receive(from_number=BOB, text="4711 arm")
+    await until(lambda: sent_to(pbx, BOB) == ["Done.", "Done."])
+    assert len(runs) == 3
+
+
+async def test_a_colleague_and_a_group_are_answered(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, house: MockConfigEntry, use: UseBlueprint
+) -> None:
+    await use("text_command", **{**COMMAND, "allowed": ["event.1001_acme_example_messages"]})
+    received = await pbx.receive_chat(from_user="1002", text="4711 arm")
+    await until(lambda: len(pbx.messages) == 1)
+    assert (pbx.messages[0].type, pbx.messages[0].destination) == ("chat", ["1002"])
+    assert pbx.messages[0].requested_session == received.messagesession
+    data = {"destination": [ANN, BOB], "group": True, "message": "Hello"}
+    answer = await hass.services.async_call("netsapiens", "send_message", data, blocking=True, return_response=True)
+    session = answer["messages"][0]["messagesession"]
+    await pbx.receive(from_number=BOB, text="4711 arm", messagesession=session)
+    await until(lambda: len(pbx.messages) == 3)
+    assert sorted(pbx.messages[2].destination) == [ANN, BOB]
+    assert pbx.messages[2].requested_session == session
+
+
+@pytest.mark.parametrize(
+    ("number", "text", "told"),
+    [
+        (ANN, "4712 arm", 1),
+        (ANN, "arm", 1),
+        (ANN, "arm 4711", 0),
+        (ANN, "4711arm", 0),
+        (ANN, "4711 disarm", 0),
+        (ANN, "4711", 0),
+        (ANN, "4711.0 arm", 1),
+        (ANN, "{{ pin }} arm", 0),
+        (ANN, "Hello", 0),
+        (ANN, "", 0),
+        (STRANGER, "4711 arm", 0),
+    ],
+)
+async def test_anything_else_does_nothing(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, number: str, text: str, told: int
+) -> None:
+    await use("text_command", **COMMAND, wrong_pin_wait=0)
+    assert await async_setup_component(hass, "persistent_notification", {})
+    runs = async_capture_events(hass, "armed")
+    notifications = async_capture_events(hass, "call_service")
+    await pbx.receive(from_number=number, text=text, media=None if text else b"\x89PNG")
+    await until(lambda: hass.states.get("event.1001_acme_example_messages").state != "unknown")
+    await nothing_more(pbx, 0.3)
+    assert runs == []
+    shown = [one for one in notifications if one.data["domain"] == "persistent_notification"]
+    assert len(shown) == told
+    assert "4711" not in str(shown)
+
+
+# --- text_your_home -------------------------------------------------------------------
+
+HELPER = "input_text.answers"
+ASSIST = {"allowed": ["event.ann_messages", "event.bob_messages"], "answers_helper": HELPER, "wrong_pin_wait": 0}
+
+
+@pytest.fixture
+def heard(hass: HomeAssistant) -> list[dict[str, Any]]:
+    """An Assist that says what it heard, and what it was asked."""
+    asked: list[dict[str, Any]] = []
+
+    async def process(call: ServiceCall) -> dict[str, Any]:
+        asked.append(dict(call.data))
+        return {"response": {"speech": {"plain": {"speech": f"You said: {call.data['text']}"}}}}
+
+    hass.services.async_register("conversation", "process", process, supports_response=SupportsResponse.OPTIONAL)
+    return asked
+
+
+async def helper(hass: HomeAssistant, longest: int = 255, initial: str | None = None) -> None:
+    """Add the text helper."""
+    config = {"answers": {"max": longest, **({"initial": initial} if initial else {})}}
+    assert await async_setup_component(hass, "input_text", {"input_text": config})
+
+
+async def test_assist_is_asked_and_answers(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
+) -> None:
+    await helper(hass)
+    await use("text_your_home", **ASSIST, pin="4711")
+    received = await pbx.receive(from_number=ANN, text=f"4711 {SENTENCE}")
+    await until(lambda: sent_to(pbx, ANN) == [f"You said: {SENTENCE}"])
+    assert pbx.messages[0].requested_session == received.messagesession
+    assert heard[0]["text"] == SENTENCE
+    assert heard[0]["agent_id"] == "conversation.home_assistant"
+    for text, number in ((SENTENCE, ANN), (f"4712 {SENTENCE}", ANN), ("4711", ANN), (f"4711 {SENTENCE}", STRANGER)):
+        await pbx.receive(from_number=number, text=text)
+    await nothing_more(pbx)
+    assert len(heard) == 1
+
+
+@pytest.mark.parametrize("pin", ["", " "])
+async def test_without_a_pin_nothing_is_answered_unless_it_is_turned_off(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], pin: str
+) -> None:
+    await helper(hass)
+    await use("text_your_home", **ASSIST, pin=pin)
+    await pbx.receive(from_number=ANN, text=SENTENCE)
+    await nothing_more(pbx)
+    assert heard == []
+
+
+async def test_the_pin_can_be_turned_off(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
+) -> None:
+    await helper(hass)
+    await use("text_your_home", **ASSIST, require_pin=False, most_characters=40)
+    await pbx.receive(from_number=ANN, text=SENTENCE * 3)
+    await until(lambda: len(sent_to(pbx, ANN)) == 1)
+    assert sent_to(pbx, ANN) == [f"You said: {SENTENCE * 3}"[:37] + "..."]
+
+
+@pytest.mark.parametrize("longest", [100, 255])
+async def test_ten_answers_to_a_number_in_ten_minutes(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], longest: int
+) -> None:
+    await helper(hass, longest)
+    await use("text_your_home", **ASSIST, pin="4711")
+    for number in range(13):
+        await pbx.receive(from_number=ANN, text=f"4711 question {number}")
+        await asyncio.sleep(0.1)
+    await until(lambda: len(sent_to(pbx, ANN)) == 10)
+    # Neither a reload nor another way of writing changes it.
+    await hass.services.async_call("automation", "turn_off", {"entity_id": "automation.one"}, blocking=True)
+    await hass.services.async_call("automation", "turn_on", {"entity_id": "automation.one"}, blocking=True)
+    await pbx.receive(from_number=ANN, text="4711 one more")
+    await pbx.receive(from_number=BOB, text="4711 and me?")
+    if longest == 255:
+        await until(lambda: sent_to(pbx, BOB) == ["You said: and me?"])
+    await nothing_more(pbx)
+    assert sent_to(pbx, ANN) == [f"You said: question {number}" for number in range(10)]
+    assert len(heard) == len(pbx.messages)
+    # Ten minutes later.
+    aged = hass.states.get(HELPER).state
+    older = "".join(f"{aged[at : at + 5]}{(int(aged[at + 5 : at + 10]) - 600) % 100000:05}" for at in range(0, 100, 10))
+    await hass.services.async_call("input_text", "set_value", {"entity_id": HELPER, "value": older}, blocking=True)
+    await pbx.receive(from_number=ANN, text="4711 still there?")
+    await until(lambda: sent_to(pbx, ANN)[-1] == "You said: still there?")
+    assert len(hass.states.get(HELPER).state) == 10
+
+
+@pytest.mark.parametrize("state", [None, "unavailable"])
+async def test_without_its_helper_nothing_is_answered(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], state: str | None
+) -> None:
+    if state:
+        hass.states.async_set(HELPER, state)
+    await use("text_your_home", **ASSIST, pin="4711")
+    await pbx.receive(from_number=ANN, text=f"4711 {SENTENCE}")
+    await nothing_more(pbx)
+    assert heard == []
