@@ -1,0 +1,104 @@
+"""The reliability benchmark: texts through faults, restarts and kills; malformed answers and texts; what comes in.
+
+One module a part; each part prints a Markdown table and says whether its bar was reached.
+"""
+
+import argparse
+import asyncio
+from collections.abc import Awaitable, Callable
+import contextlib
+from pathlib import Path
+import signal
+import sys
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the house and the PBX are the tests'
+
+import bench_faults
+import bench_inbox
+import bench_malformed
+import bench_media
+
+from tests.real_home import RealHomeError
+
+TEXTS = 1000
+TEXTS_A_RESTART = 50
+MALFORMED_A_TEXT = 10
+
+type Part = Callable[[], Awaitable[bool]]
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(prog="scripts/bench", description="The reliability benchmark.")
+    parser.add_argument(
+        "--faults",
+        type=int,
+        metavar="N",
+        help="send N texts through faults (default 1000, with --inbox or --media 0: none)",
+    )
+    parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is random (default 1)")
+    parser.add_argument(
+        "--restarts", type=int, metavar="R", help="of Home Assistant, half of them SIGKILL (default: one in 50 texts)"
+    )
+    parser.add_argument(
+        "--malformed", type=int, metavar="N", help="try N malformed inputs (default: ten for each text, 0: none)"
+    )
+    parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
+    parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
+    parser.add_argument(
+        "--keep", type=Path, metavar="DIR", help="keep Home Assistant's config dir with its log there, and a record"
+    )
+    options = parser.parse_args()
+    if options.faults is None:
+        options.faults = 0 if options.inbox or options.media else TEXTS
+    if options.restarts is None:
+        options.restarts = max(1, options.faults // TEXTS_A_RESTART)
+    if options.malformed is None:
+        options.malformed = MALFORMED_A_TEXT * options.faults
+    return options
+
+
+def parts_of(options: argparse.Namespace) -> list[Part]:
+    """Return what was asked for, in its order."""
+    parts: list[Part] = []
+    if options.faults:
+        plan = bench_faults.Plan(options.faults, options.seed, options.restarts, options.keep)
+        parts.append(lambda: bench_faults.run(plan))
+    if options.malformed:
+        parts.append(lambda: bench_malformed.run(options.malformed, options.seed))
+    if options.inbox:
+        parts.append(lambda: bench_inbox.measure(options.seed))
+    if options.media:
+        parts.append(measure_media)
+    return parts
+
+
+async def measure_media() -> bool:
+    """Run the part that has an event loop of its own."""
+    return await asyncio.to_thread(bench_media.run) == 0
+
+
+async def run(parts: list[Part]) -> int:
+    """Run the parts one after the other and return the exit status."""
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    if task is not None:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            loop.add_signal_handler(number, task.cancel)
+    reached = [await part() for part in parts]
+    return 0 if all(reached) else 1
+
+
+def main() -> int:
+    """Run the benchmark."""
+    options = parse()
+    with contextlib.suppress(KeyboardInterrupt, asyncio.CancelledError):
+        try:
+            return asyncio.run(run(parts_of(options)))
+        except RealHomeError as err:
+            print(err, file=sys.stderr)
+            return 1
+    return 130
+
+
+if __name__ == "__main__":
+    sys.exit(main())
