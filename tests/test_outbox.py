@@ -682,3 +682,17 @@ async def test_equals_sent_before_a_restart_are_not_taken_for_later_ones(
     await until(lambda: hass.states.get(QUEUED).state == "0")
     await asyncio.sleep(0.3)
     assert texts(pbx) == ["Alarm"] * 5
+
+
+async def test_closing_says_that_a_text_in_doubt_may_have_arrived(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.lag = 5
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    call = asyncio.create_task(send(hass, "Alarm", keep_for=0))
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await asyncio.sleep(0.2)
+    await entry.runtime_data.outbox.async_stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await call
+    assert raised.value.translation_key == "unconfirmed"
