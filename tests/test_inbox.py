@@ -252,7 +252,8 @@ async def test_over_a_thousand_conversations(
     await pbx.receive(from_number="12120000000", text="From the oldest")
     await pbx.receive(from_number="12120001199", text="From the newest")
     await until(lambda: len(told.texts()) == 2)
-    assert told.texts() == ["From the oldest", "From the newest"]
+    # A look may come between the two, or between the pages, so either can be the first.
+    assert sorted(told.texts()) == ["From the newest", "From the oldest"]
     assert not is_cut(hass, entry)
 
 
