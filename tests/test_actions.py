@@ -198,7 +198,8 @@ async def test_names_over_a_restart(hass: HomeAssistant, pbx: Simulator, add_acc
 
 
 async def _add_by_form(hass: HomeAssistant, pbx: Simulator, login: str) -> Any:
-    form = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+    menu = await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+    form = await hass.config_entries.flow.async_configure(menu["flow_id"], {"next_step_id": "sign_in"})
     typed = {**pbx.account_of(pbx.users[login]), "verify_ssl": True}
     result = await hass.config_entries.flow.async_configure(form["flow_id"], typed)
     await hass.async_block_till_done()

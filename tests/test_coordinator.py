@@ -275,3 +275,13 @@ async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulat
     assert timer(hass) is None
     assert coordinator._unsub_refresh is None
     assert coordinator.api.on_token is None
+
+
+async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Simulator) -> None:
+    data = {"base_url": pbx.url, "api_key": pbx.add_key().key, "domain": "acme.example", "user": "1001"}
+    entry = MockConfigEntry(domain="netsapiens", unique_id="1001@acme.example", data={**data, "action": "netsapiens"})
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.runtime_data.coordinator.last_update_success
+    assert timer(hass) is None
+    assert len(pbx.requests_to("/apikeys/")) == 1

@@ -15,8 +15,10 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import (
+    CONF_API_KEY,
     CONF_CLIENT_ID,
     CONF_CLIENT_SECRET,
+    CONF_DOMAIN,
     CONF_NAME,
     CONF_PASSWORD,
     CONF_USERNAME,
@@ -45,6 +47,8 @@ from .api import (
     Account,
     NetsapiensError,
     NetsapiensInsecureURLError,
+    NetsapiensNoUserError,
+    NetsapiensRequestError,
     NetsapiensTLSError,
     NetsapiensURLError,
     normalise_base_url,
@@ -59,6 +63,7 @@ from .const import (
     CONF_INCOMING,
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
+    CONF_USER,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
@@ -74,8 +79,9 @@ from .phone import InvalidNumberError, parse_sender, split_numbers, to_store
 
 _LOGGER = logging.getLogger(__name__)
 
-_SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD)
-_ERRORS = {"invalid_auth", "mfa_required", "timeout_connect"}  # what else goes wrong is cannot_connect
+_SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
+_ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
+_UNAUTHORIZED = 401
 
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
 _TEXT = TextSelector()
@@ -83,27 +89,35 @@ _LOGIN = TextSelector(TextSelectorConfig(autocomplete="username"))
 _SECRET = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _PASSWORD = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="current-password"))
 
-_USER_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_BASE_URL): _URL,
+
+def _connection_schema(credentials: VolDictType) -> vol.Schema:
+    """Return the form for where the phone system is and how to get in."""
+    return vol.Schema(
+        {
+            vol.Required(CONF_BASE_URL): _URL,
+            **credentials,
+            vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
+        }
+    )
+
+
+def _login_fields(secret: type[vol.Marker]) -> VolDictType:
+    """Return the fields of a login; secrets may be left empty where they are known."""
+    return {
         vol.Required(CONF_CLIENT_ID): _TEXT,
-        vol.Required(CONF_CLIENT_SECRET): _SECRET,
+        secret(CONF_CLIENT_SECRET): _SECRET,
         vol.Required(CONF_USERNAME): _LOGIN,
-        vol.Required(CONF_PASSWORD): _PASSWORD,
-        vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
+        secret(CONF_PASSWORD): _PASSWORD,
     }
-)
-# What is left empty stays as it is.
-_RECONFIGURE_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_BASE_URL): _URL,
-        vol.Required(CONF_CLIENT_ID): _TEXT,
-        vol.Optional(CONF_CLIENT_SECRET): _SECRET,
-        vol.Required(CONF_USERNAME): _LOGIN,
-        vol.Optional(CONF_PASSWORD): _PASSWORD,
-        vol.Required(CONF_VERIFY_SSL, default=True): BooleanSelector(),
-    }
-)
+
+
+_SIGN_IN_SCHEMA = _connection_schema(_login_fields(vol.Required))
+_KEY_SCHEMA = _connection_schema({vol.Required(CONF_API_KEY): _SECRET})
+_KEY_USER_SCHEMA = vol.Schema({vol.Required(CONF_DOMAIN): _TEXT, vol.Required(CONF_USER): _TEXT})
+# What is left empty stays as it is. A key in place of a password: the operator may have turned on a second factor.
+_RECONFIGURE_SCHEMA = _connection_schema({**_login_fields(vol.Optional), vol.Optional(CONF_API_KEY): _SECRET})
+_RECONFIGURE_KEY_SCHEMA = _connection_schema({vol.Optional(CONF_API_KEY): _SECRET})
+_REAUTH_KEY_SCHEMA = vol.Schema({vol.Required(CONF_API_KEY): _SECRET})
 _REAUTH_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_PASSWORD): _PASSWORD,
@@ -148,6 +162,9 @@ async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account |
 
     Returns:
         Who we are (None where it failed), the SMS numbers, and the form's errors.
+
+    Raises:
+        NetsapiensNoUserError: the API key is nobody's, and the data name no user.
     """
     try:
         api = create_api(hass, data)
@@ -162,8 +179,12 @@ async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account |
         return None, [], {CONF_BASE_URL: "invalid_url"}
     except NetsapiensTLSError:
         return None, [], {"base": "cannot_connect", CONF_VERIFY_SSL: "certificate_refused"}
+    except NetsapiensNoUserError:
+        raise
     except NetsapiensError as err:
-        key = error_key(err)
+        # The numbers of a domain that the credentials do not reach are refused so.
+        out_of_reach = isinstance(err, NetsapiensRequestError) and err.status == _UNAUTHORIZED
+        key = "invalid_auth" if out_of_reach else error_key(err)
         return None, [], {"base": key if key in _ERRORS else "cannot_connect"}
     except Exception:
         _LOGGER.exception("Unexpected error while signing in")
@@ -241,18 +262,62 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which way in."""
+        return self.async_show_menu(step_id="user", menu_options=["sign_in", "api_key"])
+
+    async def async_step_sign_in(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for host and credentials, and sign in with them."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            account, numbers, errors = await _sign_in(self.hass, user_input)
-            if account is not None:
-                await self.async_set_unique_id(account.uid)
-                self._abort_if_unique_id_configured()
-                self._data = {**user_input, CONF_BASE_URL: normalise_base_url(user_input[CONF_BASE_URL])}
-                self._title, self._numbers = account.login, numbers
-                return self._create_entry(numbers[0]) if len(numbers) == 1 else await self.async_step_sender()
-        schema = self.add_suggested_values_to_schema(_USER_SCHEMA, _without_secrets(user_input or {}))
-        return self.async_show_form(step_id="user", data_schema=schema, errors=errors)
+            result, errors = await self._enter(user_input)
+            if result is not None:
+                return result
+        schema = self.add_suggested_values_to_schema(_SIGN_IN_SCHEMA, _without_secrets(user_input or {}))
+        return self.async_show_form(step_id="sign_in", data_schema=schema, errors=errors)
+
+    async def async_step_api_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for host and API key, and try them."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                result, errors = await self._enter(user_input)
+            except NetsapiensNoUserError as err:
+                self._data = {**user_input, CONF_DOMAIN: err.domain, CONF_USER: err.user}
+                return await self.async_step_api_key_user()
+            if result is not None:
+                return result
+        schema = self.add_suggested_values_to_schema(_KEY_SCHEMA, _without_secrets(user_input or {}))
+        return self.async_show_form(step_id="api_key", data_schema=schema, errors=errors)
+
+    async def async_step_api_key_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask whose texts a key sends that is not a user's own."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                result, errors = await self._enter({**self._data, **user_input})
+            except NetsapiensNoUserError:
+                result, errors = None, {"base": "user_required"}
+            if result is not None:
+                return result
+        schema = self.add_suggested_values_to_schema(_KEY_USER_SCHEMA, user_input or self._data)
+        return self.async_show_form(step_id="api_key_user", data_schema=schema, errors=errors)
+
+    async def _enter(self, typed: dict[str, Any]) -> tuple[ConfigFlowResult | None, dict[str, str]]:
+        """Try a way in; return what follows from it, or the form's errors.
+
+        Raises:
+            NetsapiensNoUserError: as ``_sign_in``.
+        """
+        account, numbers, errors = await _sign_in(self.hass, typed)
+        if account is None:
+            return None, errors
+        await self.async_set_unique_id(account.uid)
+        self._abort_if_unique_id_configured()
+        self._data = {**typed, CONF_BASE_URL: normalise_base_url(typed[CONF_BASE_URL])}
+        if CONF_API_KEY in typed:
+            self._data |= {CONF_DOMAIN: account.domain, CONF_USER: account.user}
+        self._title, self._numbers = account.login, numbers
+        return (self._create_entry(numbers[0]) if len(numbers) == 1 else await self.async_step_sender()), {}
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""
@@ -283,18 +348,22 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         return await self.async_step_reauth_confirm()
 
     async def async_step_reauth_confirm(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask for the new password."""
+        """Ask for the new password, or the new API key."""
         entry = self._get_reauth_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
+        schema = _REAUTH_KEY_SCHEMA if CONF_API_KEY in entry.data else _REAUTH_SCHEMA
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=self.add_suggested_values_to_schema(_REAUTH_SCHEMA, _without_secrets(user_input or {})),
+            data_schema=self.add_suggested_values_to_schema(schema, _without_secrets(user_input or {})),
             errors=errors,
-            description_placeholders={"login": entry.title, "username": entry.data[CONF_USERNAME]},
+            description_placeholders={
+                "login": entry.title,
+                "username": entry.data.get(CONF_USERNAME, entry.title),
+            },
         )
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -306,9 +375,10 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             if result is not None:
                 return result
         shown = _without_secrets(entry.data if user_input is None else user_input)
+        schema = _RECONFIGURE_KEY_SCHEMA if CONF_API_KEY in entry.data else _RECONFIGURE_SCHEMA
         return self.async_show_form(
             step_id="reconfigure",
-            data_schema=self.add_suggested_values_to_schema(_RECONFIGURE_SCHEMA, shown),
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
             description_placeholders={"login": entry.title},
         )
@@ -318,6 +388,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
         """Sign in with what was typed, and keep it; what was left empty stays as it was."""
         data = {**entry.data, **{key: value for key, value in user_input.items() if value != ""}}
+        if CONF_API_KEY in data and CONF_USER not in data:
+            data = _with_key_instead(data, entry.unique_id or "")
         account, _, errors = await _sign_in(self.hass, data)
         if account is None:
             return None, errors
@@ -330,6 +402,13 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         if not reloads:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)  # at once, so the data must be there
         return result, {}
+
+
+def _with_key_instead(data: dict[str, Any], uid: str) -> dict[str, Any]:
+    """Return an entry's data with the key in place of the login that it had."""
+    user, _, domain = uid.partition("@")
+    login = {CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD}
+    return {key: value for key, value in data.items() if key not in login} | {CONF_DOMAIN: domain, CONF_USER: user}
 
 
 class NetsapiensOptionsFlow(OptionsFlow):

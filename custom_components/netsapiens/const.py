@@ -6,6 +6,7 @@ DOMAIN: Final = "netsapiens"
 MANUFACTURER: Final = "NetSapiens"
 
 CONF_BASE_URL: Final = "base_url"
+CONF_USER: Final = "user"
 CONF_FROM_NUMBER: Final = "from_number"
 
 # In the entry's data: the names of its actions in the notify domain.

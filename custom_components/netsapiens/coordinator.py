@@ -4,11 +4,20 @@ import asyncio
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import logging
+import math
 import random
 from typing import override
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_USERNAME, CONF_VERIFY_SSL
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_CLIENT_ID,
+    CONF_CLIENT_SECRET,
+    CONF_DOMAIN,
+    CONF_PASSWORD,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -28,11 +37,15 @@ from .api import (
     NumberAPI,
     SmsNumber,
 )
-from .const import CONF_BASE_URL
+from .const import CONF_BASE_URL, CONF_USER
 from .errors import translated
 from .pace import Gate
 
 _LOGGER = logging.getLogger(__name__)
+
+# The two ways in; an entry has the one or the other.
+_SIGN_IN = (CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
+_KEY = (CONF_API_KEY, CONF_DOMAIN, CONF_USER)
 
 # What the account has changes rarely; the spread keeps ten thousand homes from asking one PBX in step.
 _INTERVAL = timedelta(minutes=30)
@@ -55,9 +68,7 @@ def create_api(hass: HomeAssistant, data: dict[str, object]) -> NetsapiensAPI:
         NetsapiensURLError: the base_url is none.
     """
     verify_ssl = bool(data.get(CONF_VERIFY_SSL, True))
-    config = {
-        key: data[key] for key in (CONF_BASE_URL, CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
-    }
+    config = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
     return NetsapiensAPI({**config, "verify_ssl": verify_ssl}, async_get_clientsession(hass, verify_ssl))
 
 
@@ -171,7 +182,9 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     @callback
     def _plan_refresh(self) -> None:
-        """Plan the next refresh, ahead of the new token's end."""
+        """Plan the next refresh, ahead of the new token's end. An API key has none."""
+        if math.isinf(self.api.token_life):
+            return
         ahead = min(random.uniform(*_REFRESH_AHEAD), self.api.token_life / 2)  # noqa: S311
         self._refresh_in(max(self.api.token_left - ahead, 1.0))
 

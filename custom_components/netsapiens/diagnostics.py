@@ -1,7 +1,9 @@
 """What helps to find a fault, and nothing that must stay at home."""
 
+import math
 from typing import Any
 
+from homeassistant.const import CONF_API_KEY
 from homeassistant.core import HomeAssistant
 
 from .account import NetsapiensConfigEntry
@@ -16,7 +18,9 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
     coordinator, outbox = entry.runtime_data.coordinator, entry.runtime_data.outbox
     facts = coordinator.data
     sender = entry.options.get(CONF_FROM_NUMBER)
+    token_left = coordinator.api.token_left
     return {
+        "way_in": "api_key" if CONF_API_KEY in entry.data else "sign_in",
         "verify_ssl": entry.data.get("verify_ssl", True),
         "options": {key: entry.options[key] for key in _OPENLY if key in entry.options},
         "sender": mask(sender) if sender else None,
@@ -35,7 +39,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
         "pbx": {
             "reached_last_time": coordinator.last_update_success,
             "last_error": str(coordinator.last_exception) if coordinator.last_exception else None,
-            "token_left": round(coordinator.api.token_left),
+            "token_left": round(token_left) if math.isfinite(token_left) else None,
             "clock": coordinator.api.now().isoformat(timespec="seconds"),
         },
         "outbox": {

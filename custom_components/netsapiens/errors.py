@@ -8,6 +8,7 @@ from .api import (
     NetsapiensError,
     NetsapiensMfaError,
     NetsapiensRateLimitError,
+    NetsapiensReadOnlyError,
     NetsapiensRequestError,
     NetsapiensTimeoutError,
     NetsapiensTLSError,
@@ -17,6 +18,7 @@ from .const import DOMAIN
 # The first that fits: the kinds stand before what they are kinds of.
 _KEYS: tuple[tuple[type[NetsapiensError], str], ...] = (
     (NetsapiensMfaError, "mfa_required"),
+    (NetsapiensReadOnlyError, "read_only_key"),
     (NetsapiensAuthError, "invalid_auth"),
     (NetsapiensTLSError, "certificate_refused"),
     (NetsapiensTimeoutError, "timeout_connect"),

@@ -4,8 +4,10 @@ from .faults import Fault, FaultKind
 from .model import RequestRecord, Session, SmsNumber, StoredMessage, Subscription, User
 from .server import Simulator
 from .settings import Settings
+from .tokens import ApiKey
 
 __all__ = [
+    "ApiKey",
     "Fault",
     "FaultKind",
     "RequestRecord",

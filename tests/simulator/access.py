@@ -10,7 +10,7 @@ from .errors import ApiError, bad_request
 from .model import RequestRecord, User
 from .reply import json_answer
 from .state import Pbx
-from .tokens import Token
+from .tokens import ApiKey, Token
 
 ALL_DOMAINS = {"Super User", "Reseller"}
 WHOLE_DOMAIN = ALL_DOMAINS | {"Office Manager"}
@@ -22,10 +22,15 @@ RECORD = web.RequestKey("simulator_record", RequestRecord)
 
 @dataclass(slots=True)
 class Caller:
-    """The user behind a request's token."""
+    """The user behind a request's token. A key's user may be nobody: one without an extension."""
 
     user: User
-    token: Token
+    token: Token | ApiKey
+
+    @property
+    def by_key(self) -> bool:
+        """Whether it came with an API key, which knows no `~`."""
+        return isinstance(self.token, ApiKey)
 
 
 def record_of(request: web.Request) -> RequestRecord:
@@ -38,6 +43,9 @@ def authorize(pbx: Pbx, request: web.Request) -> Caller:
     scheme, _, access_token = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not access_token:
         raise ApiError(401, "Authentication Required")
+    key = pbx.token_book.keys.get(access_token.strip())
+    if key is not None:
+        return _key_caller(key, request)
     token = pbx.token_book.check(access_token.strip())
     user = pbx.users.get(token.login)
     if user is None:
@@ -45,9 +53,18 @@ def authorize(pbx: Pbx, request: web.Request) -> Caller:
     return Caller(user, token)
 
 
+def _key_caller(key: ApiKey, request: web.Request) -> Caller:
+    if key.read_only and request.method != "GET":
+        raise ApiError(403, "This API key is read only")
+    login = f"{key.user}@{key.domain}"
+    return Caller(User(key.user, key.domain, login, "", key.scope), key)
+
+
 def domain_of(caller: Caller, request: web.Request) -> str:
     """The domain in the path, `~` being the caller's own."""
     domain = request.match_info["domain"]
+    if domain == "~" and caller.by_key:
+        raise bad_request("~ is not supported with an API key")
     if domain == "~":
         return caller.user.domain
     if domain != caller.user.domain and caller.user.scope not in ALL_DOMAINS:
@@ -68,9 +85,12 @@ def user_of(pbx: Pbx, request: web.Request) -> tuple[Caller, User]:
     caller = authorize(pbx, request)
     domain = domain_of(caller, request)
     extension = request.match_info["user"]
-    if extension == "~" or (domain, extension) == (caller.user.domain, caller.user.user):
+    if extension == "~" and caller.by_key:
+        raise bad_request("~ is not supported with an API key")
+    own = extension == "~" or (domain, extension) == (caller.user.domain, caller.user.user)
+    if own and not caller.by_key:
         return caller, caller.user
-    if caller.user.scope not in WHOLE_DOMAIN:
+    if not own and caller.user.scope not in WHOLE_DOMAIN:
         raise ApiError(403, "Permission denied")
     user = pbx.find_user(domain, extension)
     if user is None:

@@ -41,6 +41,7 @@ class ControlRoutes:
             web.post("/_sim/revoke", self.revoke),
             web.post("/_sim/password", self.password),
             web.post("/_sim/user", self.user),
+            web.post("/_sim/key", self.key),
         ]
 
     async def messages(self, _: web.Request) -> web.Response:
@@ -140,6 +141,17 @@ class ControlRoutes:
         except TypeError as err:
             raise _wrong(str(err)) from err
         return json_answer({**self._pbx.account_of(user), "numbers": [row.number for row in user.numbers]})
+
+    async def key(self, request: web.Request) -> web.Response:
+        """Make an API key: the fields are the arguments of `Pbx.add_key`; `revoke` ends one."""
+        body = await _body(request)
+        if (revoked := body.pop("revoke", None)) is not None:
+            self._pbx.token_book.keys.pop(revoked, None)
+            return json_answer({})
+        try:
+            return json_answer({"api_key": self._pbx.add_key(**body).key})
+        except (KeyError, TypeError) as err:
+            raise _wrong(str(err)) from err
 
     async def media(self, request: web.Request) -> web.Response:
         """A message's media, for the phone page."""

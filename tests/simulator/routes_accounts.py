@@ -10,7 +10,7 @@ from .errors import ApiError, bad_request
 from .model import User
 from .reply import json_answer
 from .state import Pbx
-from .tokens import PASSCODE
+from .tokens import PASSCODE, ApiKey
 
 MFA_LIFE = 300
 
@@ -26,6 +26,7 @@ class AccountRoutes:
         return [
             web.post("/tokens", self.tokens),
             web.get("/version", self.version),
+            web.get("/apikeys/~", self.key),
             web.get("/domains/{domain}/smsnumbers", self.domain_numbers),
             web.get("/domains/{domain}/users/{user}", self.user),
             web.get("/domains/{domain}/users/{user}/smsnumbers", self.numbers),
@@ -36,6 +37,26 @@ class AccountRoutes:
         """Say which version this is, to anybody."""
         now = render.bare_time(self._pbx.now())
         return json_answer({"apiversion": self._apiversion(), "hostname": render.HOSTNAME, "current-time": now})
+
+    async def key(self, request: web.Request) -> web.Response:
+        """Describe the API key of the request."""
+        caller = authorize(self._pbx, request)
+        if not self._pbx.describes_keys or not isinstance(caller.token, ApiKey):
+            raise ApiError(404, "No Route Found [92]")
+        key = caller.token
+        row = {
+            "description": "Home Assistant",
+            "key-id": key.key[:12],
+            "reseller": "AcmeReseller",
+            "user": key.user,
+            "domain": key.domain,
+            "user-scope": key.scope,
+            "ip-address": "",
+            "readonly": "yes" if key.read_only else "no",
+            "can-create-keys": "no",
+            "created-datetime": render.bare_time(self._pbx.now()),
+        }
+        return json_answer(render.cast(row, self._pbx))
 
     async def tokens(self, request: web.Request) -> web.Response:
         """Sign in, whatever way the parameters came."""

@@ -25,6 +25,7 @@ class Settings:
     push_names: Literal["v1", "v2"] = "v1"
     push_delay: float = 0.0
     subscription_refusal: int | None = None
+    describes_keys: bool = True
 
     @property
     def is_45(self) -> bool:

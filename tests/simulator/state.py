@@ -15,7 +15,7 @@ from .mailbox import Mailbox, message_id, server_made_id
 from .model import RequestRecord, Session, SmsNumber, StoredMessage, Subscription, User
 from .settings import Settings
 from .subscriptions import Event, SubscriptionBook
-from .tokens import Token, TokenBook
+from .tokens import ApiKey, Token, TokenBook
 
 FIRST_LOGIN = "1001@acme.example"
 FIRST_NUMBER = "18585550199"
@@ -81,6 +81,12 @@ class Pbx(Settings):
             "username": user.login,
             "password": user.password,
         }
+
+    def add_key(self, prefix: str = "nsu_", *, user: str | None = None, read_only: bool = False) -> ApiKey:
+        """Make an API key of the first account's domain; a basic user's is its own, others are nobody's."""
+        own = self.first_user.user if prefix == "nsu_" else ""
+        domain = self.first_user.domain if prefix in {"nsu_", "nsd_"} else ""
+        return self.token_book.issue_key(prefix, user=own if user is None else user, domain=domain, read_only=read_only)
 
     @property
     def numbers(self) -> list[str]:

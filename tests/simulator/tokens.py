@@ -8,6 +8,7 @@ from .errors import ApiError, invalid_grant
 from .model import User
 
 PASSCODE = "123456"
+KEY_SCOPES = {"nsu_": "Basic User", "nsd_": "Office Manager", "nsr_": "Reseller", "nss_": "Super User"}
 
 
 @dataclass(slots=True)
@@ -25,12 +26,35 @@ class Token:
         return self.expires - time.monotonic()
 
 
+@dataclass(slots=True)
+class ApiKey:
+    """An API key. `user` and `domain` are empty where it is not a user's, or not a domain's, own."""
+
+    key: str
+    user: str
+    domain: str
+    scope: str
+    read_only: bool = False
+
+    @property
+    def left(self) -> float:
+        """Seconds that what is made with it lasts: twenty years. The key itself does not end."""
+        return 20 * 365 * 86400.0
+
+
 class TokenBook:
     """Every token that was handed out and is not yet forgotten."""
 
     def __init__(self) -> None:
         self.access: dict[str, Token] = {}
         self.refresh: dict[str, str] = {}
+        self.keys: dict[str, ApiKey] = {}
+
+    def issue_key(self, prefix: str, *, user: str, domain: str, read_only: bool = False) -> ApiKey:
+        """A new API key; the prefix says its scope. (The real ones end in a checksum of the rest.)"""
+        key = ApiKey(prefix + secrets.token_hex(28), user, domain, KEY_SCOPES[prefix], read_only)
+        self.keys[key.key] = key
+        return key
 
     def issue(self, user: User, life: float, *, mfa_pending: bool = False) -> Token:
         """A new access token; the older ones of the same user stay good until they end."""

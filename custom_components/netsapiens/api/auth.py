@@ -1,4 +1,4 @@
-"""Signing in: tokens by OAuth password grant, refreshed ahead of their end, and the one request function."""
+"""Signing in, by password (tokens that are refreshed ahead of their end) or by API key; the one request function."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 import logging
+import math
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -24,6 +25,7 @@ from .exceptions import (
     NetsapiensServerError,
 )
 from .http import TIMEOUT, Answer, Connection, check, reason_of
+from .keys import KEY_PATH, ApiKey, token_of
 from .models import Account, as_text
 
 _LOGGER = logging.getLogger(__name__)
@@ -60,7 +62,8 @@ class NetsapiensAPI:
 
     Parameters:
         config: ``base_url`` (see ``normalise_base_url``), ``client_id``, ``client_secret``, ``username`` and
-            ``password``; optionally ``verify_ssl`` (default True).
+            ``password``; or ``base_url`` and ``api_key``, with ``domain`` and ``user`` where the key is not a
+            user's own. Optionally ``verify_ssl`` (default True).
         session: an aiohttp session to use, which is never closed here; without one, an own session is made.
         timeout: how long one exchange with the PBX may take; the upload of media has a minute.
 
@@ -83,8 +86,9 @@ class NetsapiensAPI:
         self._connection = Connection(
             str(config["base_url"]), verify_ssl=config.get("verify_ssl", True), session=session, timeout=timeout
         )
-        self._client = {key: str(config[key]) for key in ("client_id", "client_secret")}
-        self._login = {key: str(config[key]) for key in ("username", "password")}
+        self._key = ApiKey.from_config(config)
+        self._client = {} if self._key else {key: str(config[key]) for key in ("client_id", "client_secret")}
+        self._login = {} if self._key else {key: str(config[key]) for key in ("username", "password")}
         self._token: _Token | None = None
         self._refresh_token = ""
         self._renewal: asyncio.Task[_Token] | None = None
@@ -125,7 +129,7 @@ class NetsapiensAPI:
 
     @property
     def token_life(self) -> float:
-        """Seconds that the newest token lived when it came; 0 where there was none."""
+        """Seconds that the newest token lived when it came; 0 where there was none, infinite for an API key."""
         return self._token.life if self._token else 0.0
 
     @property
@@ -144,13 +148,16 @@ class NetsapiensAPI:
             min_left: seconds that it should live on at the least; the default is 10 s, or a tenth of its life.
 
         Returns:
-            The API's answer, with ``expires_at`` (``YYYY-MM-DD HH:MM:SS``, UTC) and ``api_url``.
+            The API's answer, with ``expires_at`` (``YYYY-MM-DD HH:MM:SS``, UTC) and ``api_url``. For an API key, what
+            the PBX says of it, the key as ``access_token``, and None as ``expires_at``.
 
         Raises:
-            NetsapiensAuthError: the credentials are refused; NetsapiensMfaError: a second factor is asked for.
+            NetsapiensAuthError: the credentials are refused; NetsapiensMfaError: a second factor is asked for;
+                NetsapiensReadOnlyError: the API key may not send.
+            NetsapiensNoUserError: the API key is nobody's, and the config names no user.
             NetsapiensConnectionError, NetsapiensRateLimitError, NetsapiensServerError: no token could be had now.
 
-        API: POST /ns-api/v2/tokens
+        API: POST /ns-api/v2/tokens, or GET /ns-api/v2/apikeys/~
         """
         token = self._token
         if token is None or token.left < (_margin(token) if min_left is None else min_left):
@@ -167,7 +174,7 @@ class NetsapiensAPI:
         private: Iterable[str] = (),
         timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own kind, with its phases
     ) -> Any:
-        """Send one request with a token; after a 401, once more with a new one.
+        """Send one request with a token; after a 401, once more with a new one (an API key is checked again).
 
         Parameters:
             method: GET, POST, PUT or DELETE.
@@ -217,7 +224,14 @@ class NetsapiensAPI:
     def _secrets(self) -> tuple[str, ...]:
         """What must never be seen."""
         access = self._token.access if self._token else ""
-        return (self._client["client_secret"], self._login["password"], self._refresh_token, access)
+        key = self._key.key if self._key else ""
+        return (
+            self._client.get("client_secret", ""),
+            self._login.get("password", ""),
+            self._refresh_token,
+            access,
+            key,
+        )
 
     async def _live_token(self) -> _Token:
         """Return a token to use now. One that nears its end still serves where a new one cannot be had."""
@@ -256,7 +270,12 @@ class NetsapiensAPI:
             renewal.exception()  # seen, even where nobody waits any more
 
     async def _renew(self) -> _Token:
-        """Get a new token: by the refresh token, and where that is refused, once by the password."""
+        """Get a new token: by the refresh token, and where that is refused, once by the password.
+
+        An API key is its own token; it is asked for what it may do.
+        """
+        if self._key is not None:
+            return await self._check_key(self._key)
         if refresh := self._refresh_token:
             try:
                 return await self._grant({"grant_type": "refresh_token", "refresh_token": refresh})
@@ -279,8 +298,23 @@ class NetsapiensAPI:
         expires_at = datetime.now(UTC) + timedelta(seconds=life)
         data |= {"expires_at": expires_at.strftime("%Y-%m-%d %H:%M:%S"), "api_url": self.api_url}
         account = Account.from_token(data, self._login["username"])
-        token = _Token(data, as_text(data["access_token"]), account, life, time.monotonic())
         self._refresh_token = as_text(data.get("refresh_token")) or grant.get("refresh_token", "")
+        return self._keep(_Token(data, as_text(data["access_token"]), account, life, time.monotonic()))
+
+    async def _check_key(self, key: ApiKey) -> _Token:
+        """Ask what the API key is (GET /apikeys/~), and keep it as a token without an end."""
+        try:
+            key.check_form()
+            described = key.described(await self._connection.exchange("GET", KEY_PATH, token=key.key))
+        except NetsapiensError as err:
+            err.maybe_done = False  # as above
+            raise
+        account = key.account(described)
+        data = token_of(key, described, account) | {"api_url": self.api_url}
+        return self._keep(_Token(data, key.key, account, math.inf, time.monotonic()))
+
+    def _keep(self, token: _Token) -> _Token:
+        """Use a token from now on."""
         self._token = token
         if self.on_token is not None:
             self.on_token()

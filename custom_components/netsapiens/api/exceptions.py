@@ -33,6 +33,25 @@ class NetsapiensMfaError(NetsapiensAuthError):
     """The login asks for a second factor, which a program cannot give (POST /tokens)."""
 
 
+class NetsapiensReadOnlyError(NetsapiensAuthError):
+    """The API key may read and not send (GET /apikeys/~)."""
+
+
+class NetsapiensNoUserError(NetsapiensError):
+    """The API key belongs to no user, and the config names none.
+
+    Attributes:
+        domain: the key's domain; empty where it has none either.
+        user: the key's user; likewise.
+    """
+
+    def __init__(self, domain: str, user: str) -> None:
+        """Keep what is known."""
+        super().__init__("the API key does not say whose texts it is to send: give domain and user")
+        self.domain = domain
+        self.user = user
+
+
 class NetsapiensConnectionError(NetsapiensError):
     """The PBX was not reached, or the connection broke before it answered."""
 
