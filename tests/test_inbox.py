@@ -286,8 +286,8 @@ async def test_one_that_is_on_two_pages_is_told_once(
     await until(lambda: entry.runtime_data.inbox._place is not None)
     original = inbox_module.MessageAPI.get_messagesessions
 
-    async def page(self: Any, *, limit: int = 1000, start: int = 0) -> Any:
-        rows = await original(self, limit=limit, start=start)
+    async def page(self: Any, *, limit: int = 1000, start: int = 0, user: str | None = None) -> Any:
+        rows = await original(self, limit=limit, start=start, user=user)
         if not start and len(pbx.inbound) == 1201:
             await pbx.receive(from_number="12120000700", text="Second")  # it was on this page, and will be on the next
         return rows

@@ -40,13 +40,13 @@ class Listing:
         self.knows_start = True
         self.calls = 0
 
-    async def get_messages(self, session: str, *, limit: int, start: int = 0) -> list[Message]:
+    async def get_messages(self, session: str, *, limit: int, start: int = 0, user: str | None = None) -> list[Message]:
         self.calls += 1
         if session not in self.messages:
             raise NetsapiensRequestError(404, "Record not found")
         return self.messages[session][start if self.knows_start else 0 :][:limit]
 
-    async def get_messagesessions(self, *, limit: int, start: int = 0) -> list[MessageSession]:
+    async def get_messagesessions(self, *, limit: int, start: int = 0, user: str | None = None) -> list[MessageSession]:
         return self.sessions[start if self.knows_start else 0 :][:limit]
 
 
@@ -132,7 +132,9 @@ async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> Non
 
 async def test_no_route_and_refusals_say_nothing() -> None:
     class Old(Listing):
-        async def get_messages(self, session: str, *, limit: int, start: int = 0) -> list[Message]:
+        async def get_messages(
+            self, session: str, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[Message]:
             raise NetsapiensRequestError(404, "No Route Found [92]")
 
     with pytest.raises(NetsapiensRequestError):

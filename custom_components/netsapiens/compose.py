@@ -81,6 +81,7 @@ class OutgoingMessage:
         media: what goes with it.
         recipient_id: the subentry that it is for, if it is for one.
         label: whom it is for, as errors and logs may say it: a recipient's name, or the last four digits.
+        owner: the user whose number it is sent from; None for the account's own.
     """
 
     destination: tuple[str, ...]
@@ -91,6 +92,7 @@ class OutgoingMessage:
     media: Media | None
     recipient_id: str | None
     label: str
+    owner: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +247,10 @@ def _message(
     recipient_id = party.recipient.subentry_id if party.recipient else None
     if message_type == "mms" and from_number is not None:
         _check_mms(coordinator, from_number, group=len(party.numbers) > 1)
-    return OutgoingMessage(party.numbers, message_type, text, from_number, session, None, recipient_id, party.label)
+    owner = coordinator.data.owner_of(from_number or "")
+    return OutgoingMessage(
+        party.numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner
+    )
 
 
 def _check_mms(coordinator: NetsapiensCoordinator, from_number: str, *, group: bool) -> None:

@@ -32,6 +32,7 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -51,6 +52,7 @@ from .api import (
     NetsapiensRequestError,
     NetsapiensTLSError,
     NetsapiensURLError,
+    SmsNumber,
     normalise_base_url,
 )
 from .const import (
@@ -78,6 +80,8 @@ from .errors import error_key
 from .phone import InvalidNumberError, parse_sender, split_numbers, to_store
 
 _LOGGER = logging.getLogger(__name__)
+
+type _Numbers = Mapping[str, SmsNumber]  # by their digits
 
 _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
 _ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
@@ -157,7 +161,7 @@ class _NumbersSelector(TextSelector):
 _NUMBERS = _NumbersSelector(TextSelectorConfig(type=TextSelectorType.TEL, multiple=True))
 
 
-async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account | None, list[str], dict[str, str]]:
+async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account | None, _Numbers, dict[str, str]]:
     """Sign in for real.
 
     Returns:
@@ -170,25 +174,25 @@ async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account |
         api = create_api(hass, data)
         try:
             await api.get_token()
-            return api.account, list(await async_get_numbers(api)), {}
+            return api.account, await async_get_numbers(api), {}
         finally:
             await api.close()
     except NetsapiensInsecureURLError:
-        return None, [], {CONF_BASE_URL: "insecure_url"}
+        return None, {}, {CONF_BASE_URL: "insecure_url"}
     except NetsapiensURLError:
-        return None, [], {CONF_BASE_URL: "invalid_url"}
+        return None, {}, {CONF_BASE_URL: "invalid_url"}
     except NetsapiensTLSError:
-        return None, [], {"base": "cannot_connect", CONF_VERIFY_SSL: "certificate_refused"}
+        return None, {}, {"base": "cannot_connect", CONF_VERIFY_SSL: "certificate_refused"}
     except NetsapiensNoUserError:
         raise
     except NetsapiensError as err:
         # The numbers of a domain that the credentials do not reach are refused so.
         out_of_reach = isinstance(err, NetsapiensRequestError) and err.status == _UNAUTHORIZED
         key = "invalid_auth" if out_of_reach else error_key(err)
-        return None, [], {"base": key if key in _ERRORS else "cannot_connect"}
+        return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
     except Exception:
         _LOGGER.exception("Unexpected error while signing in")
-        return None, [], {"base": "unknown"}
+        return None, {}, {"base": "unknown"}
 
 
 def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -196,12 +200,18 @@ def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _SECRETS}
 
 
-def _sender_selector(numbers: list[str]) -> SelectSelector:
-    """Return the field to choose a sender number, or type one."""
-    return SelectSelector(SelectSelectorConfig(options=numbers, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
+def _sender_selector(numbers: _Numbers) -> SelectSelector:
+    """Return the field to choose a sender number, or type one. Where there are several owners, it shows them."""
+    options: list[str] | list[SelectOptionDict] = list(numbers)
+    if len({number.dest for number in numbers.values()}) > 1:
+        options = [
+            SelectOptionDict(value=digits, label=f"{digits} · {number.owner or number.dest}")
+            for digits, number in numbers.items()
+        ]
+    return SelectSelector(SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
 
 
-def _sender_schema(numbers: list[str], *, required: bool, default: str | None = None) -> vol.Schema:
+def _sender_schema(numbers: _Numbers, *, required: bool, default: str | None = None) -> vol.Schema:
     """Return the form to choose the sender."""
     if not required:
         return vol.Schema({vol.Optional(CONF_FROM_NUMBER): _sender_selector(numbers)})
@@ -244,7 +254,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
     def __init__(self) -> None:
         self._data: dict[str, Any] = {}
         self._title = ""
-        self._numbers: list[str] = []
+        self._numbers: _Numbers = {}
 
     @staticmethod
     @callback
@@ -317,7 +327,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         if CONF_API_KEY in typed:
             self._data |= {CONF_DOMAIN: account.domain, CONF_USER: account.user}
         self._title, self._numbers = account.login, numbers
-        return (self._create_entry(numbers[0]) if len(numbers) == 1 else await self.async_step_sender()), {}
+        return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self.async_step_sender()), {}
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""
@@ -498,8 +508,9 @@ def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
     return {CONF_NAME: recipient.title, **recipient.data}
 
 
-def _known_numbers(entry: ConfigEntry) -> list[str]:
+def _known_numbers(entry: ConfigEntry) -> _Numbers:
     """Return the sender numbers that an account has, as far as that is known now."""
     if entry.state is not ConfigEntryState.LOADED:
-        return []
-    return list(entry.runtime_data.coordinator.data.numbers)
+        return {}
+    numbers: _Numbers = entry.runtime_data.coordinator.data.numbers
+    return numbers

@@ -1,7 +1,8 @@
 """Owns the login to the PBX: token refresh, and what the account has."""
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import logging
 import math
@@ -59,6 +60,7 @@ _LONGEST_WAIT = 900.0
 _START_WITHIN = 8.0  # seconds; then Home Assistant starts with what is known, and sends are queued
 
 _NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
+_NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
 
 
 def create_api(hass: HomeAssistant, data: dict[str, object]) -> NetsapiensAPI:
@@ -79,12 +81,18 @@ class AccountFacts:
     Attributes:
         account: who we are.
         version: the API's, e.g. ``44.1.2``; may be empty.
-        numbers: the SMS numbers, by their digits, in the PBX's order.
+        numbers: the SMS numbers, by their digits, in the PBX's order: the login's own, then those of the others in
+            its domain, if it has rights over that.
     """
 
     account: Account
     version: str
     numbers: dict[str, SmsNumber]
+
+    def owner_of(self, number: str) -> str | None:
+        """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""
+        listed = self.numbers.get(number)
+        return listed.owner if listed is not None and listed.owner not in {"", self.account.user} else None
 
 
 def _nothing() -> None:
@@ -233,11 +241,32 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
 
 async def async_get_numbers(api: NetsapiensAPI, known: dict[str, SmsNumber] | None = None) -> dict[str, SmsNumber]:
-    """Return the account's SMS numbers, by their digits; those known where the PBX does not show them to the login."""
+    """Return the numbers that the account may text from, by their digits.
+
+    Parameters:
+        api: a login that has a token.
+        known: those that it had before, which stay where the PBX does not show them now.
+    """
+    account, numbers = api.account, NumberAPI(api)
+    own = await _shown(numbers.get_numbers, _NOT_SHOWN)
+    if own is None:
+        own = [number for number in (known or {}).values() if number.owner == account.user]
+    # What a user's own list holds is the user's, whatever the row says of it.
+    found = {number.number: replace(number, dest=account.user, application="user") for number in own}
+    if not account.has_domain_rights:
+        return found
+    others = await _shown(numbers.get_domain_numbers, _NOT_ITS_DOMAIN)
+    if others is None:
+        others = list((known or {}).values())
+    return found | {number.number: number for number in others if number.owner and number.number not in found}
+
+
+async def _shown(read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int]) -> list[SmsNumber] | None:
+    """Return a list of numbers; None where the PBX does not show it to the login."""
     try:
-        return {number.number: number for number in await NumberAPI(api).get_numbers()}
+        return await read()
     except NetsapiensRequestError as err:
-        if err.status not in _NOT_SHOWN:
+        if err.status not in not_shown:
             raise
-        _LOGGER.debug("The PBX does not list the SMS numbers of this login: status %s", err.status)
-        return known or {}
+        _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
+        return None

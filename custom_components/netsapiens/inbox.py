@@ -18,7 +18,8 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .api import Account, Message, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError
 from .api.messages import MAX_ROWS
-from .api.models import digits_of
+from .api.models import digits_of, same_number
+from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
 from .coordinator import NetsapiensCoordinator
 from .listing import reaches, read_since
 from .pace import jittered
@@ -32,6 +33,7 @@ _SPREAD = 0.1
 _FIRST_WAIT, _LONGEST_WAIT = 4.0, 30.0  # after failures; the gate waits longer where the PBX is away
 _WORTH_A_LINE = 5  # failures in a row
 _UNAUTHORIZED = 401
+_NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conversations that the login may not see
 _LOOKS = (0.0, 1.5, 4.0, 10.0)  # seconds after a post; the lists lag
 _PAUSE = 0.3  # seconds between looks, however many posts come
 
@@ -272,14 +274,15 @@ class Inbox:
         That is one request, unless there are over 1,000 that are not listed newest first. One that got a message
         between two pages may be on both.
         """
-        sessions, whole = await read_since(
-            lambda start: self._coordinator.gate.run(
-                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start)
-            ),
-            lambda session: session.last_time,
-            since,
-        )
+        sessions, whole = await self._sessions_of(None, since)
         self._report_cut(not whole)
+        foreign = [
+            session
+            for owner, senders in self.foreign_senders.items()
+            for session in await self._foreign_sessions(owner, senders, since)
+        ]
+        if foreign:
+            sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
         newest = {session.id: session for session in sessions}
         if len(newest) < len(sessions):
             newest = {session.id: session for session in sorted(sessions, key=lambda row: row.last_time or since)}
@@ -288,6 +291,39 @@ class Inbox:
         times = [session.last_time for session in rows if session.last_time is not None]
         # As with messages: what was active in the same second is in the PBX's order.
         return rows[::-1] if not times or times[0] >= times[-1] else rows
+
+    async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
+        """Return a user's conversations as the PBX lists them, and whether they are all."""
+        return await read_since(
+            lambda start: self._coordinator.gate.run(
+                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
+            ),
+            lambda session: session.last_time,
+            since,
+        )
+
+    @property
+    def foreign_senders(self) -> dict[str, set[str]]:
+        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+        entry, facts = self._coordinator.config_entry, self._coordinator.data
+        recipients = entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        found: dict[str, set[str]] = {}
+        for chosen in (entry.options, *(recipient.data for recipient in recipients)):
+            number: str = chosen.get(CONF_FROM_NUMBER, "")
+            if (owner := facts.owner_of(number)) is not None:
+                found.setdefault(owner, set()).add(number)
+        return found
+
+    async def _foreign_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
+        """Return another user's conversations with the chosen senders, and no others: the rest is private."""
+        try:
+            sessions, _ = await self._sessions_of(owner, since)
+        except NetsapiensRequestError as err:
+            if err.status not in _NOT_ITS_DOMAIN:
+                raise
+            _LOGGER.debug("Another user's conversations are not shown: %s", err.status)
+            return []
+        return [session for session in sessions if any(same_number(session.sms_number, sender) for sender in senders)]
 
     def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
         """Whether a conversation has to be read."""
@@ -304,7 +340,7 @@ class Inbox:
         """Return a conversation's messages since a time, oldest first; none where the PBX shows none."""
         gate = self._coordinator.gate
         try:
-            rows = await gate.run(lambda: self._api.get_messages(session.id, limit=_FEW))
+            rows = await gate.run(lambda: self._api.get_messages(session.id, limit=_FEW, user=session.owner))
         except NetsapiensRequestError as err:
             if err.status == _UNAUTHORIZED:
                 raise
@@ -312,7 +348,9 @@ class Inbox:
             return []
         if len(rows) >= _FEW and not reaches(rows, _time_of, since):
             rows, _ = await read_since(
-                lambda start: gate.run(lambda: self._api.get_messages(session.id, limit=MAX_ROWS, start=start)),
+                lambda start: gate.run(
+                    lambda: self._api.get_messages(session.id, limit=MAX_ROWS, start=start, user=session.owner)
+                ),
                 _time_of,
                 since,
             )

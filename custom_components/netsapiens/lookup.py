@@ -145,7 +145,9 @@ class Lookup:
         """Return how many equals one conversation holds. One that does not exist holds none."""
         try:
             rows = await _complete(
-                lambda start: self._gate.run(lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start)),
+                lambda start: self._gate.run(
+                    lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start, user=message.owner)
+                ),
                 lambda row: row.time,
                 trace.since,
             )
@@ -167,7 +169,9 @@ class Lookup:
     async def _other_sessions(self, message: OutgoingMessage, trace: Trace) -> list[MessageSession]:
         """Return the other conversations that it may have been filed under."""
         sessions = await _complete(
-            lambda start: self._gate.run(lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start)),
+            lambda start: self._gate.run(
+                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=message.owner)
+            ),
             lambda session: session.last_time,
             trace.since,
         )

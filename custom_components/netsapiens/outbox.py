@@ -370,6 +370,7 @@ class Outbox:
                 data=media.data if media else None,
                 mime_type=media.mime_type if media else None,
                 size=media.size if media else None,
+                user=message.owner,
             )
         except NetsapiensError as err:
             self._not_accepted(item, err)

@@ -122,7 +122,8 @@ class Push:
             return _CHECK
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
-        self._inbox.interval = PUSHED_INTERVAL
+        # Replies to numbers of others in the domain are not posted: the subscription is the login's own.
+        self._inbox.interval = POLL_INTERVAL if self._inbox.foreign_senders else PUSHED_INTERVAL
         return _CHECK
 
     def _back_off(self, err: NetsapiensError) -> float:

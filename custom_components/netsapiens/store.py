@@ -168,6 +168,7 @@ def _row_of(kept: KeptMessage) -> dict[str, Any]:
         "messagesession": message.messagesession,
         "media": {"data": media.data, "mime_type": media.mime_type, "size": media.size} if media else None,
         "recipient_id": message.recipient_id,
+        "owner": message.owner,
         "until": kept.until,
         "since": trace.since.timestamp() if trace else None,
         "known": trace.known if trace else None,
@@ -177,7 +178,7 @@ def _row_of(kept: KeptMessage) -> dict[str, Any]:
 def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> KeptMessage:
     """Return the message of a row; one of _DAMAGE where the row is none."""
     destination = tuple(_text(number) for number in row["destination"])
-    media, recipient_id = row["media"], row["recipient_id"]
+    media, recipient_id, owner = row["media"], row["recipient_id"], row.get("owner")
     message = OutgoingMessage(
         destination=destination,
         message_type=_text(row["message_type"]),
@@ -187,6 +188,7 @@ def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> 
         media=media and Media(_text(media["data"]), _text(media["mime_type"]), int(media["size"])),
         recipient_id=None if recipient_id is None else _text(recipient_id),
         label=label(recipient_id) or label_of(destination),
+        owner=None if owner is None else _text(owner),
     )
     trace = None
     if row["since"] is not None:

@@ -86,7 +86,7 @@ def _is_reachable(destination: str, message_type: str, extensions: set[str]) -> 
 
 def _sender(value: Any, user: User) -> SmsNumber:
     for number in user.numbers:
-        if value == number.number and number.application == "user" and number.dest in ("", user.user):
+        if value == number.number and number.application == "user" and number.dest in ("", user.user, user.uid):
             return number
     raise bad_request("Invalid from-number")
 

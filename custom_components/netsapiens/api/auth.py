@@ -212,13 +212,21 @@ class NetsapiensAPI:
             return ""
         return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
 
-    async def user_path(self) -> str:
-        """Return the path of the user's own records, ``domains/{domain}/users/{user}``, quoted."""
+    async def domain_path(self) -> str:
+        """Return the path of the domain's records, ``domains/{domain}``, quoted."""
+        domain = (await self._live_token()).account.domain
+        return f"domains/{_quoted(domain) if domain else '~'}"
+
+    async def user_path(self, user: str | None = None) -> str:
+        """Return the path of a user's records, ``domains/{domain}/users/{user}``, quoted.
+
+        Parameters:
+            user: another one of the domain; the default is the login's own.
+        """
         account = (await self._live_token()).account
-        if not account.domain or not account.user:
+        if user is None and not (account.domain and account.user):
             return "domains/~/users/~"
-        domain, user = (quote(name, safe="", errors="replace") for name in (account.domain, account.user))
-        return f"domains/{domain}/users/{user}"
+        return f"{await self.domain_path()}/users/{_quoted(user or account.user)}"
 
     @property
     def _secrets(self) -> tuple[str, ...]:
@@ -319,6 +327,11 @@ class NetsapiensAPI:
         if self.on_token is not None:
             self.on_token()
         return token
+
+
+def _quoted(name: str) -> str:
+    """Return a name as one part of a path."""
+    return quote(name, safe="", errors="replace")
 
 
 def _margin(token: _Token) -> float:

@@ -54,6 +54,8 @@ class MessageAPI:
         data: str | None = None,
         mime_type: str | None = None,
         size: int | None = None,
+        *,
+        user: str | None = None,
     ) -> dict[str, Any]:
         """Send one message, to one number or to a group.
 
@@ -67,6 +69,7 @@ class MessageAPI:
             data: the media, base64.
             mime_type: of the media, e.g. ``image/jpeg``.
             size: of the media in bytes; counted where it is left out.
+            user: who owns the from_number, where that is another user of the domain.
 
         Returns:
             The API's answer (which may be empty, or a ``code`` of 202), with the ``messagesession-id`` used.
@@ -89,7 +92,7 @@ class MessageAPI:
             body["from-number"] = from_number
         if data is not None:
             body |= {"data": data, "mime-type": mime_type, "size": _size_of(data) if size is None else int(size)}
-        path = f"{await self._api.user_path()}/messagesessions/{messagesession}/messages"
+        path = f"{await self._api.user_path(user)}/messagesessions/{messagesession}/messages"
         answer = await self._api.request(
             "POST", path, body=body, private=(message, data or ""), timeout=None if data is None else UPLOAD_TIMEOUT
         )
@@ -97,13 +100,16 @@ class MessageAPI:
             answer = answer[0] if answer else None
         return {**(answer if isinstance(answer, dict) else {}), "messagesession-id": messagesession}
 
-    async def get_messages(self, messagesession: str, *, limit: int = MAX_ROWS, start: int = 0) -> list[Message]:
+    async def get_messages(
+        self, messagesession: str, *, limit: int = MAX_ROWS, start: int = 0, user: str | None = None
+    ) -> list[Message]:
         """Return the messages of one conversation, usually the newest first.
 
         Parameters:
             messagesession: the conversation's id.
             limit: how many rows at the most, 1 to 1000.
             start: how many rows to skip.
+            user: whose conversation, where it is another user's of the domain.
 
         Raises:
             NetsapiensRequestError: with status 404 where there is no such conversation.
@@ -112,25 +118,28 @@ class MessageAPI:
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
         """
         session = quote(messagesession, safe="", errors="replace")  # one that the PBX made can have any form
-        path = f"{await self._api.user_path()}/messagesessions/{session}/messages"
+        path = f"{await self._api.user_path(user)}/messagesessions/{session}/messages"
         answer = await self._api.request("GET", path, params=_page(limit, start))
         return [Message.from_row(row) for row in rows(answer)]
 
-    async def get_messagesessions(self, *, limit: int = MAX_ROWS, start: int = 0) -> list[MessageSession]:
+    async def get_messagesessions(
+        self, *, limit: int = MAX_ROWS, start: int = 0, user: str | None = None
+    ) -> list[MessageSession]:
         """Return the user's conversations, usually the last active first.
 
         Parameters:
             limit: how many rows at the most, 1 to 1000.
             start: how many rows to skip.
+            user: whose, where they are another user's of the domain.
 
         Raises:
             NetsapiensError: one of its kinds.
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
-        path = f"{await self._api.user_path()}/messagesessions"
+        path = f"{await self._api.user_path(user)}/messagesessions"
         answer = await self._api.request("GET", path, params=_page(limit, start))
-        return [MessageSession.from_row(row) for row in rows(answer)]
+        return [MessageSession.from_row(row, user) for row in rows(answer)]
 
 
 def _page(limit: int, start: int) -> dict[str, str]:

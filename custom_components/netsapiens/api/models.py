@@ -18,6 +18,7 @@ from .exceptions import NetsapiensServerError
 _DIGITS = re.compile(r"[0-9]+")
 _MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
 _NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
+_DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
 _VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
 
 
@@ -111,6 +112,11 @@ class Account:
     scope: str
     version: str
 
+    @property
+    def has_domain_rights(self) -> bool:
+        """Whether the login may act for the other users of its domain, in any spelling of its scope."""
+        return "".join(filter(str.isalpha, self.scope)).lower() in _DOMAIN_SCOPES
+
     @classmethod
     def from_token(cls, answer: Mapping[str, Any], username: str) -> Account:
         """Read the answer to a token call; ``username`` stands in for what it lacks."""
@@ -141,12 +147,19 @@ class SmsNumber:
         dest: the user or queue that owns the number; may be empty.
         mms_capable: may send pictures to one number; None where the PBX does not say.
         group_mms_capable: may send pictures to several numbers in one conversation; likewise.
+        application: what it is for: ``user``, ``callqueue`` or ``available``; may be empty.
     """
 
     number: str
     dest: str
     mms_capable: bool | None
     group_mms_capable: bool | None
+    application: str = ""
+
+    @property
+    def owner(self) -> str:
+        """The user under whom it sends; empty where it is a queue's, or nobody's."""
+        return self.dest.partition("@")[0] if self.application.lower() in {"", "user"} else ""
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> SmsNumber | None:
@@ -156,9 +169,10 @@ class SmsNumber:
             return None
         return cls(
             number=number,
-            dest=as_text(row.get("dest")),
+            dest=as_text(row.get("dest")).strip(),
             mms_capable=_as_known_flag(row.get("mms-capable")),
             group_mms_capable=_as_known_flag(row.get("group-mms-capable")),
+            application=as_text(row.get("application")).strip(),
         )
 
 
@@ -229,6 +243,7 @@ class MessageSession:
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
+        owner: the user whose conversation it is; None for the login's own.
     """
 
     id: str
@@ -237,10 +252,11 @@ class MessageSession:
     last_time: datetime | None
     last_message: str
     last_sender: str
+    owner: str | None = None
 
     @classmethod
-    def from_row(cls, row: Mapping[str, Any]) -> MessageSession:
-        """Read one row."""
+    def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
+        """Read one row of a user's list."""
         return cls(
             id=as_text(row.get("messagesession-id")),
             remotes=_split(row.get("messagesession-remote")),
@@ -248,6 +264,7 @@ class MessageSession:
             last_time=as_time(_either(row, "messagesession-last-")),
             last_message=as_text(row.get("messagesession-last-message")),
             last_sender=as_text(row.get("messagesession-last-sender")),
+            owner=owner,
         )
 
 

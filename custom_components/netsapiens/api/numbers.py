@@ -5,7 +5,8 @@ from __future__ import annotations
 from .auth import NetsapiensAPI
 from .models import SmsNumber, rows
 
-_LIMIT = "1000"  # without it the PBX cuts the list at 100 and does not say so
+_LIMIT = 1000  # without it the PBX cuts the list at 100 and does not say so
+_MOST_PAGES = 10
 
 
 class NumberAPI:
@@ -26,7 +27,27 @@ class NumberAPI:
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/smsnumbers
         """
-        path = f"{await self._api.user_path()}/smsnumbers"
-        answer = await self._api.request("GET", path, params={"limit": _LIMIT})
-        numbers = {number.number: number for row in rows(answer or []) if (number := SmsNumber.from_row(row))}
+        return await self._list(await self._api.user_path())
+
+    async def get_domain_numbers(self) -> list[SmsNumber]:
+        """Return the SMS numbers of the whole domain, in the PBX's order.
+
+        Raises:
+            NetsapiensRequestError: with status 401 or 403 where the login has no rights over its domain.
+            NetsapiensError: one of its kinds.
+
+        API: GET /ns-api/v2/domains/{domain}/smsnumbers
+        """
+        return await self._list(await self._api.domain_path())
+
+    async def _list(self, whose: str) -> list[SmsNumber]:
+        """Return the numbers of a user or a domain, given by its path."""
+        numbers: dict[str, SmsNumber] = {}
+        for page in range(_MOST_PAGES):
+            params = {"limit": str(_LIMIT)} | ({"start": str(page * _LIMIT)} if page else {})
+            found = list(rows(await self._api.request("GET", f"{whose}/smsnumbers", params=params) or []))
+            known = len(numbers)
+            numbers |= {number.number: number for row in found if (number := SmsNumber.from_row(row))}
+            if len(found) < _LIMIT or len(numbers) == known:  # the last page, or it does not know `start`
+                break
         return list(numbers.values())

@@ -1,0 +1,187 @@
+"""Logins with rights over their domain text from any of its numbers, under the user who owns it."""
+
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
+from tests.conftest import AddAccount, recipient
+from tests.simulator import FaultKind, Simulator, SmsNumber
+from tests.test_inbox import Told, _quick as _quick_inbox, hass_storage, told  # noqa: F401
+from tests.test_outbox import _quick, on_disk, send, texts, until  # noqa: F401
+
+ANN = "18585550123"
+OWN = "18585550199"
+FRONT_DESK = "18585550142"
+
+
+@pytest.fixture
+def pbx(pbx: Simulator) -> Simulator:
+    """A PBX whose first login manages its office."""
+    pbx.first_user.scope = "Office Manager"
+    others = [
+        FRONT_DESK,
+        SmsNumber("18585550143", application="callqueue", dest="4001"),
+        SmsNumber("18585550144", application="available"),
+        SmsNumber("18585550145", dest="1002@acme.example"),
+    ]
+    pbx.add_user("1002@acme.example", numbers=others)
+    pbx.add_user("1003@other.example", numbers=["18585550146"])
+    return pbx
+
+
+def sent_under(pbx: Simulator) -> list[tuple[str, str | None]]:
+    """Return the users whose texts arrived, each with the number."""
+    return [(message.user, message.from_number) for message in pbx.messages]
+
+
+async def test_the_path_names_the_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    numbers = entry.runtime_data.coordinator.data.numbers
+    assert list(numbers) == [OWN, FRONT_DESK, "18585550145"]  # a queue's and nobody's cannot be sent from
+    await send(hass)
+    row = await send(hass, from_number="(858) 555-0142")
+    assert row["from_number"] == FRONT_DESK
+    await send(hass, from_number="18585550145")
+    await send(hass, message_type="chat", destination="1002")
+    assert sent_under(pbx) == [("1001", OWN), ("1002", FRONT_DESK), ("1002", "18585550145"), ("1001", None)]
+
+
+@pytest.mark.parametrize("number", ["18585550143", "18585550144", "18585550146"])
+async def test_what_cannot_be_sent_from_is_refused(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, number: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match="may not text from"):
+        await send(hass, from_number=number)
+    assert pbx.messages == []
+
+
+async def test_others_see_only_their_own(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    pbx.first_user.scope = "Basic User"
+    entry = await add_account()
+    assert list(entry.runtime_data.coordinator.data.numbers) == [OWN]
+    assert not pbx.requests_to("/domains/acme.example/smsnumbers")
+    with pytest.raises(ServiceValidationError):
+        await send(hass, from_number=FRONT_DESK)
+
+
+@pytest.mark.parametrize(
+    ("scope", "has"),
+    [
+        *((scope, True) for scope in ("Office Manager", "office_manager", "Reseller", "superuser", "Super User")),
+        *((scope, False) for scope in ("", "Basic User", "Site Manager", "Call Center Supervisor", "No Portal")),
+    ],
+)
+def test_rights_over_a_domain(scope: str, has: bool) -> None:
+    assert Account("u", "1001", "d", "u", scope, "").has_domain_rights is has
+
+
+@pytest.mark.parametrize(
+    ("row", "owner"),
+    [
+        ({"dest": 1002}, "1002"),
+        ({"dest": " 1002 ", "application": "User"}, "1002"),
+        ({"dest": "1002@acme.example", "application": "user"}, "1002"),
+        ({"dest": "4001", "application": "callqueue"}, ""),
+        ({"application": "available"}, ""),
+    ],
+)
+def test_owner_in_any_form(row: dict[str, Any], owner: str) -> None:
+    listed = Listed.from_row({"number": 18585550142, **row})
+    assert listed is not None
+    assert listed.owner == owner
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404])
+async def test_a_domain_that_is_not_shown(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, add_account: AddAccount, status: int
+) -> None:
+    """For a moment: what is known stays. From the beginning: the own numbers are there."""
+    pbx.fault(
+        FaultKind.BODY, path="/acme.example/smsnumbers", status=status, body='{"code": 1, "message": "No"}', times=9
+    )
+    await entry.runtime_data.coordinator.async_refresh()
+    assert FRONT_DESK in entry.runtime_data.coordinator.data.numbers
+    assert not hass.config_entries.flow.async_progress()
+    again = await add_account(login="1002@acme.example")
+    assert again.state is ConfigEntryState.LOADED
+
+
+async def test_own_numbers_that_are_not_shown(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    path = "/users/1001/smsnumbers"
+    pbx.fault(FaultKind.BODY, path=path, status=403, body='{"code": 403, "message": "No"}', times=1)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert list(entry.runtime_data.coordinator.data.numbers) == [OWN, FRONT_DESK, "18585550145"]
+
+
+async def test_accepted_without_saying_so_is_found_under_the_owner(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages")
+    assert (await send(hass, from_number=FRONT_DESK))["status"] == "sent"
+    assert sent_under(pbx) == [("1002", FRONT_DESK)]
+    looks = [record.path for record in pbx.requests if record.method == "GET" and "/messagesessions" in record.path]
+    assert any("/users/1002/messagesessions/" in path for path in looks)
+
+
+async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.fault(FaultKind.DROP_BEFORE, times=None)
+    assert (await send(hass, from_number=FRONT_DESK))["status"] == "queued"
+    assert [row["owner"] for row in on_disk(hass, entry)] == ["1002"]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    pbx.clear_faults()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: pbx.messages)
+    assert sent_under(pbx) == [("1002", FRONT_DESK)]
+
+
+async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+) -> None:
+    entry = await add_account(recipient("Ann", ANN, from_number=FRONT_DESK))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
+    await pbx.receive(from_number=ANN, text="To the desk", to_number=FRONT_DESK)
+    await pbx.receive(from_number=ANN, text="Private", to_number="18585550145")
+    await pbx.receive_chat("1001", "Private too", to_user="1002")
+    await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
+    await until(lambda: len(told.texts()) == 2)
+    assert sorted(told.texts()) == ["To the desk", "To the own number"]
+    attributes = next(event for _, event in told.events if event["message"] == "To the desk")
+    assert (attributes["to_number"], attributes["recipient"]) == (FRONT_DESK, "Ann")
+    looks = len(pbx.requests_to("/users/1002/messagesessions"))
+    await until(lambda: len(pbx.requests_to("/users/1002/messagesessions")) > looks + 3)
+    assert len(told.texts()) == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+async def test_conversations_of_others_that_are_not_shown(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    status: int,
+) -> None:
+    path = "/users/1002/messagesessions"
+    pbx.fault(FaultKind.BODY, path=path, status=status, body='{"code": 1, "message": "No"}', times=None)
+    entry = await add_account(options={"from_number": FRONT_DESK})
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
+    await until(lambda: told.texts() == ["To the own number"])
+
+
+async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    (selector,) = [field for marker, field in form["data_schema"].schema.items() if marker == "from_number"]
+    assert selector.config["options"] == [
+        {"value": OWN, "label": f"{OWN} · 1001"},
+        {"value": FRONT_DESK, "label": f"{FRONT_DESK} · 1002"},
+        {"value": "18585550145", "label": "18585550145 · 1002"},
+    ]
+    assert texts(pbx) == []
