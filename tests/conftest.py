@@ -7,6 +7,8 @@ from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
+from syrupy.assertion import SnapshotAssertion
 
 # Before the plugin looks for custom components in its own folder.
 import custom_components.netsapiens  # noqa: F401
@@ -19,6 +21,12 @@ type AddAccount = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
 @pytest.fixture(autouse=True)
 def _auto_enable(enable_custom_integrations: None, socket_enabled: None) -> None:
     """Let Home Assistant load the integration, and let it talk to the PBX."""
+
+
+@pytest.fixture
+def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
+    """Keep snapshots in one place, by whichever plugin they are read."""
+    return snapshot.use_extension(HomeAssistantSnapshotExtension)
 
 
 @pytest.fixture

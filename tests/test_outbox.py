@@ -136,7 +136,12 @@ async def test_refusal_is_told_at_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, status: int, body: dict[str, Any]
 ) -> None:
     pbx.fault(
-        FaultKind.BODY, path="/messages", status=status, body=json.dumps(body).encode(), content_type="application/json"
+        FaultKind.BODY,
+        path="/messages",
+        method="POST",
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/json",
     )
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass)

@@ -9,6 +9,7 @@ from string import Formatter
 import struct
 from typing import Any
 
+from awesomeversion import AwesomeVersion
 from homeassistant.const import __version__
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import selector
@@ -109,8 +110,13 @@ def test_hacs() -> None:
     known = {"name", "content_in_root", "country", "filename", "hacs", "hide_default_branch", "homeassistant"}
     assert set(hacs) <= known | {"persistent_directory", "render_readme", "zip_release"}
     assert hacs["name"]
-    floor, tested = ([int(part) for part in version.split(".")[:2]] for version in (hacs["homeassistant"], __version__))
+    floor, tested = (AwesomeVersion(version) for version in (hacs["homeassistant"], __version__))
     assert floor <= tested
+    assert floor in (ROOT / "scripts/requirements_oldest.txt").read_text(encoding="utf-8")
+    assert {
+        load_yaml_dict(path)["blueprint"]["homeassistant"]["min_version"]
+        for path in (ROOT / "blueprints").rglob("*.yaml")
+    } == {floor}
     assert [path.name for path in FOLDER.parent.iterdir() if (path / "manifest.json").exists()] == ["netsapiens"]
 
 
