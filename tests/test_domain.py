@@ -120,7 +120,7 @@ async def test_own_numbers_that_are_not_shown(hass: HomeAssistant, pbx: Simulato
 async def test_accepted_without_saying_so_is_found_under_the_owner(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    pbx.fault(FaultKind.DROP_AFTER, path="/messages")
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     assert (await send(hass, from_number=FRONT_DESK))["status"] == "sent"
     assert sent_under(pbx) == [("1002", FRONT_DESK)]
     looks = [record.path for record in pbx.requests if record.method == "GET" and "/messagesessions" in record.path]

@@ -10,9 +10,9 @@ import struct
 from typing import Any
 
 from awesomeversion import AwesomeVersion
-from homeassistant.const import __version__
+from homeassistant.const import EntityCategory, __version__
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import selector
+from homeassistant.helpers import entity_registry as er, selector
 from homeassistant.helpers.service import _SERVICES_SCHEMA
 from homeassistant.loader import Integration
 from homeassistant.util.yaml import load_yaml_dict
@@ -22,6 +22,7 @@ import custom_components
 from custom_components.netsapiens import PLATFORMS
 from custom_components.netsapiens.config_flow import NetsapiensConfigFlow, NetsapiensOptionsFlow, RecipientFlow
 from custom_components.netsapiens.services import _SCHEMA
+from tests.conftest import AddAccount, recipient
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "custom_components" / "netsapiens"
@@ -401,3 +402,44 @@ def test_nothing_is_printed_and_no_secret_is_logged() -> None:
                 ends |= {one.id for one in ast.walk(argument) if isinstance(one, ast.Name)}
                 shown = ast.unparse(argument)
                 assert not ends & private or shown.startswith(("len(", "mask(")), f"{path.name}: {shown}"
+
+
+# --- the quality scale --------------------------------------------------------------
+
+RULES = """
+action-setup appropriate-polling brands common-modules config-flow-test-coverage config-flow dependency-transparency
+docs-actions docs-conditions docs-high-level-description docs-installation-instructions docs-removal-instructions
+docs-triggers entity-event-setup entity-unique-id has-entity-name runtime-data test-before-configure test-before-setup
+unique-config-entry
+action-exceptions config-entry-unloading docs-configuration-parameters docs-installation-parameters entity-unavailable
+integration-owner log-when-unavailable parallel-updates reauthentication-flow test-coverage
+devices diagnostics discovery-update-info discovery docs-data-update docs-examples docs-known-limitations
+docs-supported-devices docs-supported-functions docs-troubleshooting docs-use-cases dynamic-devices entity-category
+entity-device-class entity-disabled-by-default entity-translations exception-translations icon-translations
+reconfiguration-flow repair-issues stale-devices
+async-dependency inject-websession strict-typing
+"""
+
+
+def test_every_rule_of_the_quality_scale_is_answered() -> None:
+    rules = load_yaml_dict(str(FOLDER / "quality_scale.yaml"))["rules"]
+    assert list(rules) == RULES.split()
+    assert len(rules) == 54
+    for name, answer in rules.items():
+        if answer != "done":
+            assert answer["status"] in {"done", "exempt"}, name
+            assert answer["comment"].strip(), name
+
+
+async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssistant, add_account: AddAccount) -> None:
+    """As Home Assistant registers them, for an account and a recipient."""
+    entry = await add_account(recipient("Ann", "18585550123"))
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    assert {entity.domain for entity in entities} == set(PLATFORMS)
+    words = WORDS["entity"]
+    for entity in entities:
+        assert entity.unique_id, entity.entity_id
+        assert entity.device_id, entity.entity_id
+        assert entity.has_entity_name, entity.entity_id
+        assert entity.translation_key in words[entity.domain] or entity.original_name is None, entity.entity_id
+        assert entity.entity_category is (EntityCategory.DIAGNOSTIC if entity.domain == "sensor" else None)
