@@ -1,0 +1,72 @@
+"""The other languages say all that English says."""
+
+from collections.abc import Iterator
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.translation import async_get_translations
+import pytest
+
+FOLDER = Path(__file__).parent.parent / "custom_components/netsapiens/translations"
+LANGUAGES = ["de", "es", "fr", "nl"]
+# Words that are the same in another language.
+SAME = {
+    *("MMS", "SMS", "Chat", "Client-ID", "Domain", "Name", "Number", "Data", "Media", "Account", "Message", "Messages"),
+    *("Conversation", "Options", "messages", "API-sleutel"),
+}
+
+
+def texts_of(words: Any, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the texts of a file, each with its path."""
+    if isinstance(words, dict):
+        for key, value in words.items():
+            yield from texts_of(value, f"{path}.{key}")
+    else:
+        yield path, words
+
+
+def texts_in(language: str) -> dict[str, str]:
+    """Return the texts of a language."""
+    return dict(texts_of(json.loads((FOLDER / f"{language}.json").read_text(encoding="utf-8"))))
+
+
+ENGLISH = texts_in("en")
+
+
+def marks_of(text: str) -> tuple[list[str], list[str]]:
+    """Return what must stay as it is: placeholders and code."""
+    return sorted(re.findall(r"\{\w+\}", text)), sorted(re.findall(r"`[^`]*`", text))
+
+
+def test_each_language_is_checked() -> None:
+    assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(["en", *LANGUAGES])
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_same_keys_in_the_same_order(language: str) -> None:
+    assert list(texts_in(language)) == list(ENGLISH)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_same_placeholders_and_code(language: str) -> None:
+    for path, text in texts_in(language).items():
+        assert marks_of(text) == marks_of(ENGLISH[path]), path
+        assert text.strip() == text != "", path
+        assert not re.search(r"<\w", text), path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_nothing_was_left_in_english(language: str) -> None:
+    for path, text in texts_in(language).items():
+        assert text != ENGLISH[path] or text in SAME, path
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+async def test_home_assistant_shows_it(hass: HomeAssistant, language: str) -> None:
+    for category in ("config", "exceptions", "services"):
+        shown = await async_get_translations(hass, language, category, {"netsapiens"})
+        wanted = {path: text for path, text in texts_in(language).items() if path.startswith(f".{category}.")}
+        assert {text for key, text in shown.items() if ".netsapiens." in key} == set(wanted.values())
