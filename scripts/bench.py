@@ -1,4 +1,4 @@
-"""The reliability benchmark: texts through faults, restarts and kills; malformed answers and texts; what comes in.
+"""The benchmark: what a message costs; texts through faults, restarts and kills; malformed answers; what comes in.
 
 One module a part; each part prints a Markdown table and says whether its bar was reached.
 """
@@ -17,10 +17,10 @@ import bench_faults
 import bench_inbox
 import bench_malformed
 import bench_media
+import bench_speed
 
 from tests.real_home import RealHomeError
 
-TEXTS = 1000
 TEXTS_A_RESTART = 50
 MALFORMED_A_TEXT = 10
 
@@ -29,12 +29,15 @@ type Part = Callable[[], Awaitable[bool]]
 
 def parse() -> argparse.Namespace:
     """Read the command line."""
-    parser = argparse.ArgumentParser(prog="scripts/bench", description="The reliability benchmark.")
+    parser = argparse.ArgumentParser(
+        prog="scripts/bench", description="The benchmark; without options, what a message costs."
+    )
     parser.add_argument(
         "--faults",
         type=int,
         metavar="N",
-        help="send N texts through faults (default 1000, with --inbox or --media 0: none)",
+        default=0,
+        help="send N texts through faults",
     )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is random (default 1)")
     parser.add_argument(
@@ -49,8 +52,6 @@ def parse() -> argparse.Namespace:
         "--keep", type=Path, metavar="DIR", help="keep Home Assistant's config dir with its log there, and a record"
     )
     options = parser.parse_args()
-    if options.faults is None:
-        options.faults = 0 if options.inbox or options.media else TEXTS
     if options.restarts is None:
         options.restarts = max(1, options.faults // TEXTS_A_RESTART)
     if options.malformed is None:
@@ -70,7 +71,7 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(lambda: bench_inbox.measure(options.seed))
     if options.media:
         parts.append(measure_media)
-    return parts
+    return parts or [bench_speed.run]
 
 
 async def measure_media() -> bool:

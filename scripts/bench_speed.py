@@ -1,0 +1,256 @@
+"""What a message costs: bare aiohttp, the client, the action in Home Assistant, and a connection for each message.
+
+All of them post the same body over TLS to one light server in a process of its own, round by round in turn. The pace of
+an account (30 at once, then 10 a second) stays on: a round is shorter than what may go at once, and the next one waits
+until that has filled up again.
+"""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable
+import contextlib
+import os
+from pathlib import Path
+import ssl
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from typing import Any
+
+import aiohttp
+from aiohttp import web
+from homeassistant import bootstrap, config_entries
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.runner import RuntimeConfig
+
+from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI
+from tests.simulator.tls import make_certificate
+
+ROOT = Path(__file__).resolve().parent.parent
+ROUNDS = 12
+A_ROUND = 25  # messages; below the 30 that may go at once
+REFILL = 3.0  # seconds
+AT_ONCE = 100
+DESTINATION, SENDER = "18585550123", "18585550199"
+TOKEN = {
+    "access_token": "0123456789abcdef0123456789abcdef",
+    "refresh_token": "fedcba9876543210fedcba9876543210",
+    "expires_in": 36000,
+    "user": "1001",
+    "domain": "acme.example",
+    "uid": "1001@acme.example",
+    "scope": "Basic User",
+    "apiversion": "Version: 45.0",
+}
+MESSAGES = f"/ns-api/v2/domains/acme.example/users/1001/messagesessions/{'s' * 32}/messages"
+
+type Send = Callable[[int], Awaitable[object]]
+
+
+# --- the server ---------------------------------------------------------------------
+
+
+async def _answer(request: web.Request) -> web.Response:
+    """Answer as a PBX does, and do nothing."""
+    if request.path.endswith("/tokens"):
+        return web.json_response(TOKEN)
+    if request.path.endswith("/smsnumbers"):
+        return web.json_response([{"number": SENDER, "application": "user", "dest": "1001", "mms-capable": True}])
+    if request.method == "POST":
+        await request.json()
+        return web.json_response({"code": 202, "message": "Accepted"}, status=202)
+    return web.json_response([])
+
+
+async def serve() -> None:
+    """Serve until killed; the port is the first line of the output."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", _answer)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    with tempfile.TemporaryDirectory() as folder:
+        _, context = make_certificate(Path(folder))
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    print(runner.addresses[0][1], flush=True)
+    await asyncio.Event().wait()
+
+
+@contextlib.contextmanager
+def _server() -> Any:
+    """Run the server in a process of its own; yield its address."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    command = [sys.executable, __file__, "serve"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+    try:
+        assert process.stdout is not None
+        yield f"https://127.0.0.1:{process.stdout.readline().strip()}"
+    finally:
+        process.kill()
+        process.wait()
+
+
+# --- the four ways ------------------------------------------------------------------
+
+
+def _trusting() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+def _body(number: int) -> dict[str, Any]:
+    return {"type": "sms", "message": f"Text {number}", "destination": DESTINATION, "from-number": SENDER}
+
+
+async def _post(session: aiohttp.ClientSession, url: str, number: int) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN['access_token']}"}
+    async with session.post(url + MESSAGES, json=_body(number), headers=headers) as answer:
+        assert answer.status == 202
+        await answer.json()
+
+
+@contextlib.asynccontextmanager
+async def bare(url: str) -> AsyncGenerator[Send]:
+    """(a) One aiohttp session whose connections are kept."""
+    connector = aiohttp.TCPConnector(ssl=_trusting())
+    async with aiohttp.ClientSession(connector=connector) as session:
+        yield lambda number: _post(session, url, number)
+
+
+@contextlib.asynccontextmanager
+async def anew(url: str) -> AsyncGenerator[Send]:
+    """(d) A session, and so a connection, for each message."""
+
+    async def send(number: int) -> None:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=_trusting())) as session:
+            await _post(session, url, number)
+
+    yield send
+
+
+@contextlib.asynccontextmanager
+async def client(url: str) -> AsyncGenerator[Send]:
+    """(b) The client."""
+    config = {"base_url": url, "client_id": "i", "client_secret": "s", "username": "u", "password": "p"}
+    async with MessageAPI(NetsapiensAPI({**config, "verify_ssl": False})) as messages:
+        yield lambda number: messages.send_message("sms", f"Text {number}", DESTINATION, SENDER, "s" * 32)
+
+
+def _furnish(folder: Path) -> None:
+    """Make the configuration of a Home Assistant that has the integration."""
+    (folder / "configuration.yaml").write_text("homeassistant:\n  name: Bench\n", encoding="utf-8")
+    (folder / "custom_components").symlink_to(ROOT / "custom_components")
+
+
+@contextlib.asynccontextmanager
+async def action(url: str) -> AsyncGenerator[Send]:
+    """(c) The action ``netsapiens.send_message`` in a Home Assistant that runs in this process."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        _furnish(Path(folder))
+        hass = await bootstrap.async_setup_hass(RuntimeConfig(config_dir=folder, skip_pip=True, safe_mode=False))
+        assert hass is not None
+        await hass.async_start()
+        await _add_account(hass, url)
+
+        async def send(number: int) -> None:
+            data = {"destination": DESTINATION, "message": f"Text {number}"}
+            answer: Any = await hass.services.async_call(
+                "netsapiens", "send_message", data, blocking=True, return_response=True
+            )
+            assert answer["messages"][0]["status"] == "sent"
+
+        try:
+            yield send
+        finally:
+            await hass.async_stop(force=True)
+
+
+async def _add_account(hass: HomeAssistant, url: str) -> None:
+    """Set up the account, without a limit and without looking for messages."""
+    flow = await hass.config_entries.flow.async_init("netsapiens", context={"source": config_entries.SOURCE_USER})
+    form = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "sign_in"})
+    login = {"base_url": url, "client_id": "i", "client_secret": "s", "username": "u", "password": "p"}
+    made = await hass.config_entries.flow.async_configure(form["flow_id"], {**login, "verify_ssl": False})
+    entry = made["result"]
+    hass.config_entries.async_update_entry(entry, options={**entry.options, "hourly_limit": 0, "incoming": "off"})
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+
+
+# --- measuring ----------------------------------------------------------------------
+
+
+async def _one_after_the_other(send: Send, numbers: range) -> float:
+    """Return the milliseconds that a message takes."""
+    start = time.perf_counter()
+    for number in numbers:
+        await send(number)
+    return (time.perf_counter() - start) / len(numbers) * 1000
+
+
+async def _at_once(send: Send, numbers: range) -> float:
+    """Return the milliseconds that a message takes, of so many together."""
+    start = time.perf_counter()
+    await asyncio.gather(*(send(number) for number in numbers))
+    return (time.perf_counter() - start) / len(numbers) * 1000
+
+
+async def _measure(url: str) -> tuple[dict[str, list[float]], dict[str, list[float]]]:
+    """Return the times of each way, round by round: one after the other, and at once."""
+    ways = {"a": bare, "b": client, "c": action, "d": anew}
+    async with contextlib.AsyncExitStack() as stack:
+        senders = {name: await stack.enter_async_context(way(url)) for name, way in ways.items()}
+        for send in senders.values():
+            await send(0)
+        serial: dict[str, list[float]] = {name: [] for name in senders}
+        parallel: dict[str, list[float]] = {name: [] for name in senders if name != "c"}
+        for turn in range(ROUNDS):
+            await asyncio.sleep(REFILL)
+            numbers = range(1 + turn * A_ROUND, 1 + (turn + 1) * A_ROUND)
+            order = list(senders)[turn % 4 :] + list(senders)[: turn % 4]  # the first one after a pause is slower
+            for name in order:
+                serial[name].append(await _one_after_the_other(senders[name], numbers))
+            for name, times in parallel.items():
+                times.append(await _at_once(senders[name], range(AT_ONCE)))
+        return serial, parallel
+
+
+def _ratio(times: dict[str, list[float]], one: str, other: str) -> float:
+    """Return the median of the rounds' ratios."""
+    return statistics.median(x / y for x, y in zip(times[one], times[other], strict=True))
+
+
+async def run() -> bool:
+    """Print the table; return whether every bar was reached."""
+    with _server() as url:
+        serial, parallel = await _measure(url)
+    b, c, d = (_ratio(serial, name, "a") for name in "bcd")
+    rows = [
+        ("(a) bare aiohttp, a kept connection", "1", "", True, serial["a"], parallel["a"]),
+        ("(b) the client", f"{b:.2f}", "at most 1.25", b <= 1.25, serial["b"], parallel["b"]),
+        ("(c) `netsapiens.send_message`", f"{c:.2f}", "at most 2.0", c <= 2.0, serial["c"], None),
+        (
+            "(d) a new connection for each message",
+            f"{d:.2f}",
+            f"(b) at least 6 times faster: {d / b:.1f}",
+            d / b >= 6,
+            serial["d"],
+            parallel["d"],
+        ),
+    ]
+    print(f"\n| Way | of (a), one after the other | Bar | | ms a message | ms a message, {AT_ONCE} at once |")
+    print("|---|---|---|---|---|---|")
+    for name, ratio, bar, reached, times, together in rows:
+        at_once = f"{statistics.median(together):.2f}" if together else "as paced"
+        print(
+            f"| {name} | {ratio} | {bar} | {'yes' if reached else 'no'} | {statistics.median(times):.2f} | {at_once} |"
+        )
+    print(f"\nMedians of {ROUNDS} rounds of {A_ROUND} messages over TLS, in turn. Python {sys.version.split()[0]}.")
+    return all(row[3] for row in rows)
+
+
+if __name__ == "__main__" and sys.argv[1:] == ["serve"]:
+    asyncio.run(serve())
