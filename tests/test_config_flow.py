@@ -1017,6 +1017,14 @@ async def test_a_password_gives_way_to_a_key(hass: HomeAssistant, pbx: Simulator
     assert [message.text for message in pbx.messages] == ["Hi"]
 
 
+async def test_a_key_of_another_user_is_not_taken(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.add_user("1002@acme.example")
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key(user="1002").key})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    assert "api_key" not in entry.data
+
+
 async def test_a_key_of_another_domain_is_not_taken(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
@@ -1034,7 +1042,7 @@ async def test_a_key_of_another_domain_is_not_taken(
             "api_key": key,
         },
     )
-    assert form["errors"] == {"base": "invalid_auth"}
+    assert (form["type"], form["reason"]) == (FlowResultType.ABORT, "account_mismatch")
     assert "api_key" not in entry.data
 
 

@@ -13,7 +13,7 @@ from .exceptions import (
     NetsapiensRequestError,
 )
 from .http import Answer, check
-from .models import Account, as_flag, as_text, rows
+from .models import Account, as_flag, as_text, has_domain_rights, rows
 
 KEY_PATH = "apikeys/~"
 
@@ -78,11 +78,14 @@ class ApiKey:
         """
         if as_flag(described.get("readonly")):
             raise NetsapiensReadOnlyError("the API key may only read")
-        domain = self.domain or _name(described.get("domain"))
-        user = self.user or _name(described.get("user"))
+        scope = as_text(described.get("user-scope")) or _SCOPES.get(self.key[:4].lower(), "")
+        own = (_name(described.get("domain")), _name(described.get("user")))
+        asked = (self.domain, self.user)
+        # A key without rights over its domain acts for its own user alone, whatever the config says.
+        first, second = (asked, own) if has_domain_rights(scope) else (own, asked)
+        domain, user = first[0] or second[0], first[1] or second[1]
         if not domain or not user:
             raise NetsapiensNoUserError(domain, user)
-        scope = as_text(described.get("user-scope")) or _SCOPES.get(self.key[:4].lower(), "")
         return Account(f"{user}@{domain}", user, domain, f"{user}@{domain}", scope, "")
 
 

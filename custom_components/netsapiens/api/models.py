@@ -114,8 +114,8 @@ class Account:
 
     @property
     def has_domain_rights(self) -> bool:
-        """Whether the login may act for the other users of its domain, in any spelling of its scope."""
-        return "".join(filter(str.isalpha, self.scope)).lower() in _DOMAIN_SCOPES
+        """Whether the login may act for the other users of its domain."""
+        return has_domain_rights(self.scope)
 
     @classmethod
     def from_token(cls, answer: Mapping[str, Any], username: str) -> Account:
@@ -131,6 +131,11 @@ class Account:
             scope=as_text(answer.get("scope")),
             version=version_of(answer),
         )
+
+
+def has_domain_rights(scope: str) -> bool:
+    """Whether a scope, in any spelling, is one with rights over a whole domain."""
+    return "".join(filter(str.isalpha, scope)).lower() in _DOMAIN_SCOPES
 
 
 def version_of(answer: Mapping[str, Any]) -> str:
