@@ -12,7 +12,7 @@ from typing import Any
 from awesomeversion import AwesomeVersion
 from homeassistant.const import EntityCategory, __version__
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er, selector
+from homeassistant.helpers import config_validation as cv, entity_registry as er, selector
 from homeassistant.helpers.service import _SERVICES_SCHEMA
 from homeassistant.loader import Integration
 from homeassistant.util.yaml import load_yaml_dict
@@ -179,7 +179,7 @@ def test_every_field_has_words_and_a_check(name: str) -> None:
         assert field["name"]
         assert field["description"]
     checked = {str(marker) for marker in _SCHEMA.schema}
-    target = {"entity_id", "device_id", "area_id", "floor_id", "label_id"}
+    target = {str(marker) for marker in cv.TARGET_SERVICE_FIELDS}
     assert checked - target == fields
     assert target <= checked
 
@@ -429,6 +429,18 @@ def test_every_rule_of_the_quality_scale_is_answered() -> None:
         if answer != "done":
             assert answer["status"] in {"done", "exempt"}, name
             assert answer["comment"].strip(), name
+
+
+def test_every_attribute_of_an_event_has_words() -> None:
+    """Home Assistant shows them under Details."""
+    tree = SOURCES[FOLDER / "event.py"]
+    fired = [node.args[1] for node in ast.walk(tree) if isinstance(node, ast.Call) and len(node.args) == 2]
+    keys = {str(ast.literal_eval(key)) for event in fired if isinstance(event, ast.Dict) for key in event.keys if key}
+    words = WORDS["entity"]["event"]["messages"]["state_attributes"]
+    assert {"message", "reason"} <= keys
+    assert set(words) - {"event_type"} == keys
+    assert set(words["reason"]["state"]) == {"expired", "refused", "unconfirmed"}
+    assert set(words["message_type"]["state"]) == set(WORDS["selector"]["message_type"]["options"])
 
 
 async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssistant, add_account: AddAccount) -> None:
