@@ -401,6 +401,10 @@ class RealHome:
             await self._fetch_token({"grant_type": "refresh_token", "refresh_token": self._refresh_token})
         return self._access_token
 
+    async def browser_login(self) -> dict[str, Json]:
+        """Return the tokens that a browser keeps of a user who signed in."""
+        return {"access_token": await self._token(), "refresh_token": self._refresh_token, "expires_in": TOKEN_LIFE}
+
     # --- REST ---------------------------------------------------------------------------
 
     async def request(self, method: str, path: str, data: Json = None) -> Answer:

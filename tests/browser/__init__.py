@@ -1,0 +1,1 @@
+"""A person at a browser: needs `scripts/test --browser`."""

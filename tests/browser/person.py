@@ -1,0 +1,120 @@
+"""What a person does at a browser, in their own words."""
+
+from collections.abc import Mapping
+import json
+from pathlib import Path
+import re
+import time
+
+from playwright.async_api import Locator, Page, expect
+
+from tests.real_home import RealHome
+
+IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
+WIDTH, HEIGHT = 1280, 900
+PATIENCE = 20_000  # ms; the machine may be busy
+MESSAGES_WITHIN = 45_000  # ms; Home Assistant asks every 30 seconds
+
+
+class Person:
+    """Looks at Home Assistant, clicks and types."""
+
+    def __init__(self, page: Page, home: RealHome) -> None:
+        self.page = page
+        self.home = home
+
+    # --- looking ------------------------------------------------------------------------
+
+    async def go(self, path: str) -> None:
+        """Open a page of Home Assistant."""
+        await self.page.goto(self.home.url + path)
+
+    async def see(self, text: str, *, within: int = PATIENCE) -> Locator:
+        """Wait until a text can be read somewhere; return where."""
+        found = self.page.get_by_text(text).locator("visible=true").first
+        await expect(found).to_be_visible(timeout=within)
+        return found
+
+    async def picture(self, name: str, *, height: int) -> None:
+        """Take a picture for the README, so many pixels high."""
+        await self.page.set_viewport_size({"width": WIDTH, "height": height})
+        await take_picture(self.page, name)
+        await self.page.set_viewport_size({"width": WIDTH, "height": HEIGHT})
+
+    # --- clicking and typing ------------------------------------------------------------
+
+    async def press(self, name: str) -> None:
+        """Press a button."""
+        await self.page.get_by_role("button", name=name, exact=True).locator("visible=true").last.click()
+
+    async def press_icon(self, label: str, *, of: str = "ha-config-entry-row") -> None:
+        """Press a button that only has an icon, the first one with this label."""
+        icon = self.page.locator(f"{of} ha-icon-button")
+        await expect(icon.first).to_be_visible()
+        labels = await icon.evaluate_all("icons => icons.map(icon => icon.label)")
+        assert label in labels, labels
+        await icon.nth(labels.index(label)).click()
+
+    async def click(self, text: str) -> None:
+        """Click on what reads like this."""
+        await (await self.see(text)).click()
+
+    async def fill(self, fields: Mapping[str, str]) -> None:
+        """Type into the fields of a form, by their names."""
+        for name, value in fields.items():
+            await self.page.locator(f"input[name={name}]").locator("visible=true").fill(value)
+
+    async def typed(self, name: str) -> str:
+        """Return what stands in a field."""
+        return await self.page.locator(f"input[name={name}]").locator("visible=true").input_value()
+
+    async def choose(self, label: str, option: str, *, search: str = "") -> None:
+        """Choose from a list that folds out, maybe after a search in it."""
+        label_or_required = re.compile(rf"^\s*{re.escape(label)}\s*\*?\s*$")
+        await self.page.get_by_text(label_or_required).locator("visible=true").last.click()
+        if search:
+            await self.page.wait_for_timeout(500)  # it folds out, then its field has the focus
+            await self.page.keyboard.type(search)
+        await self.page.get_by_text(option, exact=True).locator("visible=true").first.click()
+
+    # --- ways that are taken often ------------------------------------------------------
+
+    async def open_integration(self) -> None:
+        """Open the integration's own page."""
+        await self.go("/config/integrations/integration/netsapiens")
+        await self.see("Add recipient")
+
+    async def open_menu(self, item: str) -> None:
+        """Choose from the account's menu."""
+        await self.open_integration()
+        await self.press_icon("Menu")
+        await self.page.locator("ha-config-entry-row").get_by_text(item, exact=True).locator("visible=true").click()
+
+    async def start_adding(self, way: str) -> None:
+        """Add the integration, as far as the way in."""
+        await self.go("/config/integrations/dashboard")
+        await self.press("Add integration")
+        await self.see("Select brand")
+        await self.page.keyboard.type("netsapiens")
+        await self.page.get_by_text("NetSapiens", exact=True).locator("visible=true").last.click()
+        await self.see("How do you want to sign in")
+        await self.click(way)
+
+
+async def take_picture(page: Page, name: str) -> None:
+    """Take a picture of a page for the README."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    await page.wait_for_timeout(700)  # what folds, fades or spins comes to rest
+    await page.screenshot(path=IMAGES / f"{name}.png")
+
+
+async def signed_in(page: Page, home: RealHome) -> None:
+    """Give the browser what Home Assistant's login page would."""
+    answer = {
+        "hassUrl": home.url,
+        "clientId": f"{home.url}/",
+        **await home.browser_login(),
+        "token_type": "Bearer",
+        "expires": int((time.time() + 1500) * 1000),
+    }
+    await page.add_init_script(f"localStorage.setItem('hassTokens', {json.dumps(json.dumps(answer))})")
