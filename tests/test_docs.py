@@ -29,3 +29,12 @@ def test_the_readme_names_every_field_of_the_action() -> None:
     names = {name for key, field in fields.items() for name in (field.get("fields") or {key: field})}
     assert {"destination", "media", "data"} <= names
     assert [name for name in names if f"`{name}`" not in README] == []
+
+
+def test_the_readme_shows_pictures_that_are_there_and_leads_nowhere_else() -> None:
+    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", README)
+    assert 1 <= len(pictures) <= 4
+    assert sorted(pictures) == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir())
+    headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)
+    anchors = {re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-") for heading in headings}
+    assert set(re.findall(r"\]\(#([^)]+)\)", README)) <= anchors

@@ -1,0 +1,127 @@
+"""The README's recipes, each as it stands there, in a house where they happen; and what the README quotes."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.components import persistent_notification
+from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
+import pytest
+import yaml
+
+from tests.conftest import AddAccount, recipient
+from tests.simulator import FaultKind, Simulator
+from tests.test_blueprints import ANN, BOB, _quick, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
+from tests.test_outbox import until
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+PLUMBER = "18585550177"
+
+
+def config_of(heading: str) -> dict[str, Any]:
+    """Return the configuration that stands below a heading or a bold first sentence."""
+    text = README[README.index(heading) :]
+    block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
+    assert block is not None
+    config: dict[str, Any] = yaml.safe_load(block[1])
+    return config
+
+
+async def use(hass: HomeAssistant, heading: str) -> None:
+    """Put a recipe into Home Assistant."""
+    await async_setup_component(hass, "persistent_notification", {})
+    config = config_of(heading)
+    for domain in config:
+        assert await async_setup_component(hass, domain, config), domain
+    await hass.async_block_till_done()
+    for state in hass.states.async_all(("automation", "script", "alert")):
+        assert state.state != "unavailable", state.entity_id
+
+
+@pytest.mark.usefixtures("house")
+async def test_a_leak(hass: HomeAssistant, pbx: Simulator) -> None:
+    await use(hass, "### 1. A leak")
+    hass.states.async_set("binary_sensor.kitchen_sink", "on")
+    await until(lambda: sent_to(pbx, ANN) == ["Water leak\nThe sensor under the kitchen sink is wet."])
+
+
+@pytest.mark.usefixtures("house", "camera")
+async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
+    hass.states.async_set("binary_sensor.doorbell", "off")
+    await use(hass, "### 2. Who is at the door")
+    hass.states.async_set("binary_sensor.doorbell", "on")
+    await until(lambda: [(row.type, row.text) for row in pbx.messages] == [("mms", "Somebody is at the door.")])
+
+
+@pytest.mark.usefixtures("house")
+async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
+    hass.states.async_set("binary_sensor.garage_door", "closed")
+    await use(hass, "### 3. An answer")
+    received = await pbx.receive(from_number=ANN, text="Garage ")
+    await until(lambda: sent_to(pbx, ANN) == ["The garage door is closed."])
+    assert pbx.messages[0].requested_session == received.messagesession
+
+
+@pytest.mark.usefixtures("house")
+async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> None:
+    hass.states.async_set("binary_sensor.garage_door", "off")
+    await use(hass, "### 4. An alert")
+    hass.states.async_set("binary_sensor.garage_door", "on")
+    await until(lambda: sent_to(pbx, ANN) == ["The garage door is open"])
+    hass.states.async_set("binary_sensor.garage_door", "off")
+    await until(lambda: sent_to(pbx, ANN)[1:] == ["The garage door is closed."])
+
+
+async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    await use(hass, "### 5. Several people")  # first: Home Assistant makes notify groups once, when it starts
+    await add_account(recipient("Ann", ANN))
+    await hass.services.async_call("script", "dinner", {}, blocking=True)
+    assert [(row.destination, row.text) for row in pbx.messages] == [([ANN, BOB], "Dinner is ready.")]
+    await hass.services.async_call("notify", "everybody", {"message": "Now."}, blocking=True)
+    await until(lambda: (sent_to(pbx, ANN), sent_to(pbx, BOB)) == (["Now."], ["Now."]))
+
+
+@pytest.mark.usefixtures("house")
+async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator) -> None:
+    await use(hass, "**A script that uses the answer.**")
+    await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
+    assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
+    assert persistent_notification._async_get_or_create_notifications(hass) == {}
+
+
+@pytest.mark.usefixtures("house")
+async def test_when_a_text_did_not_get_out(
+    hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.netsapiens.outbox._ANSWER_WITHIN", 0.2)
+    await use(hass, "**When a text did not get out.**")
+    pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
+    data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await until(lambda: len(persistent_notification._async_get_or_create_notifications(hass)) == 1)
+    (notification,) = persistent_notification._async_get_or_create_notifications(hass).values()
+    assert notification["title"] == "A text did not get out"
+    assert notification["message"].startswith("To Ann:\nHello\n\nThe phone system")
+
+
+def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
+    words = (ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8")
+    shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(json.loads(words))).split())
+    section = README[README.index("## Troubleshooting") : README.index("## Privacy")]
+    quotes = [quote for row in section.splitlines() if row.startswith("| ") for quote in re.findall(r'"([^"]+)"', row)]
+    of_home_assistant = {"Action notify.netsapiens… not found", "requires a target"}
+    assert len(quotes) > 10
+    for quote in set(quotes) - of_home_assistant:
+        assert re.search(re.escape(quote).replace("…", ".{1,4}?"), shown), quote
+
+
+def test_the_options_are_called_as_in_the_dialog() -> None:
+    words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
+    section = README[README.index("### Options") : README.index("## Receiving")]
+    for name in words["options"]["step"]["init"]["data"].values():
+        assert f"| {name} |" in section
+    for name in words["selector"]["incoming"]["options"].values():
+        assert f"| {name} (`" in README
