@@ -1,6 +1,7 @@
 """Telling a message from its equals."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,7 +10,7 @@ import pytest
 
 from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
 from custom_components.netsapiens.api.models import Message, MessageSession
-from custom_components.netsapiens.compose import OutgoingMessage
+from custom_components.netsapiens.compose import Media, OutgoingMessage
 from custom_components.netsapiens.lookup import History, Lookup, Trace, text_key
 from custom_components.netsapiens.pace import Gate
 
@@ -85,6 +86,15 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
 )
 async def test_count(rows: list[Message], expected: int) -> None:
     assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Trace(NOW, 0)) == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"), [({"type": "mms"}, 1), ({"type": "chat-media"}, 1), ({"media-type": "image/png"}, 1), ({}, 0)]
+)
+async def test_media_of_which_little_is_said(more: dict[str, Any], expected: int) -> None:
+    message = replace(outgoing(), media=Media("AA==", "image/png", 1))
+    listing = Listing(**{message.messagesession: [row(**more)]})
+    assert await lookup(listing).count(message, Trace(NOW, 0)) == expected
 
 
 async def test_equal_without_a_time_tells_nothing() -> None:
@@ -248,13 +258,18 @@ def test_history_forgets(history: History, clock: list[float]) -> None:
 
 @pytest.mark.parametrize(
     ("sent", "listed"),
-    [("0012", "12"), (" 12", "12"), ("1.50", "1.5"), ("1e3", "1000"), ("+5", "5"), ("-0", "0"), ("a\r\nb", "a\nb")],
+    [
+        *(("0012", "12"), (" 12", "12"), ("1.50", "1.5"), ("1e3", "1000"), ("+5", "5"), ("-0", "0"), (".5", "0.5")),
+        *(("a\r\nb", "a\nb"), ("null", ""), ("[1,2 ]", "[1, 2]"), ('{"b": 1, "a": 2}', '{"a": 2.0, "b": 1}')),
+    ],
 )
 def test_equal_texts(sent: str, listed: str) -> None:
     assert text_key(sent) == text_key(listed)
 
 
-@pytest.mark.parametrize(("one", "other"), [("12", "13"), ("12", "12a"), ("a b", "a  b"), ("١٢", "12"), ("Ok", "OK")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("12", "13"), ("12", "12a"), ("a b", "a  b"), ("١٢", "12"), ("Ok", "OK"), ("[", "[" * 9)]
+)
 def test_different_texts(one: str, other: str) -> None:
     assert text_key(one) != text_key(other)
 

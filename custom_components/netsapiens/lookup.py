@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+import json
 import re
 import time
 
@@ -22,16 +23,27 @@ _SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists g
 _NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
 _MANY = 10**9  # more equals than there can be: the count goes through every conversation
 _NOT_FOUND = 404
-_NUMERIC = re.compile(r"[+-]?[0-9]{1,300}(?:\.[0-9]*)?(?:[eE][+-]?[0-9]{1,3})?")
+_NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
+_MEDIA_TYPES = {"mms", "chat-media"}
 
 
 def text_key(text: str) -> str:
     """Return what texts that the PBX gives back as equal have in common.
 
-    It trims them, and makes numbers of those that look like one: "0012" comes back as 12.
+    It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
+    words are that by chance.
     """
     trimmed = text.replace("\r\n", "\n").strip()
-    return repr(float(trimmed) + 0.0) if _NUMERIC.fullmatch(trimmed) else trimmed
+    if _NUMERIC.fullmatch(trimmed):
+        return repr(float(trimmed) + 0.0)
+    if trimmed == "null":
+        return ""
+    if trimmed.startswith(("[", "{")):
+        try:
+            return json.dumps(json.loads(trimmed, parse_int=float), sort_keys=True)
+        except ValueError, RecursionError:
+            pass
+    return trimmed
 
 
 def scopes(message: OutgoingMessage) -> tuple[str, str]:
@@ -159,8 +171,9 @@ class Lookup:
 
     def _is_equal(self, row: Message, message: OutgoingMessage, trace: Trace) -> bool:
         """Whether a row may be the message."""
-        key = (text_key(row.text), bool(row.media_type or row.media_url))
-        if key != _key(message) or not row.is_outbound(self._account()):
+        # Media may be listed without a word of what it is.
+        has_media = bool(row.media_type or row.media_url) or (message.media is not None and row.type in _MEDIA_TYPES)
+        if (text_key(row.text), has_media) != _key(message) or not row.is_outbound(self._account()):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")

@@ -22,6 +22,7 @@ from custom_components.netsapiens.api.models import (
     as_flag,
     as_text,
     as_time,
+    as_words,
     digits_of,
     rows,
     same_number,
@@ -283,6 +284,23 @@ def test_numbers_as_numbers() -> None:
         number = SmsNumber.from_row({"number": "18585550199", **unknown})
         assert number == SmsNumber("18585550199", "", mms_capable=None, group_mms_capable=None)
     assert SmsNumber.from_row({"number": "none"}) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        (True, "true"),
+        (False, "false"),
+        ([1, "ü"], '[1, "ü"]'),
+        ({"a": None}, '{"a": null}'),
+        (None, ""),
+        (5, "5"),
+        pytest.param([10**5000], "", id="huge"),
+    ],
+)
+def test_words_that_are_json_by_chance(value: object, words: str) -> None:
+    assert as_words(value) == Message.from_row({"text": value}).text == words
+    assert MessageSession.from_row({"messagesession-last-message": value}).last_message == words
 
 
 def test_joined_remotes() -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+import json
 import math
 import re
 from typing import Any
@@ -33,6 +34,16 @@ def as_text(value: object) -> str:
     if isinstance(value, float):
         return str(int(value)) if math.isfinite(value) and value.is_integer() else str(value)
     return ""
+
+
+def as_words(value: object) -> str:
+    """Return what a message says: words that are JSON by chance come back as what they stand for."""
+    if not isinstance(value, bool | list | dict):
+        return as_text(value)
+    try:
+        return json.dumps(value, ensure_ascii=False)
+    except (ValueError, RecursionError):
+        return ""
 
 
 def as_flag(value: object) -> bool:
@@ -217,7 +228,7 @@ class Message:
         return cls(
             id=as_text(row.get("id")),
             type=as_text(row.get("type")),
-            text=as_text(row.get("text")),
+            text=as_words(row.get("text")),
             direction=as_text(row.get("direction")),
             from_number=digits_of(row.get("from-number")),
             from_user_id=as_text(row.get("from-user-id")),
@@ -267,7 +278,7 @@ class MessageSession:
             remotes=_split(row.get("messagesession-remote")),
             sms_number=digits_of(row.get("messagesession-sms-number")),
             last_time=as_time(_either(row, "messagesession-last-")),
-            last_message=as_text(row.get("messagesession-last-message")),
+            last_message=as_words(row.get("messagesession-last-message")),
             last_sender=as_text(row.get("messagesession-last-sender")),
             owner=owner,
         )
