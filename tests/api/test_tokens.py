@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import gc
 import json
@@ -386,6 +387,23 @@ async def test_refresh_refused(pbx: Simulator, api: NetsapiensAPI) -> None:
     pbx.fault(FaultKind.REFRESH_REFUSED)
     await api.get_token(min_left=float("inf"))
     assert grants(pbx) == ["password", "refresh_token", "password"]
+
+
+async def test_refresh_token_not_found(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A 404 is also how a record that is gone is refused."""
+    await api.get_token()
+    pbx.fault(FaultKind.STATUS, path="/tokens", code=404)
+    await api.get_token(min_left=float("inf"))
+    assert grants(pbx) == ["password", "refresh_token", "password"]
+
+
+async def test_refresh_that_does_not_say_who_we_are(pbx: Simulator, api: NetsapiensAPI) -> None:
+    await api.get_token()
+    known = api.account
+    for body in ({"access_token": "t"}, {"access_token": "u", "user": None, "uid": "", "scope": "Reseller"}):
+        pbx.fault(FaultKind.BODY, path="/tokens", body=json.dumps(body))
+        await api.get_token(min_left=float("inf"))
+    assert api.account == replace(known, scope="Reseller", version="")
 
 
 async def test_refresh_token_already_used(pbx: Simulator, api: NetsapiensAPI) -> None:

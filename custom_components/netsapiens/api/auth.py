@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 import logging
@@ -54,7 +54,7 @@ class _Token:
 
 
 class _NoTokenError(NetsapiensServerError):
-    """A token call was answered with success, and no token."""
+    """A token call was answered with success and no token, or with a 404: of the call, or of what it named."""
 
 
 class NetsapiensAPI:
@@ -305,7 +305,10 @@ class NetsapiensAPI:
         life = _life_of(data.get("expires_in"))
         expires_at = datetime.now(UTC) + timedelta(seconds=life)
         data |= {"expires_at": expires_at.strftime("%Y-%m-%d %H:%M:%S"), "api_url": self.api_url}
-        account = Account.from_token(data, self._login["username"])
+        # The answer to a refresh may hold a token and nothing else.
+        known = asdict(self._token.account) if self._token else {}
+        said = {key: value for key, value in data.items() if value is not None and value != ""}
+        account = Account.from_token(known | said, self._login["username"])
         self._refresh_token = as_text(data.get("refresh_token")) or grant.get("refresh_token", "")
         return self._keep(_Token(data, as_text(data["access_token"]), account, life, time.monotonic()))
 
@@ -360,7 +363,7 @@ def _token_answer(answer: Answer, private: Iterable[str]) -> dict[str, Any]:
         check(answer, private)
     except NetsapiensRequestError as err:
         if err.status in _NO_SUCH_CALL:
-            raise NetsapiensServerError("there is no NetSapiens API v2 at this address") from None
+            raise _NoTokenError("there is no NetSapiens API v2 at this address") from None
         refusal = err.reason or "the credentials were refused"
     else:
         token = as_text(data.get("access_token"))
