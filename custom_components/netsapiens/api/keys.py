@@ -60,7 +60,7 @@ class ApiKey:
             NetsapiensError: no clear answer came.
         """
         try:
-            return dict(next(rows(check(answer, [self.key]))))
+            return dict(next(rows(check(answer, [self.key])), {}))
         except NetsapiensRequestError as err:
             if err.status in _NOT_TOLD:
                 return {}
