@@ -16,6 +16,7 @@ from custom_components.netsapiens.api import (
     NetsapiensAPI,
     NetsapiensConnectionError,
     NetsapiensError,
+    NetsapiensServerError,
     NetsapiensTLSError,
     NumberAPI,
 )
@@ -239,6 +240,14 @@ async def test_odd_answers(pbx: Simulator, messages: MessageAPI, body: str) -> N
     assert await messages.send_message(**sms(messagesession=SESSION)) == {"messagesession-id": SESSION}
 
 
+async def test_success_with_an_error_in_it(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """Whether it was taken has to be looked up."""
+    for body in ('{"error": "server_error", "error_description": "?"}', '[{"error": true}]'):
+        pbx.fault(FaultKind.BODY, path="/messages", body=body)
+        with fails(NetsapiensServerError, maybe_done=True):
+            await messages.send_message(**sms())
+
+
 @pytest.mark.parametrize(
     "messagesession",
     [
@@ -256,6 +265,7 @@ async def test_odd_answers(pbx: Simulator, messages: MessageAPI, body: str) -> N
         "a" * 32 + "\0",
         "a" * 32 + "/..",
         "a" * 32 + "%",
+        10**32,
     ],
 )
 async def test_bad_messagesession(pbx: Simulator, messages: MessageAPI, messagesession: str) -> None:

@@ -12,6 +12,7 @@ from urllib.parse import quote
 import uuid
 
 from .auth import NetsapiensAPI
+from .exceptions import NetsapiensServerError
 from .http import UPLOAD_TIMEOUT
 from .models import Message, MessageSession, rows
 
@@ -21,7 +22,7 @@ _SESSION_ID = re.compile(r"[A-Za-z0-9_]{32,}")
 
 def is_session_id(messagesession: str) -> bool:
     """Whether a conversation's id is one that the API takes: at least 32 letters, digits and underscores."""
-    return _SESSION_ID.fullmatch(messagesession) is not None
+    return isinstance(messagesession, str) and _SESSION_ID.fullmatch(messagesession) is not None
 
 
 class MessageAPI:
@@ -98,7 +99,11 @@ class MessageAPI:
         )
         if isinstance(answer, list):
             answer = answer[0] if answer else None
-        return {**(answer if isinstance(answer, dict) else {}), "messagesession-id": messagesession}
+        if not isinstance(answer, dict):
+            answer = {}
+        if answer.get("error"):
+            raise NetsapiensServerError("the answer is a success and an error in one")
+        return {**answer, "messagesession-id": messagesession}
 
     async def get_messages(
         self, messagesession: str, *, limit: int = MAX_ROWS, start: int = 0, user: str | None = None
