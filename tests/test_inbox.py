@@ -1,7 +1,7 @@
 """The way in: each inbound message is told once, in order, whatever the PBX does."""
 
 import asyncio
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
 from types import SimpleNamespace
@@ -15,7 +15,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens import inbox as inbox_module, pace
+from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.inbox import _received
 from tests.conftest import AddAccount, recipient
 from tests.simulator import FaultKind, Simulator, access
 from tests.test_outbox import crash, until
@@ -449,6 +451,17 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, looking: MockConfigE
     assert attributes["messagesession"] == session
     assert {ANN, BOB} <= set(attributes["participants"])
     assert told.texts(FROM_ANN) == []
+
+
+def test_who_is_in_a_conversation() -> None:
+    """Where the message does not say, its conversation does; several numbers are not taken for one of ours."""
+    account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
+    row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
+    group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
+    received = _received(row, group, datetime.now(UTC), account)
+    assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
+    pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
+    assert _received(row, pair, datetime.now(UTC), account).participants == ()
 
 
 # --- failures ------------------------------------------------------------------------

@@ -441,7 +441,8 @@ def _received(row: Message, session: MessageSession, at: datetime, account: Acco
     """Return a message as it is told."""
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.domain} else row.from_user_id
-    dialed = "" if row.type.startswith("chat") else digits_of(row.dialed)
+    dialed = "" if row.type.startswith("chat") or "," in row.dialed else digits_of(row.dialed)
+    others = session.remotes if len(session.remotes) > 1 else ()
     return ReceivedMessage(
         text=row.text,
         from_number=row.from_number or inside,
@@ -450,7 +451,7 @@ def _received(row: Message, session: MessageSession, at: datetime, account: Acco
         messagesession=session.id,
         message_id=row.id or None,
         timestamp=at,
-        participants=row.participants,
+        participants=row.participants or others,
         media_type=row.media_type or None,
         media_url=row.media_url or None,
     )
