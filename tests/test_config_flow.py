@@ -918,6 +918,13 @@ async def test_a_key_that_does_not_reach_the_domain(hass: HomeAssistant, pbx: Si
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+@pytest.mark.parametrize("user", ["9999", "1001@acme.example"])
+async def test_a_user_who_is_not_there(hass: HomeAssistant, pbx: Simulator, user: str) -> None:
+    form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key("nsd_")))
+    form = await submit(hass, form, {"domain": "acme.example", "user": user})
+    assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "invalid_auth"})
+
+
 async def test_a_pbx_that_does_not_describe_keys(hass: HomeAssistant, pbx: Simulator) -> None:
     pbx.describes_keys = False
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))

@@ -85,7 +85,7 @@ type _Numbers = Mapping[str, SmsNumber]  # by their digits
 
 _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
 _ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
-_UNAUTHORIZED = 401
+_OUT_OF_REACH = {401, 404}
 
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
 _TEXT = TextSelector()
@@ -161,8 +161,14 @@ class _NumbersSelector(TextSelector):
 _NUMBERS = _NumbersSelector(TextSelectorConfig(type=TextSelectorType.TEL, multiple=True))
 
 
-async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account | None, _Numbers, dict[str, str]]:
+async def _sign_in(
+    hass: HomeAssistant, data: dict[str, Any], *, typed_user: bool = False
+) -> tuple[Account | None, _Numbers, dict[str, str]]:
     """Sign in for real.
+
+    Parameters:
+        data: an entry's, or what was typed.
+        typed_user: whether the user was typed, so that there may be none.
 
     Returns:
         Who we are (None where it failed), the SMS numbers, and the form's errors.
@@ -174,7 +180,7 @@ async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account |
         api = create_api(hass, data)
         try:
             await api.get_token()
-            return api.account, await async_get_numbers(api), {}
+            return api.account, await async_get_numbers(api, typed_user=typed_user), {}
         finally:
             await api.close()
     except NetsapiensInsecureURLError:
@@ -186,8 +192,8 @@ async def _sign_in(hass: HomeAssistant, data: dict[str, Any]) -> tuple[Account |
     except NetsapiensNoUserError:
         raise
     except NetsapiensError as err:
-        # The numbers of a domain that the credentials do not reach are refused so.
-        out_of_reach = isinstance(err, NetsapiensRequestError) and err.status == _UNAUTHORIZED
+        # So the numbers are refused of a domain that the credentials do not reach, and of a user who is not there.
+        out_of_reach = isinstance(err, NetsapiensRequestError) and err.status in _OUT_OF_REACH
         key = "invalid_auth" if out_of_reach else error_key(err)
         return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
     except Exception:
@@ -318,7 +324,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         Raises:
             NetsapiensNoUserError: as ``_sign_in``.
         """
-        account, numbers, errors = await _sign_in(self.hass, typed)
+        account, numbers, errors = await _sign_in(self.hass, typed, typed_user=CONF_USER in typed)
         if account is None:
             return None, errors
         await self.async_set_unique_id(account.uid)

@@ -59,7 +59,8 @@ _LONGEST_WAIT = 900.0
 
 _START_WITHIN = 8.0  # seconds; then Home Assistant starts with what is known, and sends are queued
 
-_NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
+_NOT_FOUND = 404
+_NOT_SHOWN = {400, 403, _NOT_FOUND}  # statuses of a list that a login may not see or that this version lacks
 _NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
 
 
@@ -240,15 +241,18 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return random.uniform(longest / 2, longest)  # noqa: S311
 
 
-async def async_get_numbers(api: NetsapiensAPI, known: dict[str, SmsNumber] | None = None) -> dict[str, SmsNumber]:
+async def async_get_numbers(
+    api: NetsapiensAPI, known: dict[str, SmsNumber] | None = None, *, typed_user: bool = False
+) -> dict[str, SmsNumber]:
     """Return the numbers that the account may text from, by their digits.
 
     Parameters:
         api: a login that has a token.
         known: those that it had before, which stay where the PBX does not show them now.
+        typed_user: whether a person named the user, so that there may be none: then that is an error.
     """
     account, numbers = api.account, NumberAPI(api)
-    own = await _shown(numbers.get_numbers, _NOT_SHOWN)
+    own = await _shown(numbers.get_numbers, _NOT_SHOWN, must_exist=typed_user)
     if own is None:
         own = [number for number in (known or {}).values() if number.owner == account.user]
     # What a user's own list holds is the user's, whatever the row says of it.
@@ -261,12 +265,14 @@ async def async_get_numbers(api: NetsapiensAPI, known: dict[str, SmsNumber] | No
     return found | {number.number: number for number in others if number.owner and number.number not in found}
 
 
-async def _shown(read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int]) -> list[SmsNumber] | None:
+async def _shown(
+    read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int], *, must_exist: bool = False
+) -> list[SmsNumber] | None:
     """Return a list of numbers; None where the PBX does not show it to the login."""
     try:
         return await read()
     except NetsapiensRequestError as err:
-        if err.status not in not_shown:
+        if err.status not in not_shown or (must_exist and err.status == _NOT_FOUND and not err.unknown_route):
             raise
         _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
         return None
