@@ -59,8 +59,7 @@ _LONGEST_WAIT = 900.0
 
 _START_WITHIN = 8.0  # seconds; then Home Assistant starts with what is known, and sends are queued
 
-_NOT_FOUND = 404
-_NOT_SHOWN = {400, 403, _NOT_FOUND}  # statuses of a list that a login may not see or that this version lacks
+_NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
 _NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
 
 
@@ -272,7 +271,7 @@ async def _shown(
     try:
         return await read()
     except NetsapiensRequestError as err:
-        if err.status not in not_shown or (must_exist and err.status == _NOT_FOUND and not err.unknown_route):
+        if err.status not in not_shown or (must_exist and err.no_record):
             raise
         _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
         return None

@@ -22,7 +22,6 @@ from .pace import Gate
 _SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
 _NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
 _MANY = 10**9  # more equals than there can be: the count goes through every conversation
-_NOT_FOUND = 404
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
 
@@ -164,7 +163,7 @@ class Lookup:
                 trace.since,
             )
         except NetsapiensRequestError as err:
-            if err.status == _NOT_FOUND and not err.unknown_route:
+            if err.no_record:
                 return 0
             raise
         return sum(self._is_equal(row, message, trace) for row in rows)

@@ -16,6 +16,7 @@ from custom_components.netsapiens.api import (
     NetsapiensAPI,
     NetsapiensConnectionError,
     NetsapiensError,
+    NetsapiensRequestError,
     NetsapiensServerError,
     NetsapiensTLSError,
     NumberAPI,
@@ -240,6 +241,15 @@ async def test_odd_answers(pbx: Simulator, messages: MessageAPI, body: str) -> N
     assert await messages.send_message(**sms(messagesession=SESSION)) == {"messagesession-id": SESSION}
 
 
+async def test_no_conversations_yet(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    body = '{"code": 404, "message": "Record not found"}'
+    pbx.fault(FaultKind.BODY, path="/messagesessions", status=404, body=body)
+    assert await messages.get_messagesessions() == []
+    pbx.fault(FaultKind.BODY, path="/messagesessions", status=404, body=body.replace("Record not", "No Route"))
+    with fails(NetsapiensRequestError):
+        await messages.get_messagesessions()
+
+
 async def test_success_with_an_error_in_it(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
     """Whether it was taken has to be looked up."""
     for body in ('{"error": "server_error", "error_description": "?"}', '[{"error": true}]'):
@@ -380,6 +390,17 @@ async def test_clock_of_the_pbx(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 
 # --- sessions and connections -------------------------------------------------
+
+
+async def test_none_is_kept_once_one_broke(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """A PBX that drops what comes on a kept connection would take no message ever."""
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages")
+    with fails(NetsapiensConnectionError, maybe_done=True):
+        await messages.send_message(**sms())
+    before = pbx.connections
+    for _ in range(3):
+        await messages.send_message(**sms())
+    assert pbx.connections == before + 3
 
 
 async def test_connections_are_kept(pbx: Simulator, messages: MessageAPI) -> None:

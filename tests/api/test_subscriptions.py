@@ -90,6 +90,11 @@ async def test_a_single_one_comes_as_a_bare_object(pbx: Simulator, api: Subscrip
     assert [one.post_url for one in await api.get_subscriptions()] == [URL]
 
 
+async def test_none_yet(pbx: Simulator, api: SubscriptionAPI) -> None:
+    pbx.fault(FaultKind.BODY, path="/subscriptions", status=404, body='{"code": 404, "message": "Record not found"}')
+    assert await api.get_subscriptions() == []
+
+
 async def test_the_list_is_as_long_as_it_can_be(pbx: Simulator, api: SubscriptionAPI) -> None:
     user = pbx.first_user
     user.scope = "Office Manager"

@@ -109,3 +109,8 @@ class NetsapiensRequestError(NetsapiensError):
     def unknown_route(self) -> bool:
         """Whether this version of the API lacks the call, as opposed to the record."""
         return "no route found" in self.reason.lower()
+
+    @property
+    def no_record(self) -> bool:
+        """Whether there is no such record; some say so of a list that is empty."""
+        return self.status == 404 and not self.unknown_route  # noqa: PLR2004

@@ -1,7 +1,7 @@
 """One exchange with the PBX over HTTP, and what its answer means.
 
-Connections are kept: a session a client, never one a call. Redirects are never followed, since they would carry the
-credentials to another host.
+Connections are kept, unless one broke: a session a client, never one a call. Redirects are never followed, since they
+would carry the credentials to another host.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ _LOGGER = logging.getLogger(__name__)
 MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under one MiB
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
+
+_FRESH_FOR = 600.0  # seconds without kept connections once one broke: some PBXs close them without a word
 
 _JSON = "application/json"
 _MAX_REASON = 200
@@ -91,6 +93,7 @@ class Connection:
         self._owned: aiohttp.ClientSession | None = None
         self._closed = False
         self._clock: tuple[float, float] | None = None
+        self._fresh_until = 0.0
 
     async def close(self) -> None:
         """Close the session, if it is our own; it is not opened again."""
@@ -137,6 +140,8 @@ class Connection:
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             headers["Content-Type"] = _JSON
+        if time.monotonic() < self._fresh_until:
+            headers["Connection"] = "close"
         url = URL(self._root + path, encoded=True)
         if params:
             url = url.with_query(params)
@@ -155,8 +160,11 @@ class Connection:
                 self._note_clock(response.headers.get("Date"))
                 answer = _parse(response.status, response.headers, await _read(response))
         except (aiohttp.ClientError, TimeoutError, OSError) as err:
+            broken = _connection_error(err)
+            if broken.maybe_done and not isinstance(broken, NetsapiensTimeoutError):
+                self._fresh_until = time.monotonic() + _FRESH_FOR
             # From None: aiohttp's errors carry the request, and with it the token.
-            raise _connection_error(err) from None
+            raise broken from None
         finally:
             call = _NUMBER.sub("…", _ID.sub("…", path.rpartition("/")[2]))
             _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)

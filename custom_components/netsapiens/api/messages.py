@@ -12,7 +12,7 @@ from urllib.parse import quote
 import uuid
 
 from .auth import NetsapiensAPI
-from .exceptions import NetsapiensServerError
+from .exceptions import NetsapiensRequestError, NetsapiensServerError
 from .http import UPLOAD_TIMEOUT
 from .models import Message, MessageSession, rows
 
@@ -143,7 +143,12 @@ class MessageAPI:
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
         path = f"{await self._api.user_path(user)}/messagesessions"
-        answer = await self._api.request("GET", path, params=_page(limit, start))
+        try:
+            answer = await self._api.request("GET", path, params=_page(limit, start))
+        except NetsapiensRequestError as err:
+            if not err.no_record:
+                raise
+            return []  # so some say that there is none yet
         return [MessageSession.from_row(row, user) for row in rows(answer)]
 
 

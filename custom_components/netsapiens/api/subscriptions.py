@@ -7,6 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from .auth import NetsapiensAPI
+from .exceptions import NetsapiensRequestError
 from .messages import MAX_ROWS
 from .models import Subscription, rows
 
@@ -31,7 +32,12 @@ class SubscriptionAPI:
 
         API: GET /ns-api/v2/subscriptions
         """
-        answer = await self._api.request("GET", _PATH, params={"limit": str(MAX_ROWS)})
+        try:
+            answer = await self._api.request("GET", _PATH, params={"limit": str(MAX_ROWS)})
+        except NetsapiensRequestError as err:
+            if not err.no_record:
+                raise
+            return []  # so some say that there is none yet
         return [Subscription.from_row(row) for row in rows(answer or [])]
 
     async def create_subscription(self, model: str, post_url: str, expires: datetime) -> Subscription | None:
