@@ -93,8 +93,8 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     for task in [*tasks, *outbox._in_flight]:
         task.cancel()
     await asyncio.gather(*tasks, *outbox._in_flight, return_exceptions=True)
-    for item in outbox._items:
-        item.timer.cancel()
+    for timer in outbox._items.values():
+        timer.cancel()
     hass.data["netsapiens_histories"].clear()
     await hass.config_entries.async_unload(entry.entry_id)
 

@@ -23,7 +23,6 @@ _SHORTEST_SIDE = 64  # of the longer side: less is of no use
 _FIRST_QUALITY = 82
 _QUALITIES = (50, 95)
 _ENCODINGS = 4  # tries at one size
-_SIZES = 8
 _CLOSE = 0.85  # of the limit is close enough
 # How the size of a JPEG grows with its quality, the size at 82 being 1.
 _GROWTH = ((50, 0.55), (60, 0.63), (70, 0.75), (75, 0.83), (82, 1.0), (88, 1.28), (92, 1.65), (95, 2.2))
@@ -196,15 +195,14 @@ def _as_jpeg(image: ImageFile.ImageFile, limit: int) -> bytes | None:
     picture = _resized(picture, _target(picture.size, limit))
     if turn is not None:
         picture = picture.transpose(turn)
-    for _ in range(_SIZES):
+    while True:
         best, smallest = _best_quality(picture, limit)
         if best is not None:
             return best
         shrink = math.sqrt(limit / smallest) * 0.9
         if max(picture.size) * shrink < _SHORTEST_SIDE:
-            break
+            return None
         picture = _resized(picture, _scaled(picture.size, shrink))
-    return None
 
 
 def _target(size: tuple[int, int], limit: int) -> tuple[int, int]:
@@ -243,10 +241,8 @@ def _quality_for(size: float, quality: int, encoded: int) -> int:
 
 def _growth(quality: int) -> float:
     """Return how large a JPEG is at a quality, beside one at 82."""
-    for (low, small), (high, large) in pairwise(_GROWTH):
-        if quality <= high:
-            return small + (large - small) * (quality - low) / (high - low)
-    return _GROWTH[-1][1]
+    (low, small), (high, large) = next(step for step in pairwise(_GROWTH) if quality <= step[1][0])
+    return small + (large - small) * (quality - low) / (high - low)
 
 
 def _encoded(picture: Image.Image, quality: int) -> bytes:

@@ -116,7 +116,6 @@ class _Item:
     failed_at: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
-    timer: asyncio.TimerHandle | None = None
 
 
 class _NotNotedError(NetsapiensError):
@@ -143,7 +142,7 @@ class Outbox:
         self._api = MessageAPI(coordinator.api)
         self._gate = coordinator.gate
         self._lookup = Lookup(self._api, self._gate, lambda: coordinator.data.account)
-        self._items: dict[_Item, None] = {}  # in the order in which they came
+        self._items: dict[_Item, asyncio.TimerHandle] = {}  # in the order in which they came, each with its end
         self._lanes: dict[str, dict[_Item, None]] = {}
         self._queued = 0
         self._in_flight: set[asyncio.Task[NetsapiensError | None]] = set()
@@ -220,7 +219,7 @@ class Outbox:
         """Send messages. Waits up to 10 s for a clear end; where nothing is to be kept, until there is one.
 
         Parameters:
-            messages: what to send.
+            messages: what to send; one or more.
             keep_for: how long to keep trying; nothing, where a message is not to be kept at all.
 
         Returns:
@@ -235,8 +234,7 @@ class Outbox:
             self._taken.append(time.monotonic())
             self._enqueue(item)
         try:
-            if items:
-                await asyncio.wait([item.done for item in items], timeout=_ANSWER_WITHIN if seconds else None)
+            await asyncio.wait([item.done for item in items], timeout=_ANSWER_WITHIN if seconds else None)
         finally:
             # Also where the caller was stopped while it waited: its messages stay, and their failure is told of.
             if pending := [item for item in items if not item.done.done()]:
@@ -262,10 +260,9 @@ class Outbox:
     @callback
     def _enqueue(self, item: _Item) -> None:
         """Put a message at the end of its lanes."""
-        self._items[item] = None
+        self._items[item] = self._hass.loop.call_at(item.deadline, self._time_up_waiting, item)
         for scope in scopes(item.message):
             self._lanes.setdefault(scope, {})[item] = None
-        item.timer = self._hass.loop.call_at(item.deadline, self._time_up_waiting, item)
         if item.on_disk:
             self._count(1)
         self._start_if_first(item)
@@ -289,9 +286,7 @@ class Outbox:
     @callback
     def _leave(self, item: _Item) -> None:
         """Take a message out of its lanes, and let the next one go."""
-        del self._items[item]
-        if item.timer is not None:
-            item.timer.cancel()
+        self._items.pop(item).cancel()
         for scope in scopes(item.message):
             lane = self._lanes[scope]
             del lane[item]
@@ -305,7 +300,7 @@ class Outbox:
     async def _deliver(self, item: _Item) -> None:
         """Bring a message to its end."""
         while item in self._items and not self._stopped:
-            if item.in_doubt and not await self._clear_up(item):
+            if item.in_doubt and item.trace is not None and not await self._clear_up(item, item.trace):
                 continue
             if self._is_late(item):
                 self._give_up(item)
@@ -342,7 +337,8 @@ class Outbox:
         if item not in self._items or self._stopped:
             return  # it was given up while it waited for its turn
         limit.reschedule(None)  # from here on it has to come to its end
-        request = self._hass.async_create_background_task(self._send(item), "netsapiens request", eager_start=True)
+        send = self._send(item, item.trace)
+        request = self._hass.async_create_background_task(send, "netsapiens request", eager_start=True)
         self._in_flight.add(request)
         request.add_done_callback(self._in_flight.discard)
         if (err := await asyncio.shield(request)) is not None:
@@ -357,7 +353,7 @@ class Outbox:
             raise _NotNotedError from err
         item.noted = True
 
-    async def _send(self, item: _Item) -> NetsapiensError | None:
+    async def _send(self, item: _Item, trace: Trace) -> NetsapiensError | None:
         """Make the request, and note how it ended."""
         message, media = item.message, item.message.media
         try:
@@ -375,7 +371,7 @@ class Outbox:
         except NetsapiensError as err:
             self._not_accepted(item, err)
             return err
-        self._accepted(item, as_text(answer.get("id")) or None)
+        self._accepted(item, trace, as_text(answer.get("id")) or None)
         return None
 
     @callback
@@ -414,13 +410,13 @@ class Outbox:
         wait = jittered(_FIRST_WAIT, _LONGEST_WAIT, item.failures)
         await asyncio.sleep(min(wait, item.deadline - self._hass.loop.time()))
 
-    async def _clear_up(self, item: _Item) -> bool:
+    async def _clear_up(self, item: _Item, trace: Trace) -> bool:
         """Look whether a message in doubt arrived; return whether it may be tried again."""
-        arrived = await self._look(item)
+        arrived = await self._look(item, trace)
         if item not in self._items:
             return False
         if arrived:
-            self._accepted(item, None)
+            self._accepted(item, trace, None)
             return False
         if arrived is None:
             if self._is_late(item) or not item.keep:
@@ -434,15 +430,12 @@ class Outbox:
             self._finish(item, _error("not_taken"))
         return item.keep
 
-    async def _look(self, item: _Item) -> bool | None:
+    async def _look(self, item: _Item, trace: Trace) -> bool | None:
         """Look for a message that may have arrived, for as long as the PBX's lists may lag.
 
         Returns:
             True where it is there, False where it surely is not, None where the PBX did not say.
         """
-        trace = item.trace
-        if trace is None:
-            return False
         clock = self._hass.loop.time
         for after in _LOOKS:
             due = item.failed_at + after
@@ -468,12 +461,11 @@ class Outbox:
     # --- ends ------------------------------------------------------------------------
 
     @callback
-    def _accepted(self, item: _Item, message_id: str | None) -> None:
+    def _accepted(self, item: _Item, trace: Trace, message_id: str | None) -> None:
         """Note that the PBX has the message."""
         if item not in self._items:
             return
-        if item.trace is not None:
-            self._history.note(item.message, item.trace, accepted=True)
+        self._history.note(item.message, trace, accepted=True)
         self._coordinator.note_success()
         self._end(item, SentMessage(item.message, "sent", message_id))
 
@@ -601,11 +593,10 @@ class Outbox:
         self._stopped = True
         if self._tidy_timer is not None:
             self._tidy_timer.cancel()
-        for item in self._items:
+        for item, timer in self._items.items():
+            timer.cancel()
             if item.keep:
                 self._mark_kept(item)
-            if item.timer is not None:
-                item.timer.cancel()
         await self._save_quietly()
         await self._end_tasks()
         for item in [item for item in self._items if not item.keep]:

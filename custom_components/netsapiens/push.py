@@ -4,7 +4,7 @@ What is posted is a hint to look and nothing else, so that a forged post can mak
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 import logging
 import random
@@ -15,7 +15,7 @@ from aiohttp.web import Request, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID, EVENT_CORE_CONFIG_UPDATE
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.network import NoURLAvailableError
 
@@ -58,8 +58,7 @@ class Push:
         self._failures = 0
         self._errors = 0  # how often in a row the subscription was in error
         self._moved = asyncio.Event()
-        self._unlisten: CALLBACK_TYPE | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._ends: list[Callable[[], object]] = []
 
     @callback
     def async_start(self) -> None:
@@ -67,17 +66,15 @@ class Push:
         webhook.async_register(
             self._hass, DOMAIN, self._entry.title, self._webhook_id, self._handle, allowed_methods=[METH_POST]
         )
-        self._unlisten = self._hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._note_move)
-        self._task = self._hass.async_create_background_task(self._run(), "netsapiens push", eager_start=False)
+        task = self._hass.async_create_background_task(self._run(), "netsapiens push", eager_start=False)
+        self._ends = [self._hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._note_move), task.cancel]
 
     @callback
     def async_stop(self) -> None:
         """Stop listening. The subscription stays: this may be a restart."""
         webhook.async_unregister(self._hass, self._webhook_id)
-        if self._unlisten is not None:
-            self._unlisten()
-        if self._task is not None:
-            self._task.cancel()
+        for end in self._ends:
+            end()
 
     @callback
     def _note_move(self, _event: Event) -> None:
