@@ -7,6 +7,7 @@ from datetime import timedelta
 import json
 from pathlib import Path
 import time
+from types import SimpleNamespace
 from typing import Any
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -16,7 +17,7 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.netsapiens import outbox as outbox_module, pace
+from custom_components.netsapiens import lookup, outbox as outbox_module, pace
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount
 from tests.simulator import FaultKind, Simulator
@@ -260,11 +261,12 @@ async def test_only_the_pbx_clock_counts(
     assert texts(pbx) == ["Alarm"] * 3
 
 
+@pytest.mark.parametrize("kind", [FaultKind.NO_ROUTE, FaultKind.HANG])
 async def test_failed_looks_never_permit_a_second_try(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind
 ) -> None:
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
-    pbx.fault(FaultKind.NO_ROUTE, path="/messages", method="GET", times=None)
+    pbx.fault(kind, path="/messages", method="GET", times=None)
     events = async_capture_events(hass, "state_changed")
     assert (await send(hass, keep_for=1.5))["status"] == "queued"
     await until(lambda: hass.states.get(QUEUED).state == "0")
@@ -272,6 +274,21 @@ async def test_failed_looks_never_permit_a_second_try(
     assert texts(pbx) == ["Hi"]
     assert hass.states.get(MESSAGES).attributes["reason"] == "unconfirmed"
     assert len([event for event in events if event.data["entity_id"] == MESSAGES]) == 1
+
+
+async def test_one_taken_for_lost_is_recognised_later(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows up after the last look, while the next try waits: what told it from its equals still does."""
+    monkeypatch.setattr(lookup, "_SLACK", 0.0)
+    pbx.lag = 1.0
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.RATE_LIMIT, path="/messages", method="POST", retry_after=2)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    assert (await send(hass))["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert pbx.faults == []
+    assert texts(pbx) == ["Hi"]
 
 
 async def test_order_in_one_conversation_side_by_side_in_others(
@@ -373,6 +390,21 @@ async def test_time_up_fires_failed_and_never_sends(
     assert texts(pbx) == []
 
 
+async def test_time_is_up_behind_one_that_still_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    rows = await asyncio.gather(send(hass, "First", keep_for=60), send(hass, "Behind", keep_for=1))
+    assert [row["status"] for row in rows] == ["queued"] * 2
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "expired", within=2)
+    assert hass.states.get(MESSAGES).attributes["message"] == "Behind"
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["First"])
+    assert hass.states.get(QUEUED).state == "1"
+    await pbx.start()
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["First"]
+
+
 async def test_refused_after_queued_fires_failed(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     await pbx.stop()
     assert (await send(hass, "12"))["status"] == "queued"
@@ -421,12 +453,13 @@ async def test_failure_that_came_up_while_starting_fires_after_the_start(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     await pbx.stop()
-    await send(hass, "Alarm", keep_for=2)
+    await send(hass, "Alarm", keep_for=1)
     await crash(hass, entry)
     hass.set_state(CoreState.starting)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(0.5)
     await hass.config_entries.async_setup(entry.entry_id)
-    await asyncio.sleep(0.3)
+    await until(lambda: entry.runtime_data.outbox.queued == 0)
+    await asyncio.sleep(0.1)
     assert hass.states.get(MESSAGES).attributes.get("reason") is None
     assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
     hass.set_state(CoreState.running)
@@ -501,6 +534,117 @@ async def test_a_failed_write_is_told(
     await pbx.start()
     await asyncio.sleep(0.5)
     assert texts(pbx) == []
+    assert hass.states.get(MESSAGES).attributes.get("reason") is None  # its caller knows
+
+
+def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float, err: Exception | None = None) -> list[int]:
+    """Let each write take a while, and fail where an error is given; return how many messages each has."""
+    original = outbox_module.OutboxStore.async_save
+    writes: list[int] = []
+
+    async def save(self: Any, messages: Any) -> None:
+        writes.append(len(messages))
+        await asyncio.sleep(seconds)
+        if err is not None:
+            raise err
+        await original(self, messages)
+
+    monkeypatch.setattr(outbox_module.OutboxStore, "async_save", save)
+    return writes
+
+
+@pytest.mark.parametrize("err", [None, HomeAssistantError("disk full")])
+async def test_accepted_while_it_is_written_is_sent(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    err: Exception | None,
+) -> None:
+    slow_disk(monkeypatch, 0.6, err)
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.8)
+    assert (await send(hass))["status"] == "sent"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await until(lambda: err is not None or (has_file(hass, entry) and on_disk(hass, entry) == []))
+    assert texts(pbx) == ["Hi"]
+
+
+async def test_queued_while_another_is_written_is_on_disk(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slow_disk(monkeypatch, 0.4)
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
+    first = asyncio.create_task(send(hass, "One"))
+    await asyncio.sleep(0.2)
+    second = asyncio.create_task(send(hass, "Two", destination="18585550124"))
+    assert (await first)["status"] == (await second)["status"] == "queued"
+    assert [row["text"] for row in on_disk(hass, entry)] == ["One", "Two"]
+    pbx.clear_faults()
+
+
+async def test_many_at_once_share_their_writes(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = slow_disk(monkeypatch, 0.3)
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
+    rows = await asyncio.gather(*(send(hass, destination=f"1858555{number + 1000}") for number in range(25)))
+    assert [row["status"] for row in rows] == ["queued"] * 25
+    assert len(on_disk(hass, entry)) == 25
+    assert len(writes) <= 5
+    pbx.clear_faults()
+
+
+async def test_on_disk_from_its_first_failure_on(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Not only once its caller is answered: a kill in between loses nothing."""
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.lag = 0.3
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Alarm"])
+    assert not call.done()
+    await crash(hass, entry)
+    await asyncio.wait([call])
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm"]
+
+
+@pytest.mark.parametrize("kind", [FaultKind.SLOW, FaultKind.DROP_AFTER])
+async def test_one_that_was_not_kept_and_arrived_is_not_taken_for_its_equal(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind
+) -> None:
+    path = outbox_path(hass, entry)
+    path.mkdir(parents=True)
+    pbx.fault(kind, path="/messages", method="POST", seconds=0.9)
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await asyncio.sleep(0.1)
+    path.rmdir()
+    pbx.clear_faults()
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    assert (await send(hass, "Alarm"))["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "Alarm"]
+
+
+async def test_one_that_was_not_kept_is_not_sent_after_its_look(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Its caller was told while the look was under way."""
+    path = outbox_path(hass, entry)
+    path.mkdir(parents=True)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    slow = pbx.fault(FaultKind.SLOW, path="/messages", method="GET", seconds=0.8)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    assert slow.struck == 1
+    await asyncio.sleep(1.2)
+    assert texts(pbx) == []
+    path.rmdir()
+    assert (await send(hass, "Next"))["status"] == "sent"
 
 
 async def test_stopping_home_assistant_keeps_what_waits(
@@ -526,6 +670,28 @@ async def test_stopping_home_assistant_keeps_what_waits(
         b"[]",
         b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": 5}}',
         b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": [{"text": 5}, 7, null]}}',
+        json.dumps(
+            {
+                "version": 1,
+                "minor_version": 1,
+                "key": "k",
+                "data": {
+                    "messages": [
+                        {
+                            "destination": [ANN],
+                            "message_type": "sms",
+                            "text": 5,
+                            "from_number": None,
+                            "messagesession": "x" * 32,
+                            "media": None,
+                            "recipient_id": None,
+                            "until": 4102444800,
+                            "since": None,
+                        }
+                    ]
+                },
+            }
+        ).encode(),
         b'{"version": 99, "minor_version": 1, "key": "k", "data": {}}',
     ],
 )
@@ -540,6 +706,23 @@ async def test_a_damaged_file_is_set_aside(
     assert [other.read_bytes() for other in aside] == [content]
     issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
     assert issues in (["outbox_damaged"], ["storage_corruption"])
+    assert (await send(hass))["status"] == "sent"
+    assert texts(pbx) == ["Hi"]
+
+
+async def test_what_is_known_of_the_account_is_damaged(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Then it is read anew, and waited for where the PBX is away."""
+    path = Path(hass.config.path(".storage", f"netsapiens.account.{entry.entry_id}"))
+    await hass.config_entries.async_unload(entry.entry_id)
+    damaged = {**json.loads(path.read_text()), "data": {"numbers": 5}}
+    path.write_text(json.dumps(damaged))
+    await pbx.stop()
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state.value == "setup_retry"
+    await pbx.start()
+    assert await hass.config_entries.async_reload(entry.entry_id)
     assert (await send(hass))["status"] == "sent"
 
 
@@ -567,6 +750,26 @@ async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: Ad
     await send(hass, "Three")
     assert not ir.async_get(hass).issues
     assert texts(pbx) == ["One", "Three"]
+
+
+async def test_the_hour_of_the_limit_passes(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
+    later = 0.0
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + later)
+    monkeypatch.setattr(outbox_module, "time", clock)
+    await send(hass, "One")
+    later = 1800
+    await send(hass, "Two")
+    later = 3590
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Three")
+    later = 3610
+    await send(hass, "Four")
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Five")
+    assert texts(pbx) == ["One", "Two", "Four"]
 
 
 async def test_tokens_revoked_in_the_middle_of_a_burst(
@@ -603,6 +806,15 @@ async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simu
     await send(hass, keep_for=timedelta(days=400).total_seconds())
     [row] = on_disk(hass, entry)
     assert row["until"] - time.time() == pytest.approx(7 * 86400, abs=60)
+    # Nor where the clock was wrong when it was kept.
+    await hass.config_entries.async_unload(entry.entry_id)
+    path = outbox_path(hass, entry)
+    content = json.loads(path.read_text())
+    content["data"]["messages"][0]["until"] += 400 * 86400
+    path.write_text(json.dumps(content))
+    await hass.config_entries.async_setup(entry.entry_id)
+    await send(hass, "Behind", keep_for=60)
+    assert [row["until"] - time.time() for row in on_disk(hass, entry)] == pytest.approx([7 * 86400, 60], abs=60)
 
 
 async def test_a_caller_that_is_stopped_leaves_its_message(
@@ -616,6 +828,20 @@ async def test_a_caller_that_is_stopped_leaves_its_message(
     await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Alarm"])
     await pbx.start()
     await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_a_caller_that_is_stopped_leaves_its_message_on_disk(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also before anything failed."""
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST")
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await until(lambda: pbx.fault_counts["hang"])
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    pbx.clear_faults()
 
 
 async def test_sending_while_the_account_closes_is_told(

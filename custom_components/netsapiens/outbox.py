@@ -249,7 +249,7 @@ class Outbox:
             await self._save()
         except HomeAssistantError as err:
             for item in items:
-                self._finish(item, err)
+                self._finish(item, err, UNCONFIRMED)  # it may be on its way
             return
         for item in items:
             if not item.done.done():
@@ -463,9 +463,9 @@ class Outbox:
     @callback
     def _accepted(self, item: _Item, trace: Trace, message_id: str | None) -> None:
         """Note that the PBX has the message."""
+        self._history.note(item.message, trace, accepted=True)
         if item not in self._items:
             return
-        self._history.note(item.message, trace, accepted=True)
         self._coordinator.note_success()
         self._end(item, SentMessage(item.message, "sent", message_id))
 
