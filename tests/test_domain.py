@@ -176,6 +176,24 @@ async def test_conversations_of_others_that_are_not_shown(
     await until(lambda: told.texts() == ["To the own number"])
 
 
+async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entry = await add_account(options={"from_number": FRONT_DESK})
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    path = "/users/1002/messagesessions"
+    fault = pbx.fault(FaultKind.STATUS, path=path, code=400, message="Busy", times=None)
+    await pbx.receive(from_number=ANN, text="To the desk", to_number=FRONT_DESK)
+    await until(lambda: fault.struck > 6)
+    assert caplog.text.count("Messages cannot be read") == 1
+    pbx.clear_faults()
+    await until(lambda: told.texts() == ["To the desk"])
+
+
 async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
     (selector,) = [field for marker, field in form["data_schema"].schema.items() if marker == "from_number"]

@@ -10,7 +10,7 @@ import uuid
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
-from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -291,12 +291,13 @@ async def test_one_that_is_on_two_pages_is_told_once(
     async def page(self: Any, *, limit: int = 1000, start: int = 0, user: str | None = None) -> Any:
         rows = await original(self, limit=limit, start=start, user=user)
         if not start and len(pbx.inbound) == 1201:
-            await pbx.receive(from_number="12120000700", text="Second")  # it was on this page, and will be on the next
+            await pbx.receive(from_number="12120000300", text="Second")  # it was on this page, and will be on the next
         return rows
 
     monkeypatch.setattr(inbox_module.MessageAPI, "get_messagesessions", page)
+    await asyncio.sleep(1 - pbx.now().microsecond / 1e6)  # both in one second
     await pbx.receive(from_number="12120000700", text="First")
-    await until(lambda: told.texts() == ["First", "Second"])
+    await until(lambda: len(told.texts()) == 2)
     await asyncio.sleep(0.4)
     assert told.texts() == ["First", "Second"]
 
@@ -401,6 +402,29 @@ async def test_a_recipient_of_another_domain_is_somebody_else(
     assert hass.states.get(MESSAGES).attributes["recipient"] == "Desk"
 
 
+async def test_a_recipient_that_is_not_heard_keeps_nothing_back(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, entity_registry: er.EntityRegistry
+) -> None:
+    """Whoever has switched off its events still knows who it is."""
+    entity_registry.async_update_entity(FROM_ANN, disabled_by=er.RegistryEntryDisabler.USER)
+    await hass.config_entries.async_reload(looking.entry_id)
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts() == ["Hi"])
+    assert hass.states.get(MESSAGES).attributes["recipient"] == "Ann"
+    assert told.texts(FROM_ANN) == []
+
+
+async def test_a_number_that_the_country_has_not_keeps_no_other_back(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+) -> None:
+    """As after a move to another one."""
+    entry = await add_account(recipient("Moved", "0412 345 678", ANN), recipient("Ann", ANN))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts(FROM_ANN) == ["Hi"])
+    assert told.texts("event.moved_messages") == ["Hi"]
+
+
 async def test_two_recipients_with_one_number_both_hear(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
@@ -487,6 +511,86 @@ async def test_one_conversation_that_cannot_be_read(
     await pbx.receive(from_number=BOB, text="Mended")
     await until(lambda: len(told.texts()) == 10, within)
     assert told.texts()[8:] == ["Broken", "Mended"]
+
+
+async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A 401 is about the login, and passes."""
+    monkeypatch.setattr(inbox_module, "_ACTIVE", timedelta(0))
+    before = await pbx.receive(from_number=ANN, text="Before")
+    await until(lambda: told.texts() == ["Before"])
+    fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
+    await pbx.receive(from_number=ANN, text="Refused")
+    await until(lambda: fault.struck >= 6)
+    pbx.clear_faults()
+    await until(lambda: told.texts() == ["Before", "Refused"])
+
+
+async def test_one_that_cannot_be_read_for_long_is_told_in_the_end(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+) -> None:
+    """How far all was read stands still meanwhile."""
+    broken = await pbx.receive(from_number=BOB, text="Broken")
+    pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
+    await asyncio.sleep(0.3)
+    before = told.texts()
+    pbx.clock_offset = 3 * 3600
+    for text in ("Later", "And later"):
+        await pbx.receive(from_number=ANN, text=text)
+        await until(lambda text=text: told.texts()[-1:] == [text])
+    assert told.texts() == [*before, "Later", "And later"]
+    pbx.clear_faults()
+    await until(lambda: sorted(told.texts()) == ["And later", "Broken", "Later"])
+
+
+async def test_a_fault_of_ours_does_not_end_it(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    told: Told,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    async def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("oops")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(inbox_module.MessageAPI, "get_messagesessions", fail)
+        await until(lambda: "Unexpected error while looking" in caplog.text)
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts() == ["Hi"])
+
+
+async def test_what_is_announced_goes_before_what_is_read_again(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+) -> None:
+    """Twenty conversations that did not change need not be through first."""
+    for number in range(20):
+        await pbx.receive(from_number=f"185855501{number:02}", text="Before")
+    await until(lambda: len(told.texts()) == 20)
+    pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.15, times=None)
+    reads = len(pbx.requests_to("/messages"))
+    await until(lambda: len(pbx.requests_to("/messages")) > reads + 1)
+    await pbx.receive(from_number=ANN, text="Announced")
+    looking.runtime_data.inbox.hint()
+    await until(lambda: told.texts()[20:] == ["Announced"], within=1.5)
+
+
+async def test_an_unload_that_fails_goes_on_telling(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def fail(*_: object) -> bool:
+        return False
+
+    await pbx.receive(from_number=ANN, text="Before")
+    await until(lambda: told.texts() == ["Before"])
+    with monkeypatch.context() as patch:
+        patch.setattr(hass.config_entries, "async_unload_platforms", fail)
+        assert not await hass.config_entries.async_unload(looking.entry_id)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: told.texts() == ["Before", "After"])
+    await looking.runtime_data.inbox.async_stop()
 
 
 async def test_reads_that_fail_here_and_there_do_not_slow_it(
@@ -701,6 +805,22 @@ async def test_a_clock_that_is_put_back(
     assert told.texts() == ["Summer", "Winter"]
 
 
+async def test_a_clock_that_is_put_back_brings_no_earlier_one_again(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+) -> None:
+    await pbx.receive(from_number=ANN, text="Earlier")
+    await until(lambda: told.texts() == ["Earlier"])
+    pbx.clock_offset = 1800
+    await pbx.receive(from_number=BOB, text="Later")
+    await until(lambda: told.texts() == ["Earlier", "Later"])
+    await asyncio.sleep(0.3)
+    pbx.clock_offset = -1800
+    await pbx.receive(from_number=ANN, text="Put back")
+    await until(lambda: len(told.texts()) >= 3)
+    await asyncio.sleep(0.3)
+    assert told.texts() == ["Earlier", "Later", "Put back"]
+
+
 async def test_a_clock_that_was_wrong_for_a_while(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
@@ -747,6 +867,19 @@ async def test_no_look_while_home_assistant_stops(
     assert told.texts() == []
     await hass.config_entries.async_reload(looking.entry_id)
     await until(lambda: told.texts() == ["Late"])
+
+
+@pytest.mark.parametrize("incoming", ["poll", "off"])
+async def test_an_unload_before_the_first_look(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, incoming: str
+) -> None:
+    hass.set_state(CoreState.starting)
+    entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": incoming})
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    await asyncio.sleep(0.3)
+    assert pbx.requests_to("messagesessions") == []
 
 
 async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:

@@ -283,11 +283,13 @@ class Inbox:
         ]
         if foreign:
             sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
-        newest = {session.id: session for session in sessions}
-        if len(newest) < len(sessions):
-            newest = {session.id: session for session in sorted(sessions, key=lambda row: row.last_time or since)}
-        newest.pop("", None)
-        rows = list(newest.values())
+        rows = [session for session in sessions if session.id]
+        if len({session.id for session in rows}) < len(rows):
+            newest: dict[str, MessageSession] = {}
+            for session in sorted(rows, key=lambda row: row.last_time or since):
+                newest.pop(session.id, None)  # so that it takes the place of its last row
+                newest[session.id] = session
+            rows = list(newest.values())
         times = [session.last_time for session in rows if session.last_time is not None]
         # As with messages: what was active in the same second is in the PBX's order.
         return rows[::-1] if not times or times[0] >= times[-1] else rows
