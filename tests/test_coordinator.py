@@ -17,9 +17,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 import custom_components.netsapiens as integration
+from custom_components.netsapiens import coordinator as coordinator_module
 from custom_components.netsapiens.coordinator import NetsapiensCoordinator
 from tests.conftest import AddAccount
-from tests.simulator import Simulator, SmsNumber
+from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
 
@@ -178,6 +179,26 @@ async def test_the_very_first_start_waits_for_the_pbx(
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=10))
     await hass.async_block_till_done(wait_background_tasks=True)
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_later_start_does_not_wait_for_a_silent_pbx(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It begins with what is known."""
+    monkeypatch.setattr(coordinator_module, "_START_WITHIN", 0.3)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    pbx.fault(FaultKind.HANG, times=None)
+    async with asyncio.timeout(5):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = coordinator_of(entry)
+    assert not coordinator.last_update_success
+    assert list(coordinator.data.numbers) == pbx.numbers
+    pbx.clear_faults()
+    await pbx.stop()  # with the call that hangs
+    await pbx.start()
+    for _ in range(2):
+        await coordinator.async_refresh()
+    assert coordinator.last_update_success
 
 
 async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(

@@ -504,6 +504,14 @@ def test_noise_under_a_low_limit() -> None:
         assert min(opened(fitted.content).size) >= 64
 
 
+def test_what_fits_at_no_quality_is_made_smaller(encodes: list[int]) -> None:
+    noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(480_000))
+    fitted = fit(saved(noise, "PNG"), 48_000)
+    assert min(encodes[:2]) > 48_000
+    assert 40_000 < len(fitted.content) <= 48_000
+    assert 250 < opened(fitted.content).width < 400
+
+
 @pytest.mark.parametrize("size", [(1, 1), (30000, 1), (1, 30000), (2, 9000)])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "L"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
@@ -657,6 +665,13 @@ def test_any_damage(data: st.DataObject) -> None:
                 del content[at : at + data.draw(st.integers(1, 8))]
         assume(content)
     check(bytes(content), data.draw(st.integers(200, 20_000)))
+
+
+def test_a_marker_that_stands_alone_has_no_length() -> None:
+    content = told_jpeg()
+    assert (
+        strip(content[:2] + b"\xff\x01" + content[2:], "JPEG") == content[:2] + b"\xff\x01" + strip(content, "JPEG")[2:]
+    )
 
 
 @settings(max_examples=300, deadline=None)

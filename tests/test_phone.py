@@ -10,6 +10,7 @@ import pytest
 from custom_components.netsapiens.phone import (
     Destination,
     InvalidNumberError,
+    from_pbx,
     mask,
     parse_destination,
     parse_sender,
@@ -45,6 +46,8 @@ ARABIC = str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in ra
         ("US", "sms:+18585550123", "18585550123"),
         ("US", "1-800-FLOWERS", "18003569377"),
         ("US", "(800) flowers", "18003569377"),
+        ("US", "858-555-0CAB", "18585550222"),
+        ("US", "858 555 0123".ljust(64, "-"), "18585550123"),
         ("US", "011 44 20 7946 0958", "442079460958"),
         ("US", "+44 (0)20 7946 0958", "442079460958"),
         ("US", "(+44) 20 7946 0958", "442079460958"),
@@ -57,6 +60,7 @@ ARABIC = str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in ra
         ("GB", "0044 7400 123456", "447400123456"),
         ("GB", "+1 858 555 0123", "18585550123"),
         ("GB", "18585550123", "18585550123"),
+        ("GB", "4722345678", "4722345678"),  # as long as one of the country, but none
         ("DE", "030 901820", "4930901820"),
         ("DE", "0151/234 567 89", "4915123456789"),
         ("DE", "4930901820", "4930901820"),
@@ -128,6 +132,8 @@ BAD = [
     "tel:+18585550123;ext=12",
     "858 555 0123,,12#",
     "858 555 0123 home",
+    "858 555 01AB",
+    "858 555 0123".ljust(65, "-"),
     "Ann 858 555 0123",
     "Ann",
     "858 555 O123",
@@ -197,6 +203,23 @@ def test_an_extension_is_no_sender(text: str) -> None:
 def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str) -> None:
     assert to_store(text, region) == stored
     assert parse_destination(stored, region) == parse_destination(text, region)
+
+
+@pytest.mark.parametrize(
+    ("number", "region", "shown"),
+    [
+        ("18585550123", "US", "18585550123"),
+        ("18585550123", "DE", "+18585550123"),
+        ("4930901820", "DE", "4930901820"),
+        ("12345", "DE", "12345"),
+        ("1234567", "US", "+1234567"),
+        ("anonymous", "US", "anonymous"),
+        ("1002@other.example", "US", "1002@other.example"),
+        ("", "US", ""),
+    ],
+)
+def test_what_the_pbx_gave_means_the_same_again(number: str, region: str, shown: str) -> None:
+    assert from_pbx(number, region) == shown
 
 
 def test_split_numbers() -> None:

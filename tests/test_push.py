@@ -216,6 +216,31 @@ async def test_one_that_cannot_be_changed_is_replaced(
     assert issues(hass) == set()
 
 
+async def test_a_change_that_the_login_may_not_make_is_a_refusal(
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
+) -> None:
+    """It is not made up for by one subscription after the other."""
+    [row] = pbx.subscriptions
+    pbx.fault(FaultKind.UNAUTHORIZED, path=PATH, method="PUT", times=None)
+    row.expires = pbx.now() + timedelta(days=1)
+    await until(lambda: issues(hass) == {"push_refused"})
+    assert pushed.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+    assert set(writes(pbx)[1:]) == {"PUT"}
+
+
+async def test_one_that_could_not_be_made_is_made_later(
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount
+) -> None:
+    refusal = pbx.fault(FaultKind.STATUS, path=PATH, method="POST", code=400, message="Try again", times=None)
+    entry = await add_account(options=PUSH)
+    await until(lambda: refusal.struck > 1)
+    assert entry.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+    assert issues(hass) == set()
+    pbx.clear_faults()
+    await until(lambda: is_pushed(entry))
+    assert len(pbx.subscriptions) == 1
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_refused(
     hass: HomeAssistant,
@@ -304,6 +329,18 @@ async def test_removal_ends_it(hass: HomeAssistant, pbx: Simulator, pushed: Mock
     await asyncio.sleep(0.3)
     assert pbx.subscriptions == []
     assert hass.data["webhook"] == {}
+
+
+@pytest.mark.parametrize(("status", "told"), [(404, False), (403, False), (401, True)])
+async def test_removal_where_it_cannot_be_ended(
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: Any, status: int, told: bool
+) -> None:
+    """One that ended before is fine; a login that is refused is told of."""
+    pbx.fault(FaultKind.STATUS, path=PATH, method="DELETE", code=status, message="No", times=None)
+    await hass.config_entries.async_remove(pushed.entry_id)
+    assert writes(pbx)[1] == "DELETE"
+    assert ("ends within a week" in caplog.text) is told
+    assert hass.config_entries.async_entries(DOMAIN) == []
 
 
 async def test_removal_while_the_pbx_is_away(
@@ -487,11 +524,11 @@ class Cloud:
     CloudNotAvailable = NotConnectedError
 
     def __init__(self) -> None:
-        self.connected = True
+        self.connected = self.subscribed = True
         self.hooks: dict[str, str] = {}
 
     def async_active_subscription(self, _hass: HomeAssistant) -> bool:
-        return True
+        return self.subscribed
 
     async def async_get_or_create_cloudhook(self, _hass: HomeAssistant, webhook_id: str) -> str:
         if not self.connected:
@@ -499,6 +536,8 @@ class Cloud:
         return self.hooks.setdefault(webhook_id, CLOUDHOOK)
 
     async def async_delete_cloudhook(self, _hass: HomeAssistant, webhook_id: str) -> None:
+        if webhook_id not in self.hooks:
+            raise ValueError("Hook is not enabled for the cloud.")
         del self.hooks[webhook_id]
 
 
@@ -558,6 +597,21 @@ async def test_without_a_cloudhook_the_external_url_serves(
     # Connected later, it moves there.
     cloud.connected = True
     await until(lambda: [row.post_url for row in pbx.subscriptions] == [CLOUDHOOK])
+
+
+async def test_without_a_subscription_of_the_cloud_the_external_url_serves(
+    hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_account: AddAccount
+) -> None:
+    cloud.subscribed = False
+    hass.config.external_url = "https://home.example"
+    entry = await add_account(options=PUSH)
+    await until(lambda: is_pushed(entry))
+    assert [row.post_url for row in pbx.subscriptions] == [f"https://home.example{hook_of(entry)}"]
+    assert cloud.hooks == {}
+    # Where there is no cloudhook to delete, the rest is taken back all the same.
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert pbx.subscriptions == []
+    assert hass.config_entries.async_entries(DOMAIN) == []
 
 
 async def test_neither_is_logged_secret(

@@ -20,6 +20,7 @@ from custom_components.netsapiens.api import (
     NetsapiensServerError,
     NetsapiensTLSError,
     NumberAPI,
+    numbers as numbers_module,
 )
 from custom_components.netsapiens.api.messages import is_session_id
 from tests.simulator import FaultKind, Simulator, SmsNumber
@@ -369,6 +370,19 @@ async def test_numbers(pbx: Simulator, api: NetsapiensAPI) -> None:
     assert [row.number for row in numbers] == [row.number for row in pbx.first_user.numbers[:150]]
     assert [row.mms_capable for row in numbers[:2]] == [True, False]
     assert numbers[0].dest == "1001"
+
+
+@pytest.mark.parametrize(("count", "shown", "pages"), [(2000, 2000, 3), (2001, 2001, 3), (3500, 3000, 3)])
+async def test_more_numbers_than_a_page(
+    pbx: Simulator, api: NetsapiensAPI, monkeypatch: pytest.MonkeyPatch, count: int, shown: int, pages: int
+) -> None:
+    """Page after page, and no endless list."""
+    monkeypatch.setattr(numbers_module, "_MOST_PAGES", 3)
+    pbx.first_user.numbers = [SmsNumber(f"1858666{n:04}") for n in range(count)]
+    numbers = await NumberAPI(api).get_numbers()
+    assert [row.number for row in numbers] == [row.number for row in pbx.first_user.numbers[:shown]]
+    starts = [record.query.get("start") for record in pbx.requests_to("/smsnumbers")]
+    assert starts == [None, "1000", "2000"][:pages]
 
 
 async def test_own_user_is_asked_for_by_tildes_where_unknown(pbx: Simulator, api: NetsapiensAPI) -> None:
