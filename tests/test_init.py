@@ -58,6 +58,15 @@ async def test_setup_unload_and_reload(
     assert [message.destination for message in pbx.messages] == [[ANN]]
 
 
+async def test_an_unload_that_fails_stops_nothing(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
+    with patch.object(hass.config_entries, "async_unload_platforms", return_value=False):
+        assert not await hass.config_entries.async_unload(entry.entry_id)
+    assert entry.state is ConfigEntryState.FAILED_UNLOAD
+    await hass.services.async_call("notify", "netsapiens", {"message": "Hi", "target": ANN}, blocking=True)
+    assert [message.destination for message in pbx.messages] == [[ANN]]
+
+
 async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     first = await add_account(recipient("Ann", ANN))
