@@ -276,6 +276,21 @@ async def test_failed_looks_never_permit_a_second_try(
     assert len([event for event in events if event.data["entity_id"] == MESSAGES]) == 1
 
 
+@pytest.mark.parametrize(
+    "second", [{"messagesession": "y" * 32}, {"messagesession": "x" * 32, "destination": "18585550124"}]
+)
+async def test_one_of_the_same_people_or_conversation_waits_for_its_turn(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, second: dict[str, Any]
+) -> None:
+    """Each alone is where the PBX may have filed the other."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
+    first = asyncio.create_task(send(hass, "First", messagesession="x" * 32))
+    await until(lambda: pbx.fault_counts["slow"])
+    assert (await send(hass, "Second", **second))["status"] == "sent"
+    assert (await first)["status"] == "sent"
+    assert texts(pbx) == ["First", "Second"]
+
+
 async def test_one_taken_for_lost_is_recognised_later(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
