@@ -833,6 +833,19 @@ async def test_a_clock_that_was_wrong_for_a_while(
     await until(lambda: told.texts() == ["Right"])
 
 
+async def test_a_clock_that_was_ahead_before_a_restart(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+) -> None:
+    """What came in meanwhile is not taken for older than what was read."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await set_place(hass, looking, lambda data: {**data, "until": data["until"] + 2 * 86400})
+    pbx.clock_offset = -300
+    await pbx.receive(from_number=ANN, text="Missed")
+    pbx.clock_offset = 0
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: told.texts() == ["Missed"])
+
+
 async def test_unload_during_a_look(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
