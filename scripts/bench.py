@@ -17,6 +17,7 @@ import bench_faults
 import bench_inbox
 import bench_malformed
 import bench_media
+import bench_setup
 import bench_speed
 
 from tests.real_home import RealHomeError
@@ -49,6 +50,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
     parser.add_argument(
+        "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
+    )
+    parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep Home Assistant's config dir with its log there, and a record"
     )
     options = parser.parse_args()
@@ -71,6 +75,8 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(lambda: bench_inbox.measure(options.seed))
     if options.media:
         parts.append(measure_media)
+    if options.setup:
+        parts.append(bench_setup.run)
     return parts or [bench_speed.run]
 
 

@@ -6,8 +6,9 @@ until that has filled up again.
 """
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 import contextlib
+import logging
 import os
 from pathlib import Path
 import ssl
@@ -16,16 +17,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from types import MappingProxyType
 from typing import Any
 
 import aiohttp
 from aiohttp import web
 from homeassistant import bootstrap, config_entries
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.runner import RuntimeConfig
 
-from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI
+from tests.real_home import HOST, INTEGRATION, free_port
 from tests.simulator.tls import make_certificate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -52,7 +54,7 @@ type Send = Callable[[int], Awaitable[object]]
 # --- the server ---------------------------------------------------------------------
 
 
-async def _answer(request: web.Request) -> web.Response:
+async def answer_as_pbx(request: web.Request) -> web.Response:
     """Answer as a PBX does, and do nothing."""
     if request.path.endswith("/tokens"):
         return web.json_response(TOKEN)
@@ -64,10 +66,10 @@ async def _answer(request: web.Request) -> web.Response:
     return web.json_response([])
 
 
-async def serve() -> None:
+async def serve(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
     """Serve until killed; the port is the first line of the output."""
     app = web.Application()
-    app.router.add_route("*", "/{path:.*}", _answer)
+    app.router.add_route("*", "/{path:.*}", answer)
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:
@@ -77,18 +79,56 @@ async def serve() -> None:
     await asyncio.Event().wait()
 
 
+def environment() -> dict[str, str]:
+    """Return the environment of a process that finds the integration."""
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
 @contextlib.contextmanager
-def _server() -> Any:
-    """Run the server in a process of its own; yield its address."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    command = [sys.executable, __file__, "serve"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+def server(script: str = __file__) -> Any:
+    """Run a script's server in a process of its own; yield its address."""
+    command = [sys.executable, script, "serve"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     try:
         assert process.stdout is not None
         yield f"https://127.0.0.1:{process.stdout.readline().strip()}"
     finally:
         process.kill()
         process.wait()
+
+
+def login(url: str) -> dict[str, Any]:
+    """Return what signs in to the server."""
+    login = {"base_url": url, "client_id": "i", "client_secret": "s", "username": "u", "password": "p"}
+    return {**login, "verify_ssl": False}
+
+
+def entry_of(domain: str, title: str, **fields: Any) -> ConfigEntry:
+    """Return an entry that is not added yet."""
+    known: dict[str, Any] = {"version": 1, "minor_version": 1, "source": "user", "discovery_keys": MappingProxyType({})}
+    empty: dict[str, Any] = {"data": {}, "options": {}, "subentries_data": (), "unique_id": title}
+    return ConfigEntry(domain=domain, title=title, **known, **{**empty, **fields})
+
+
+def account_of(url: str, title: str = "1001", recipients: Sequence[ConfigSubentryData] = ()) -> ConfigEntry:
+    """Return an account without a limit, which does not look for messages."""
+    action = "netsapiens" if title == "1001" else f"netsapiens_{title}"
+    options = {"from_number": SENDER, "hourly_limit": 0, "incoming": "off"}
+    data = {**login(url), "action": action}
+    return entry_of("netsapiens", title, data=data, options=options, subentries_data=recipients)
+
+
+def table(head: str, rows: Iterable[Sequence[str]]) -> None:
+    """Print a Markdown table."""
+    print(f"\n| {head} |")
+    print("|---" * (head.count("|") + 1) + "|")
+    for row in rows:
+        print(f"| {' | '.join(row)} |")
+
+
+def yes(reached: bool) -> str:
+    """Return what a table says of a bar."""
+    return "yes" if reached else "no"
 
 
 # --- the four ways ------------------------------------------------------------------
@@ -134,25 +174,41 @@ async def anew(url: str) -> AsyncGenerator[Send]:
 @contextlib.asynccontextmanager
 async def client(url: str) -> AsyncGenerator[Send]:
     """(b) The client."""
-    config = {"base_url": url, "client_id": "i", "client_secret": "s", "username": "u", "password": "p"}
-    async with MessageAPI(NetsapiensAPI({**config, "verify_ssl": False})) as messages:
+    # Here, since what the import takes is measured as well.
+    from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI  # noqa: PLC0415
+
+    async with MessageAPI(NetsapiensAPI(login(url))) as messages:
         yield lambda number: messages.send_message("sms", f"Text {number}", DESTINATION, SENDER, "s" * 32)
 
 
-def _furnish(folder: Path) -> None:
-    """Make the configuration of a Home Assistant that has the integration."""
-    (folder / "configuration.yaml").write_text("homeassistant:\n  name: Bench\n", encoding="utf-8")
-    (folder / "custom_components").symlink_to(ROOT / "custom_components")
+def _furnish(folder: Path, *more: Path) -> None:
+    """Make the configuration of a Home Assistant that has the integration, and maybe more of them."""
+    words = f"homeassistant:\n  name: Bench\nhttp:\n  server_host: {HOST}\n  server_port: {free_port()}\n"
+    (folder / "configuration.yaml").write_text(words, encoding="utf-8")
+    (folder / "custom_components").mkdir()
+    for integration in (INTEGRATION, *more):
+        (folder / "custom_components" / integration.name).symlink_to(integration)
+
+
+@contextlib.asynccontextmanager
+async def house(*more: Path) -> AsyncGenerator[HomeAssistant]:
+    """Run a Home Assistant in this process that has the integration, and maybe more of them."""
+    logging.disable(logging.CRITICAL)  # what it misses of the system is pages long
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
+        _furnish(Path(folder), *more)
+        hass = await bootstrap.async_setup_hass(RuntimeConfig(config_dir=folder, skip_pip=True, safe_mode=False))
+        assert hass is not None
+        await hass.async_start()
+        try:
+            yield hass
+        finally:
+            await hass.async_stop(force=True)
 
 
 @contextlib.asynccontextmanager
 async def action(url: str) -> AsyncGenerator[Send]:
     """(c) The action ``netsapiens.send_message`` in a Home Assistant that runs in this process."""
-    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        _furnish(Path(folder))
-        hass = await bootstrap.async_setup_hass(RuntimeConfig(config_dir=folder, skip_pip=True, safe_mode=False))
-        assert hass is not None
-        await hass.async_start()
+    async with house() as hass:
         await _add_account(hass, url)
 
         async def send(number: int) -> None:
@@ -162,18 +218,14 @@ async def action(url: str) -> AsyncGenerator[Send]:
             )
             assert answer["messages"][0]["status"] == "sent"
 
-        try:
-            yield send
-        finally:
-            await hass.async_stop(force=True)
+        yield send
 
 
 async def _add_account(hass: HomeAssistant, url: str) -> None:
     """Set up the account, without a limit and without looking for messages."""
     flow = await hass.config_entries.flow.async_init("netsapiens", context={"source": config_entries.SOURCE_USER})
     form = await hass.config_entries.flow.async_configure(flow["flow_id"], {"next_step_id": "sign_in"})
-    login = {"base_url": url, "client_id": "i", "client_secret": "s", "username": "u", "password": "p"}
-    made = await hass.config_entries.flow.async_configure(form["flow_id"], {**login, "verify_ssl": False})
+    made = await hass.config_entries.flow.async_configure(form["flow_id"], login(url))
     entry = made["result"]
     hass.config_entries.async_update_entry(entry, options={**entry.options, "hourly_limit": 0, "incoming": "off"})
     await hass.async_block_till_done()
@@ -225,7 +277,7 @@ def _ratio(times: dict[str, list[float]], one: str, other: str) -> float:
 
 async def run() -> bool:
     """Print the table; return whether every bar was reached."""
-    with _server() as url:
+    with server() as url:
         serial, parallel = await _measure(url)
     b, c, d = (_ratio(serial, name, "a") for name in "bcd")
     rows = [
@@ -241,16 +293,17 @@ async def run() -> bool:
             parallel["d"],
         ),
     ]
-    print(f"\n| Way | of (a), one after the other | Bar | | ms a message | ms a message, {AT_ONCE} at once |")
-    print("|---|---|---|---|---|---|")
-    for name, ratio, bar, reached, times, together in rows:
-        at_once = f"{statistics.median(together):.2f}" if together else "as paced"
-        print(
-            f"| {name} | {ratio} | {bar} | {'yes' if reached else 'no'} | {statistics.median(times):.2f} | {at_once} |"
-        )
+    at_once = [f"{statistics.median(row[5]):.2f}" if row[5] else "as paced" for row in rows]
+    table(
+        f"Way | of (a), one after the other | Bar | | ms a message | ms a message, {AT_ONCE} at once",
+        (
+            (name, ratio, bar, yes(reached), f"{statistics.median(times):.2f}", together)
+            for (name, ratio, bar, reached, times, _), together in zip(rows, at_once, strict=True)
+        ),
+    )
     print(f"\nMedians of {ROUNDS} rounds of {A_ROUND} messages over TLS, in turn. Python {sys.version.split()[0]}.")
     return all(row[3] for row in rows)
 
 
 if __name__ == "__main__" and sys.argv[1:] == ["serve"]:
-    asyncio.run(serve())
+    asyncio.run(serve(answer_as_pbx))

@@ -1,0 +1,234 @@
+"""What it takes to start: importing the integration and setting up one account, beside core's ntfy.
+
+Imports are timed in processes that have Home Assistant's core already; once bare, once with all of Home Assistant's own
+that either of the two needs, as most homes have it. Set-ups are timed in a Home Assistant that runs in a process of its
+own, each with one account and one recipient or topic, against one local server: the first one of a process, with all
+that comes with it, and those after it. Whichever goes first takes turns. What ntfy asks the internet for, its newest
+release, it is given.
+"""
+
+import asyncio
+from collections.abc import Sequence
+import importlib
+import json
+import logging
+import statistics
+import subprocess
+import sys
+import time
+from types import SimpleNamespace
+from typing import Any, NamedTuple
+
+from aiohttp import web
+from bench_speed import SENDER, account_of, answer_as_pbx, entry_of, environment, house, serve, server, table, yes
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator
+from homeassistant.setup import async_setup_component
+
+OURS, OTHER = "netsapiens", "ntfy"
+MODULES = {
+    OURS: ("custom_components.netsapiens", ("event", "notify", "sensor", "config_flow", "diagnostics", "repairs")),
+    OTHER: ("homeassistant.components.ntfy", ("event", "notify", "sensor", "update", "config_flow", "diagnostics")),
+}
+ROUNDS, HOUSES, SETUPS = 21, 6, 15
+# What either of them wants set up, so that the first one does not pay for both.
+COMMON = ("media_source", "webhook", "notify", "event", "sensor", "update")
+BAR = 1.0
+
+# One interpreter, forked for each import: what was there before is the same for all of them.
+IMPORT = """
+import importlib, json, os, sys, time
+import homeassistant.bootstrap
+before, packages = json.loads(sys.stdin.read())
+for name in before:
+    importlib.import_module(name)
+for modules in packages:
+    reader, writer = os.pipe()
+    if not os.fork():
+        began = time.perf_counter()
+        for name in modules:
+            importlib.import_module(name)
+        os.write(writer, json.dumps([time.perf_counter() - began, [*sys.modules]]).encode())
+        os._exit(0)
+    os.close(writer)
+    with open(reader) as answer:
+        print(answer.read())
+    os.wait()
+"""
+
+type Times = dict[str, list[float]]
+
+
+class Row(NamedTuple):
+    """A row of the table."""
+
+    name: str
+    times: Times
+
+    @property
+    def ratio(self) -> float:
+        """The median of the rounds' ratios."""
+        return statistics.median(x / y for x, y in zip(self.times[OURS], self.times[OTHER], strict=True))
+
+    @property
+    def cells(self) -> tuple[str, ...]:
+        """What the table shows."""
+        ours, other = (f"{statistics.median(self.times[domain]) * 1000:.1f}" for domain in (OURS, OTHER))
+        return self.name, f"{self.ratio:.2f}", f"at most {BAR}", yes(self.ratio <= BAR), ours, other
+
+
+def order(turn: int) -> tuple[str, str]:
+    """Return who goes first, and who second."""
+    return (OURS, OTHER) if turn % 2 == 0 else (OTHER, OURS)
+
+
+def child(*arguments: str, given: object) -> list[Any]:
+    """Return what a fresh process says, line by line."""
+    command = [sys.executable, *arguments]
+    done = subprocess.run(
+        command, input=json.dumps(given), stdout=subprocess.PIPE, text=True, env=environment(), check=True
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+# --- imports ------------------------------------------------------------------------
+
+
+def modules_of(domain: str) -> list[str]:
+    """Return the modules of an integration."""
+    package, parts = MODULES[domain]
+    return [package, *(f"{package}.{part}" for part in parts)]
+
+
+def imported(before: Sequence[str], domains: Sequence[str]) -> list[tuple[float, set[str]]]:
+    """Import integrations, each anew; return how long it takes, and what is loaded then."""
+    packages = [modules_of(domain) if domain else [] for domain in domains]
+    return [(seconds, set(names)) for seconds, names in child("-c", IMPORT, given=[before, packages])]
+
+
+def import_in_turn(before: Sequence[str]) -> Times:
+    """Return how long the imports take."""
+    turns = [domain for turn in range(ROUNDS) for domain in order(turn)]
+    times: Times = {OURS: [], OTHER: []}
+    for domain, (seconds, _) in zip(turns, imported(before, turns), strict=True):
+        times[domain].append(seconds)
+    return times
+
+
+def needed_of_core() -> list[str]:
+    """Return the modules of Home Assistant itself that either of them imports."""
+    (_, there), (_, ours), (_, other) = imported([], ["", OURS, OTHER])
+    package = MODULES[OTHER][0]
+    return sorted(
+        name for name in (ours | other) - there if name.startswith("homeassistant.") and not name.startswith(package)
+    )
+
+
+# --- set-ups ------------------------------------------------------------------------
+
+
+async def answer(request: web.Request) -> web.StreamResponse:
+    """Answer as ntfy does, else as a PBX."""
+    if request.path.endswith("/ws"):
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.receive()
+        return socket
+    if request.path == "/v1/account":
+        kinds = ("messages", "emails", "calls", "reservations", "attachment_total_size")
+        stats = dict.fromkeys([*kinds, *(f"{kind}_remaining" for kind in kinds)], 0)
+        return web.json_response({"username": "1001", "stats": stats})
+    if request.path == "/v1/version":
+        return web.json_response({"version": "2.17.0", "commit": "c", "date": "2026-01-01"})
+    return await answer_as_pbx(request)
+
+
+def entries(url: str) -> dict[str, ConfigEntry]:
+    """Return an account of each, not added yet."""
+    ann: Any = {"subentry_type": "recipient", "title": "Ann", "unique_id": None}
+    news: Any = {"subentry_type": "topic", "title": "News", "unique_id": "news", "data": {"topic": "news"}}
+    data = {"url": f"{url}/", "username": None, "token": "t", "verify_ssl": False}
+    return {
+        OURS: account_of(url, recipients=[{**ann, "data": {"destination": [SENDER], "group": False}}]),
+        OTHER: entry_of(OTHER, "127.0.0.1", data=data, subentries_data=[news]),
+    }
+
+
+async def in_a_house(url: str, turn: int, before: Sequence[str]) -> tuple[dict[str, float], Times]:
+    """Return how long the first set-up of each takes, and each further one."""
+    async with house() as hass:
+        await hass.async_add_executor_job(prepare, before)
+        spare_the_internet(hass)
+        for domain in COMMON:
+            assert await async_setup_component(hass, domain, {})
+        await hass.async_block_till_done()
+        ready = entries(url)
+        assert not sys.modules.keys() & {package for package, _ in MODULES.values()}
+        first = {}
+        for domain in order(turn):
+            began = time.perf_counter()
+            await hass.config_entries.async_add(ready[domain])
+            await hass.async_block_till_done()
+            first[domain] = time.perf_counter() - began
+            assert ready[domain].state is ConfigEntryState.LOADED
+        again: Times = {OURS: [], OTHER: []}
+        for number in range(SETUPS):
+            for domain in order(turn + number):
+                again[domain].append(await set_up_again(hass, ready[domain]))
+        return first, again
+
+
+def prepare(before: Sequence[str]) -> None:
+    """Import what either of them needs of Home Assistant."""
+    for name in before:
+        importlib.import_module(name)
+
+
+def spare_the_internet(hass: HomeAssistant) -> None:
+    """Give ntfy its newest release, which it would ask the internet for."""
+    known = DataUpdateCoordinator[Any](hass, logging.getLogger(__name__), config_entry=None, name=OTHER)
+    known.data = SimpleNamespace(tag_name="v2.17.0", name="v2.17.0", html_url="", body="")
+    hass.data[OTHER] = known
+
+
+async def set_up_again(hass: HomeAssistant, entry: ConfigEntry) -> float:
+    """Return how long it takes to set an entry up once more."""
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done()
+    began = time.perf_counter()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return time.perf_counter() - began
+
+
+async def run() -> bool:
+    """Print the table; return whether every bar was reached."""
+    before = await asyncio.to_thread(needed_of_core)
+    bare, whole = [await asyncio.to_thread(import_in_turn, names) for names in ([], before)]
+    first: Times = {OURS: [], OTHER: []}
+    again: Times = {OURS: [], OTHER: []}
+    with server(__file__) as url:
+        for turn in range(HOUSES):
+            ((once, more),) = await asyncio.to_thread(child, __file__, "house", given=[url, turn, before])
+            for domain in first:
+                first[domain].append(once[domain])
+                again[domain] += more[domain]
+    rows = [
+        Row("import, of Home Assistant only the core loaded", bare),
+        Row("import, all of Home Assistant's own loaded", whole),
+        Row("first set-up after a start, imports included", first),
+        Row("further set-ups", again),
+    ]
+    table(f"Step | of {OTHER} | Bar | | {OURS}, ms | {OTHER}, ms", (row.cells for row in rows))
+    print(f"\nMedians of {ROUNDS} imports, {HOUSES} first and {SETUPS * HOUSES} further set-ups, in turn.")
+    return all(row.ratio <= BAR for row in rows)
+
+
+async def furnished() -> None:
+    """Measure in a house, and print what came of it."""
+    print(json.dumps(await in_a_house(*json.loads(sys.stdin.read()))))
+
+
+if __name__ == "__main__":
+    asyncio.run(serve(answer) if sys.argv[1:] == ["serve"] else furnished())
