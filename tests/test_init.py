@@ -1,17 +1,23 @@
 """Setting up, unloading, reloading."""
 
+from collections.abc import Generator
 import threading
+from typing import Any
 from unittest.mock import patch
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
+from phonenumbers import PhoneMetadata
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens import phone
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.simulator import Simulator
+from tests.test_outbox import until
 
 ANN, BOB = "18585550123", "18585550124"
 
@@ -30,8 +36,60 @@ async def test_countries_are_read_outside_the_event_loop(hass: HomeAssistant) ->
 
     with patch("custom_components.netsapiens.load_metadata", load):
         assert await async_setup_component(hass, DOMAIN, {})
+        await hass.async_block_till_done()
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
+
+
+@pytest.fixture
+def nothing_loaded() -> Generator[list[threading.Thread]]:
+    """Countries are not read when Home Assistant starts; the threads in which they are then."""
+    threads: list[threading.Thread] = []
+    phone.parse_destination.cache_clear()
+    phone.parse_sender.cache_clear()
+    phone._library.cache_clear()
+    with (
+        patch("custom_components.netsapiens.load_metadata", lambda: None),
+        patch.object(PhoneMetadata, "load_all", lambda: threads.append(threading.current_thread())),
+    ):
+        yield threads
+    assert len(threads) == 1
+    assert threads[0] is not threading.main_thread()
+
+
+async def test_the_first_texts_wait_for_the_countries_and_keep_their_order(
+    hass: HomeAssistant, pbx: Simulator, nothing_loaded: list[threading.Thread], add_account: AddAccount
+) -> None:
+    await add_account(recipient("Ann", ANN), options={"from_number": "18585550199", "incoming": "off"})
+    assert nothing_loaded == []
+    for number in range(5):
+        data = {"message": f"Text {number}"}
+        hass.async_create_task(hass.services.async_call("notify", "netsapiens_ann", data, blocking=True))
+    await hass.async_block_till_done()
+    assert [message.text for message in pbx.messages] == [f"Text {number}" for number in range(5)]
+
+
+async def test_the_first_message_waits_for_the_countries(
+    hass: HomeAssistant, pbx: Simulator, nothing_loaded: list[threading.Thread], entry: MockConfigEntry
+) -> None:
+    inbox = entry.runtime_data.inbox
+    await until(lambda: inbox._place is not None)
+    await pbx.receive(from_number=ANN, text="Hi")
+    inbox.hint()
+    await until(lambda: hass.states.get("event.ann_messages").attributes.get("message") == "Hi")  # type: ignore[union-attr]
+
+
+async def test_the_first_dialog_waits_for_the_countries(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], nothing_loaded: list[threading.Thread]
+) -> None:
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=("18585550199", "18585550198"))
+    flows = hass.config_entries.flow
+    flow = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+    form = await flows.async_configure(flow["flow_id"], {"next_step_id": "sign_in"})
+    await flows.async_configure(form["flow_id"], account)
+    made = await flows.async_configure(form["flow_id"], {"from_number": "(858) 555-0198"})
+    assert made["options"] == {"from_number": "18585550198"}
 
 
 async def test_setup_unload_and_reload(

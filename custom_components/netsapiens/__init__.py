@@ -48,8 +48,14 @@ _HISTORIES: HassKey[dict[str, History]] = HassKey(f"{DOMAIN}_histories")
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the action."""
     hass.data[_HISTORIES] = {}
-    await hass.async_add_executor_job(load_metadata)
     async_setup_services(hass)
+
+    @callback
+    def load(_hass: HomeAssistant) -> None:
+        """Be ready to read numbers; whoever has to read some before waits for it."""
+        hass.async_add_executor_job(load_metadata)
+
+    async_at_started(hass, load)
     return True
 
 

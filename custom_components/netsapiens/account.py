@@ -25,7 +25,7 @@ from .inbox import Inbox, ReceivedMessage
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media
 from .outbox import FailedMessage, Outbox, SentMessage
-from .phone import InvalidNumberError, parse_destination
+from .phone import InvalidNumberError, async_load_metadata, parse_destination
 
 
 @dataclass(slots=True)
@@ -106,6 +106,7 @@ async def async_send(
         Unauthorized: the caller may not see some media.
         HomeAssistantError: names those that got nothing, and why.
     """
+    await async_load_metadata(hass)
     requests = [(entry, await _with_media(hass, entry, request, context)) for entry, request in requests]
     batches = [(entry.runtime_data, compose(entry.runtime_data.coordinator, request)) for entry, request in requests]
     for _, request in requests:

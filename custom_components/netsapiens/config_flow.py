@@ -77,7 +77,7 @@ from .const import (
 )
 from .coordinator import async_get_numbers, create_api
 from .errors import error_key
-from .phone import InvalidNumberError, parse_sender, split_numbers, to_store
+from .phone import InvalidNumberError, async_load_metadata, parse_sender, split_numbers, to_store
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -237,13 +237,14 @@ def _delivery_fields(options: Mapping[str, Any]) -> VolDictType:
     }
 
 
-def _read_sender(
+async def _async_read_sender(
     hass: HomeAssistant, user_input: Mapping[str, Any], errors: dict[str, str], *, required: bool = False
 ) -> dict[str, str]:
     """Return the sender that a form gives, if any, as the PBX wants it."""
     text = user_input.get(CONF_FROM_NUMBER, "").strip()
     if not text and not required:
         return {}
+    await async_load_metadata(hass)
     try:
         return {CONF_FROM_NUMBER: parse_sender(text, hass.config.country)}
     except InvalidNumberError:
@@ -339,7 +340,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask which number texts come from."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            sender = _read_sender(self.hass, user_input, errors, required=bool(self._numbers))
+            sender = await _async_read_sender(self.hass, user_input, errors, required=bool(self._numbers))
             if not errors:
                 return self._create_entry(sender.get(CONF_FROM_NUMBER))
         schema = _sender_schema(self._numbers, required=bool(self._numbers))
@@ -435,7 +436,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
         errors: dict[str, str] = {}
         numbers = _known_numbers(self.config_entry)
         if user_input is not None:
-            sender = _read_sender(self.hass, user_input, errors, required=bool(numbers))
+            sender = await _async_read_sender(self.hass, user_input, errors, required=bool(numbers))
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
@@ -460,7 +461,7 @@ class RecipientFlow(ConfigSubentryFlow):
         """Ask who it is."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            name, data = self._read(user_input, errors)
+            name, data = await self._async_read(user_input, errors)
             if not errors:
                 return self.async_create_entry(title=name, data=data)
         # A first field for a number: without it the form opens with nothing but a button to add one.
@@ -471,7 +472,7 @@ class RecipientFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         recipient = self._get_reconfigure_subentry()
         if user_input is not None:
-            name, data = self._read(user_input, errors)
+            name, data = await self._async_read(user_input, errors)
             if not errors:
                 return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
         return self._show("reconfigure", _form_of(recipient) if user_input is None else user_input, errors)
@@ -490,11 +491,12 @@ class RecipientFlow(ConfigSubentryFlow):
             step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, shown), errors=errors
         )
 
-    def _read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
+    async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
         """Return the name and the data that the form gives."""
         name = user_input[CONF_NAME].strip()
         if not name:
             errors[CONF_NAME] = "name_required"
+        await async_load_metadata(self.hass)
         numbers: list[str] = []
         try:
             for text in split_numbers(user_input[CONF_DESTINATION]):
@@ -506,7 +508,7 @@ class RecipientFlow(ConfigSubentryFlow):
         if not numbers:
             errors[CONF_DESTINATION] = "invalid_number"
         data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
-        return name, {**data, **_read_sender(self.hass, user_input, errors)}
+        return name, {**data, **await _async_read_sender(self.hass, user_input, errors)}
 
 
 def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
 from .coordinator import NetsapiensCoordinator
 from .listing import reaches, read_since
 from .pace import jittered
+from .phone import async_load_metadata
 from .store import InboxStore, Place
 
 _LOGGER = logging.getLogger(__name__)
@@ -157,6 +158,7 @@ class Inbox:
         """Look again and again, one look at a time."""
         if self._place is None:
             self._place = await self._store.async_load()
+        await async_load_metadata(self._hass)  # those who are told of a message read its number
         while True:
             self._hinted.clear()
             failure: Exception | None

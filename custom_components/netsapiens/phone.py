@@ -1,12 +1,18 @@
 """Numbers as people write them -> as the PBX wants them."""
 
+import asyncio
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache, lru_cache
 import re
+from types import ModuleType
+from typing import TYPE_CHECKING
 import unicodedata
 
-import phonenumbers
-from phonenumbers import NumberParseException, PhoneMetadata, ValidationResult
+from homeassistant.core import HomeAssistant
+from homeassistant.util.hass_dict import HassKey
+
+if TYPE_CHECKING:
+    from phonenumbers import PhoneNumber
 
 DEFAULT_REGION = "US"
 
@@ -28,6 +34,8 @@ _KEYPAD_COUNTRY = 1  # only there do numbers have one length, so that a note beh
 _FIRST_AREA_CODE = 2_000_000_000
 _REMEMBERED = 1024  # numbers; to read one took a quarter of the time that a text needs here
 
+_LOADING: HassKey[asyncio.Lock] = HassKey("netsapiens_loading_metadata")
+
 
 class InvalidNumberError(ValueError):
     """What was given is no number that can be texted."""
@@ -46,9 +54,25 @@ class Destination:
     is_extension: bool
 
 
+async def async_load_metadata(hass: HomeAssistant) -> None:
+    """Wait until numbers can be read without blocking the event loop; who comes first goes on first."""
+    async with hass.data.setdefault(_LOADING, asyncio.Lock()):
+        if not _library.cache_info().currsize:
+            await hass.async_add_executor_job(load_metadata)
+
+
 def load_metadata() -> None:
     """Load every country's rules at once: read on demand, they would block the event loop."""
-    PhoneMetadata.load_all()
+    _library()
+
+
+@cache
+def _library() -> ModuleType:
+    """Return the library with all its rules. Nobody waits for it at the start: it takes as long as all the rest."""
+    import phonenumbers  # noqa: PLC0415
+
+    phonenumbers.PhoneMetadata.load_all()
+    return phonenumbers
 
 
 def split_numbers(value: str | list[str]) -> list[str]:
@@ -143,7 +167,7 @@ def _with_country_code(text: str, region: str) -> str:
         raise InvalidNumberError("not a phone number")
     tries = [text] if text.startswith("+") or not text.isdigit() else [text, f"+{text}"]
     possible = [number for one in tries if (number := _possible(one, region)) is not None]
-    best = next((number for number in possible if phonenumbers.is_valid_number(number)), None)
+    best = next((number for number in possible if _library().is_valid_number(number)), None)
     if best is None and not possible:
         raise InvalidNumberError("not a phone number")
     found = _international(best or possible[0])
@@ -153,23 +177,26 @@ def _with_country_code(text: str, region: str) -> str:
     return found.removeprefix("+")
 
 
-def _international(number: phonenumbers.PhoneNumber) -> str:
+def _international(number: PhoneNumber) -> str:
     """Return a phone number with plus and country code."""
-    return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+    library = _library()
+    return str(library.format_number(number, library.PhoneNumberFormat.E164))
 
 
-def _possible(text: str, region: str) -> phonenumbers.PhoneNumber | None:
+def _possible(text: str, region: str) -> PhoneNumber | None:
     """Return the text as a phone number of the right length, if it is one."""
+    library = _library()
     try:
-        number = phonenumbers.parse(text, region)
-    except NumberParseException:
+        number: PhoneNumber = library.parse(text, region)
+    except library.NumberParseException:
         return None
-    if number.extension or phonenumbers.is_possible_number_with_reason(number) != ValidationResult.IS_POSSIBLE:
+    possible = library.ValidationResult.IS_POSSIBLE
+    if number.extension or library.is_possible_number_with_reason(number) != possible:
         return None
     return number if _is_plausible(number, len(_LETTERS.findall(text))) else None
 
 
-def _is_plausible(number: phonenumbers.PhoneNumber, letters: int) -> bool:
+def _is_plausible(number: PhoneNumber, letters: int) -> bool:
     """Whether a number of the right length can be meant, and the letters in it be keys of a telephone."""
     if number.country_code != _KEYPAD_COUNTRY:
         return not letters
