@@ -14,10 +14,11 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import inbox as inbox_module, pace
+from custom_components.netsapiens import account as account_module, inbox as inbox_module, pace
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.inbox import _received
+from custom_components.netsapiens.phone import parse_destination
 from tests.conftest import AddAccount, recipient
 from tests.simulator import FaultKind, Simulator, access
 from tests.test_outbox import crash, until
@@ -433,6 +434,34 @@ async def test_two_recipients_with_one_number_both_hear(
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
     assert told.texts(FROM_ANN) == told.texts("event.family_messages") == ["Hi"]
+
+
+@pytest.mark.parametrize("spelling", ["(858) 555-3569", "+1 858 555 3569", "1-858-555-FLOW", "\u200e8585553569"])
+async def test_a_recipient_is_known_by_any_spelling(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, spelling: str
+) -> None:
+    entry = await add_account(recipient("Nobody", "none"), recipient("Flow", spelling), recipient("Bob", BOB))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await pbx.receive(from_number="18585553569", text="Hi")
+    await until(lambda: told.texts("event.flow_messages") == ["Hi"])
+    assert told.texts("event.bob_messages") == told.texts("event.nobody_messages") == []
+
+
+async def test_a_message_is_not_compared_with_every_recipient(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read: list[str] = []
+
+    def parse(text: str, region: str | None) -> Any:
+        read.append(text)
+        return parse_destination(text, region)
+
+    monkeypatch.setattr(account_module, "parse_destination", parse)
+    entry = await add_account(*(recipient(f"No {number}", f"1858555{number:04}") for number in range(30)))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await pbx.receive(from_number="18585550007", text="Hi")
+    await until(lambda: told.texts("event.no_7_messages") == ["Hi"])
+    assert set(read) == {"18585550007"}
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """What a loaded account consists of, and how every door sends through it."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -27,6 +27,8 @@ from .media import async_load_media
 from .outbox import FailedMessage, Outbox, SentMessage
 from .phone import InvalidNumberError, async_load_metadata, parse_destination
 
+_ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
+
 
 @dataclass(slots=True)
 class NetsapiensData:
@@ -41,6 +43,8 @@ class NetsapiensData:
         on_failed: called, by recipient (None for all), when a text that was answered ``queued`` is given up.
         on_received: called, by recipient (None for all), with each message that came in and the sender's name, if it
             is a recipient.
+        _by_ending: the recipients, by the last digits of their numbers, once they were asked for.
+        _indexed: of which recipients that is.
     """
 
     coordinator: NetsapiensCoordinator
@@ -50,6 +54,8 @@ class NetsapiensData:
     on_texted: dict[str, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
+    _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
+    _indexed: Mapping[str, ConfigSubentry] | None = None
 
     @callback
     def tell_failure(self, failed: FailedMessage) -> None:
@@ -60,16 +66,36 @@ class NetsapiensData:
     @callback
     def tell_received(self, received: ReceivedMessage) -> None:
         """Tell the account's event entity of a message that came in, and those of the recipients whose number it is."""
-        coordinator = self.coordinator
-        senders = [
-            recipient
-            for recipient in coordinator.config_entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
-            if _is_from(received, recipient, coordinator.hass.config.country)
-        ]
+        senders = self._senders_of(received)
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
             if recipient_id in self.on_received:
                 self.on_received[recipient_id](received, name)
+
+    def _senders_of(self, received: ReceivedMessage) -> list[ConfigSubentry]:
+        """Return the recipients whose number a message came from.
+
+        They are looked up by the last digits: to read every recipient's numbers anew takes seconds where there are
+        thousands.
+        """
+        entry, region = self.coordinator.config_entry, self.coordinator.hass.config.country
+        if self._indexed is not entry.subentries:
+            self._indexed, self._by_ending = entry.subentries, {}
+            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
+                for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
+                    self._by_ending.setdefault(ending, []).append(recipient)
+        candidates = self._by_ending.get(received.from_number[-_ENDING:], [])
+        return [recipient for recipient in candidates if _is_from(received, recipient, region)]
+
+
+def _ending(text: str, region: str | None) -> str:
+    """Return the last digits of a number as it is kept, which are those of the number as the PBX wants it."""
+    if text.isascii() and text.removeprefix("+").isdigit():
+        return text[-_ENDING:]
+    try:
+        return parse_destination(text, region).number[-_ENDING:]
+    except InvalidNumberError:
+        return ""
 
 
 def _is_from(received: ReceivedMessage, recipient: ConfigSubentry, region: str | None) -> bool:
