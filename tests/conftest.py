@@ -12,6 +12,7 @@ from syrupy.assertion import SnapshotAssertion
 
 # Before the plugin looks for custom components in its own folder.
 import custom_components.netsapiens  # noqa: F401
+from custom_components.netsapiens import inbox as inbox_module
 from custom_components.netsapiens.const import DOMAIN
 from tests.simulator import Simulator
 
@@ -80,6 +81,22 @@ def add_account(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) ->
         return entry
 
     return add
+
+
+@pytest.fixture
+def quick_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Look ten times a second."""
+    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.1)
+    monkeypatch.setattr(inbox_module, "_PAUSE", 0.01)
+    monkeypatch.setattr(inbox_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(inbox_module, "_LONGEST_WAIT", 0.2)
+    original = inbox_module.Inbox.__init__
+
+    def init(self: inbox_module.Inbox, *args: Any) -> None:
+        original(self, *args)
+        self.interval = 0.1
+
+    monkeypatch.setattr(inbox_module.Inbox, "__init__", init)
 
 
 @pytest.fixture

@@ -22,7 +22,6 @@ from PIL import Image as Picture
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
-from custom_components.netsapiens import inbox as inbox_module
 from tests.conftest import AddAccount, recipient
 from tests.simulator import Simulator
 from tests.test_outbox import until
@@ -35,25 +34,13 @@ ANN, BOB, CARA, STRANGER = "18585550123", "18585550124", "18585550125", "1858555
 SENSOR = "binary_sensor.leak"
 SENTENCE = "is the garage door open?"
 
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
 
 @pytest.fixture
 def hass_storage() -> dict[str, Any]:
     """Write to the disk for real, where the plugin would not."""
     return {}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look ten times a second."""
-    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.1)
-    monkeypatch.setattr(inbox_module, "_PAUSE", 0.01)
-    original = inbox_module.Inbox.__init__
-
-    def init(self: inbox_module.Inbox, *args: Any) -> None:
-        original(self, *args)
-        self.interval = 0.1
-
-    monkeypatch.setattr(inbox_module.Inbox, "__init__", init)
 
 
 @pytest.fixture

@@ -28,27 +28,13 @@ BOB = "18585550124"
 MESSAGES = "event.1001_acme_example_messages"
 FROM_ANN = "event.ann_messages"
 
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
 
 @pytest.fixture
 def hass_storage() -> dict[str, Any]:
     """Write to the disk for real, where the plugin would not."""
     return {}
-
-
-@pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look ten times a second."""
-    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.1)
-    monkeypatch.setattr(inbox_module, "_PAUSE", 0.01)
-    monkeypatch.setattr(inbox_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(inbox_module, "_LONGEST_WAIT", 0.2)
-    original = inbox_module.Inbox.__init__
-
-    def init(self: inbox_module.Inbox, *args: Any) -> None:
-        original(self, *args)
-        self.interval = 0.1
-
-    monkeypatch.setattr(inbox_module.Inbox, "__init__", init)
 
 
 class Told:

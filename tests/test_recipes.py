@@ -13,12 +13,14 @@ import yaml
 
 from tests.conftest import AddAccount, recipient
 from tests.simulator import FaultKind, Simulator
-from tests.test_blueprints import ANN, BOB, _quick, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
+from tests.test_blueprints import ANN, BOB, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
 from tests.test_outbox import until
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLUMBER = "18585550177"
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
 
 
 def config_of(heading: str) -> dict[str, Any]:

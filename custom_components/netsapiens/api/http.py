@@ -38,7 +38,7 @@ MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under 
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
-_FRESH_FOR = 600.0  # seconds without kept connections once one broke: some PBXs close them without a word
+_FRESH_FOR = 60.0  # seconds without kept connections once one broke: some PBXs close them without a word
 
 _JSON = "application/json"
 _MAX_REASON = 200
