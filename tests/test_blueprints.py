@@ -34,8 +34,6 @@ ANN, BOB, CARA, STRANGER = "18585550123", "18585550124", "18585550125", "1858555
 SENSOR = "binary_sensor.leak"
 SENTENCE = "is the garage door open?"
 
-pytestmark = pytest.mark.usefixtures("quick_inbox")
-
 
 @pytest.fixture
 def hass_storage() -> dict[str, Any]:
@@ -44,7 +42,7 @@ def hass_storage() -> dict[str, Any]:
 
 
 @pytest.fixture
-async def house(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntry:
+async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount) -> MockConfigEntry:
     """An account with three recipients, whose inbox has looked once."""
     await async_setup_component(hass, "homeassistant", {})
     hass.states.async_set(SENSOR, "off")

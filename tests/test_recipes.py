@@ -20,8 +20,6 @@ ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 PLUMBER = "18585550177"
 
-pytestmark = pytest.mark.usefixtures("quick_inbox")
-
 
 def config_of(heading: str) -> dict[str, Any]:
     """Return the configuration that stands below a heading or a bold first sentence."""
