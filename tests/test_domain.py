@@ -160,6 +160,21 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     assert len(told.texts()) == 2
 
 
+async def test_replies_to_a_number_that_is_listed_without_its_country_code(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+) -> None:
+    pbx.users["1002@acme.example"].numbers.append(SmsNumber("8585550147", dest="1002"))
+    entry = await add_account(options={"from_number": "18585550147"})
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await send(hass)
+    assert sent_under(pbx) == [("1002", "8585550147")]
+    await pbx.receive(from_number=ANN, text="To the desk", to_number="8585550147")
+    await until(lambda: told.texts() == ["To the desk"])
+
+
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_conversations_of_others_that_are_not_shown(
     hass: HomeAssistant,

@@ -296,6 +296,25 @@ def test_any_text_with_a_type(text: str, message_type: str) -> None:
         assert not destination.is_extension
 
 
+@pytest.mark.parametrize(
+    ("number", "region", "told"),
+    [
+        ("18585550123", None, "18585550123"),
+        ("8585550123", "US", "18585550123"),
+        ("6505550123", "US", "16505550123"),
+        ("18585550123", "DE", "+18585550123"),
+        ("4915123456789", "DE", "+4915123456789"),
+        ("15123456789", "DE", "+15123456789"),
+        ("72727", "US", "72727"),
+        ("999", "US", "999"),
+        ("1", "US", "+1"),
+        ("Bank", "US", "Bank"),
+    ],
+)
+def test_what_the_pbx_gives_means_the_same_as_a_destination(number: str, region: str | None, told: str) -> None:
+    assert from_pbx(number, region) == told
+
+
 def test_nothing_is_read_from_disk_while_parsing() -> None:
     """Whatever a number needs must be there once load_metadata() ran: the event loop parses."""
     program = """

@@ -293,7 +293,7 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
         number = parse_sender(asked, coordinator.hass.config.country)
     except InvalidNumberError:
         _refuse("foreign_sender", number=mask(asked))
-    listed = next((own for own in coordinator.data.numbers if same_number(own, number)), None)
+    listed = coordinator.data.listed(number)
     if listed is not None:
         return listed
     trusted = [configured, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]

@@ -38,6 +38,7 @@ from .api import (
     NumberAPI,
     SmsNumber,
 )
+from .api.models import same_number
 from .const import CONF_BASE_URL, CONF_USER
 from .errors import translated
 from .pace import Gate
@@ -88,6 +89,10 @@ class AccountFacts:
     account: Account
     version: str
     numbers: dict[str, SmsNumber]
+
+    def listed(self, number: str) -> str | None:
+        """Return a number as the PBX lists it, maybe without its country code; None where it does not."""
+        return next((own for own in self.numbers if same_number(own, number)), None)
 
     def owner_of(self, number: str) -> str | None:
         """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""

@@ -313,8 +313,8 @@ class Inbox:
         recipients = entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
         found: dict[str, set[str]] = {}
         for chosen in (entry.options, *(recipient.data for recipient in recipients)):
-            number: str = chosen.get(CONF_FROM_NUMBER, "")
-            if (owner := facts.owner_of(number)) is not None:
+            number = facts.listed(chosen.get(CONF_FROM_NUMBER, ""))
+            if number is not None and (owner := facts.owner_of(number)) is not None:
                 found.setdefault(owner, set()).add(number)
         return found
 

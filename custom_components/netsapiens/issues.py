@@ -4,7 +4,6 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .api.models import same_number
 from .const import CONF_FROM_NUMBER, DOMAIN
 from .coordinator import AccountFacts
 from .phone import mask
@@ -28,7 +27,7 @@ def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
 def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
     """Tell where the number that texts come from is no longer the account's, by the PBX's own list."""
     sender: str | None = entry.options.get(CONF_FROM_NUMBER)
-    if sender is None or not facts.numbers or any(same_number(sender, number) for number in facts.numbers):
+    if sender is None or not facts.numbers or facts.listed(sender):
         ir.async_delete_issue(hass, DOMAIN, _id("sender_not_listed", entry))
         return
     _raise(hass, entry, "sender_not_listed", {"account": entry.title, "number": mask(sender)})

@@ -133,12 +133,20 @@ def to_store(text: str, region: str | None) -> str:
 
 
 def from_pbx(number: str, region: str | None) -> str:
-    """Return a number that the PBX gave, digits with country code, so that it means the same when it is read again."""
+    """Return a number that the PBX gave so that it means the same when it is read again.
+
+    It has its country code, mostly: one that no country has without, and this one has with, came without.
+    """
+    if not number.isdigit():
+        return number
     try:
-        same = parse_destination(number, region).number == number
+        meant = parse_destination(number, region).number
     except InvalidNumberError:
-        same = False
-    return number if same or not number.isdigit() else f"+{number}"
+        return f"+{number}"
+    if meant == number:
+        return number
+    abroad = _possible(f"+{number}", region or DEFAULT_REGION)
+    return f"+{number}" if abroad is not None and phonenumbers.is_valid_number(abroad) else meant
 
 
 def mask(text: str) -> str:
