@@ -197,7 +197,8 @@ async def test_nothing_at_all_is_no_empty_list(pbx: Simulator, api: NetsapiensAP
         (5, 5, 5),
         ("0", 0, 0),
         (" 7 ", 7, 7),
-        ("9" * 300, 0, 10**9),
+        ("9" * 300, 3600, 3600),
+        ("Fri, 31 Dec 9000 23:59:59 GMT", 3600, 3600),
         (format_datetime(datetime.now(UTC) + timedelta(hours=1), usegmt=True), 3400, 3600),
         (format_datetime(datetime.now(UTC) - timedelta(hours=1), usegmt=True), 0, 0),
         ((datetime.now(UTC) + timedelta(hours=1)).strftime("%a %b %d %H:%M:%S %Y"), 3400, 3600),
@@ -207,7 +208,7 @@ async def test_nothing_at_all_is_no_empty_list(pbx: Simulator, api: NetsapiensAP
         ("soon", None, None),
         ("", None, None),
     ],
-    ids=range(12),
+    ids=range(13),
 )
 async def test_retry_after(
     pbx: Simulator, api: NetsapiensAPI, fails: Fails, given: object, low: float | None, high: float | None

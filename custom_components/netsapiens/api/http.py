@@ -34,6 +34,7 @@ from .url import normalise_base_url
 
 _LOGGER = logging.getLogger(__name__)
 
+_LONGEST_RETRY_AFTER = 3600.0  # seconds; nobody means a year
 MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under one MiB
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
@@ -250,9 +251,9 @@ def _seconds(retry_after: str | None) -> float | None:
         return None
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
-        return float(text[:9])
+        return min(float(text[:9]), _LONGEST_RETRY_AFTER)
     date = _http_date(text)
-    return None if date is None else max(0.0, date.timestamp() - time.time())
+    return None if date is None else min(max(0.0, date.timestamp() - time.time()), _LONGEST_RETRY_AFTER)
 
 
 def _http_date(text: str | None) -> datetime | None:
