@@ -79,3 +79,16 @@ async def test_diagnostics(
     for secret in (*secrets, "Secret text", "18585550123", pbx.numbers[0], "Ann", "1001", "127.0.0.1"):
         assert secret not in words
     assert REDACTED not in words  # what is hidden is left out
+
+
+async def test_diagnostics_of_an_account_that_could_not_be_loaded(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    entry = await add_account(recipient("Ann", "18585550123"))
+    pbx.first_user.password = "another"
+    pbx.revoke_tokens(refresh=True)
+    await hass.config_entries.async_reload(entry.entry_id)
+    found = await async_get_config_entry_diagnostics(hass, entry)
+    assert (found["state"], found["sender"]) == ("setup_error", "…0199")
+    assert "refused the credentials" in found["why"]
+    assert [row["destinations"] for row in found["recipients"]] == [["…0123"]]

@@ -3,6 +3,7 @@
 import math
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY
 from homeassistant.core import HomeAssistant
 
@@ -15,15 +16,34 @@ _OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb")
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> dict[str, Any]:
     """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
-    coordinator, outbox = entry.runtime_data.coordinator, entry.runtime_data.outbox
-    facts = coordinator.data
     sender = entry.options.get(CONF_FROM_NUMBER)
-    token_left = coordinator.api.token_left
     return {
         "way_in": "api_key" if CONF_API_KEY in entry.data else "sign_in",
         "verify_ssl": entry.data.get("verify_ssl", True),
         "options": {key: entry.options[key] for key in _OPENLY if key in entry.options},
         "sender": mask(sender) if sender else None,
+        **(
+            _running(entry)
+            if entry.state is ConfigEntryState.LOADED
+            else {"state": entry.state.value, "why": entry.reason}
+        ),
+        "recipients": [
+            {
+                "destinations": [mask(number) for number in recipient.data[CONF_DESTINATION]],
+                "group": recipient.data.get(CONF_GROUP, False),
+                "own_sender": bool(recipient.data.get(CONF_FROM_NUMBER)),
+            }
+            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        ],
+    }
+
+
+def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
+    """Return what only an account that is loaded can tell."""
+    coordinator, outbox = entry.runtime_data.coordinator, entry.runtime_data.outbox
+    facts = coordinator.data
+    token_left = coordinator.api.token_left
+    return {
         "account": {
             "scope": facts.account.scope,
             "version": facts.version,
@@ -47,12 +67,4 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
             "taken_last_hour": outbox.taken_last_hour,
             "away": outbox.is_away,
         },
-        "recipients": [
-            {
-                "destinations": [mask(number) for number in recipient.data[CONF_DESTINATION]],
-                "group": recipient.data.get(CONF_GROUP, False),
-                "own_sender": bool(recipient.data.get(CONF_FROM_NUMBER)),
-            }
-            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
-        ],
     }
