@@ -608,6 +608,7 @@ async def test_an_unload_that_fails_goes_on_telling(
     await pbx.receive(from_number=ANN, text="After")
     await until(lambda: told.texts() == ["Before", "After"])
     await looking.runtime_data.inbox.async_stop()
+    await looking.runtime_data.coordinator.async_shutdown()
 
 
 async def test_reads_that_fail_here_and_there_do_not_slow_it(

@@ -123,6 +123,7 @@ async def test_an_unload_that_fails_stops_nothing(hass: HomeAssistant, pbx: Simu
     assert entry.state is ConfigEntryState.FAILED_UNLOAD
     await hass.services.async_call("notify", "netsapiens", {"message": "Hi", "target": ANN}, blocking=True)
     assert [message.destination for message in pbx.messages] == [[ANN]]
+    await entry.runtime_data.coordinator.async_shutdown()
 
 
 async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
