@@ -11,12 +11,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
 from tests.conftest import AddAccount, recipient
 from tests.simulator import FaultKind, Simulator, SmsNumber
-from tests.test_inbox import Told, _quick as _quick_inbox, hass_storage, told  # noqa: F401
+from tests.test_inbox import Told, hass_storage, told  # noqa: F401
 from tests.test_outbox import _quick, on_disk, send, texts, until  # noqa: F401
 
 ANN = "18585550123"
 OWN = "18585550199"
 FRONT_DESK = "18585550142"
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
 
 
 @pytest.fixture
@@ -189,6 +191,8 @@ async def test_conversations_of_others_that_are_not_shown(
     await until(lambda: entry.runtime_data.inbox._place is not None)
     await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
     await until(lambda: told.texts() == ["To the own number"])
+    if status != 404:  # that is an empty list
+        assert len(pbx.requests_to(path)) == (2 if status == 401 else 1)  # and not at each look: a 401 costs a token
 
 
 async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(

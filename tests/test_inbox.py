@@ -659,6 +659,23 @@ async def test_a_first_look_that_fails_tells_no_history_later(
     assert told.texts() == ["New"]
 
 
+async def test_what_comes_in_while_the_first_look_fails_is_told_later(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+) -> None:
+    await pbx.receive(from_number=ANN, text="History")
+    await asyncio.sleep(1.1)
+    fault = pbx.fault(FaultKind.BODY, path="/messagesessions", body="", times=None)
+    entry = await add_account()
+    await until(lambda: fault.struck >= 1)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=ANN, text="New")
+    assert entry.runtime_data.inbox._place is None
+    pbx.clear_faults()
+    await until(lambda: told.texts() == ["New"])
+    await pbx.receive(from_number=ANN, text="Newer")
+    await until(lambda: told.texts() == ["New", "Newer"])
+
+
 async def test_one_that_cannot_be_told_keeps_no_other_back(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 import hashlib
 import logging
 import random
@@ -35,6 +35,7 @@ _FIRST_WAIT, _LONGEST_WAIT = 4.0, 30.0  # after failures; the gate waits longer 
 _WORTH_A_LINE = 5  # failures in a row
 _UNAUTHORIZED = 401
 _NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conversations that the login may not see
+_ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
 _LOOKS = (0.0, 1.5, 4.0, 10.0)  # seconds after a post; the lists lag
 _PAUSE = 0.3  # seconds between looks, however many posts come
 
@@ -121,6 +122,8 @@ class Inbox:
         self._not_saved = False
         self._known: dict[str, _Signature] = {}
         self._history: dict[str, datetime] = {}  # conversations not read at the very first look, and when that was
+        self._first_failed: datetime | None = None  # when the very first look began, if it failed
+        self._not_shown: dict[str, float] = {}  # users whose conversations are not shown, and when to ask again
         self._newest_first = True
         self._hinted = asyncio.Event()
         self._looks_left: list[float] = []  # when to look again after a post, by the loop's clock
@@ -215,9 +218,15 @@ class Inbox:
         if api.token_left <= 0:
             await self._coordinator.gate.run(api.get_token)
         now = api.now()
-        place = self._place or Place(now, {})
+        place = self._place or Place(self._first_failed or now, {})
         since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
-        sessions = [row for row in await self._sessions(since) if self._may_hold_news(row, since, now)]
+        try:
+            listed = await self._sessions(since)
+        except NetsapiensError:
+            if self._place is None:
+                self._first_failed = place.until  # what comes in from now on is no history
+            raise
+        sessions = [row for row in listed if self._may_hold_news(row, since, now)]
         changed = [session for session in sessions if self._known.get(session.id) != _signature(session)]
         failed: dict[str, NetsapiensError] = {}
         found = [one for session in changed for one in await self._read(session, place, since, now, failed)]
@@ -248,11 +257,13 @@ class Inbox:
         except NetsapiensError as err:
             failed[session.id] = err
             if self._place is None:
-                self._history[session.id] = now
+                self._history[session.id] = self._first_failed or now
             return []
         history_until = self._history.pop(session.id, None)
+        if self._place is None:
+            history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
         return [
-            _Found(at, key, row, session, self._place is None or (history_until is not None and at <= history_until))
+            _Found(at, key, row, session, history_until is not None and at <= history_until)
             for at, key, row in self._dated(session, rows)
             if at >= since and key not in place.seen
         ]
@@ -320,12 +331,15 @@ class Inbox:
 
     async def _foreign_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
         """Return another user's conversations with the chosen senders, and no others: the rest is private."""
+        if self._not_shown.get(owner, 0.0) > self._hass.loop.time():
+            return []
         try:
             sessions, _ = await self._sessions_of(owner, since)
         except NetsapiensRequestError as err:
             if err.status not in _NOT_ITS_DOMAIN:
                 raise
             _LOGGER.debug("Another user's conversations are not shown: %s", err.status)
+            self._not_shown[owner] = self._hass.loop.time() + _ASK_AGAIN
             return []
         return [session for session in sessions if any(same_number(session.sms_number, sender) for sender in senders)]
 

@@ -146,7 +146,7 @@ def from_pbx(number: str, region: str | None) -> str:
     if meant == number:
         return number
     abroad = _possible(f"+{number}", region or DEFAULT_REGION)
-    return f"+{number}" if abroad is not None and phonenumbers.is_valid_number(abroad) else meant
+    return f"+{number}" if abroad is not None and _library().is_valid_number(abroad) else meant
 
 
 def mask(text: str) -> str:
