@@ -176,6 +176,12 @@ async def test_target_entities(hass: HomeAssistant, pbx: Simulator, family: Mock
     assert destinations(pbx) == [["1002"], [ANN], [ANN, EVE], [BOB]]
 
 
+async def test_all(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    er.async_get(hass).async_update_entity("notify.bob", disabled_by=er.RegistryEntryDisabler.USER)
+    await send(hass, entity_id="all", destination="8585550177")
+    assert destinations(pbx) == [[ANN], [ANN, EVE], ["18585550177"]]
+
+
 async def test_target_and_destination(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
     rows = await send(hass, entity_id="notify.ann", destination=[EVE, BOB], group=True)
     assert sorted(sorted(row["destination"]) for row in rows) == [[ANN], [BOB, EVE]]

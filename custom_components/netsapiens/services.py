@@ -6,6 +6,7 @@ from typing import Any, NoReturn
 from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.components.notify import ATTR_MESSAGE, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.const import ATTR_ENTITY_ID, ENTITY_MATCH_ALL
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
 from homeassistant.helpers import config_validation as cv, entity_registry as er
@@ -147,7 +148,7 @@ async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfig
         Unauthorized: the caller may not control one of them.
     """
     hass = call.hass
-    target = TargetSelection(call.data)
+    target = TargetSelection({**call.data, **_all_of(call)})
     if not target.has_any_target:
         return []
     selected = async_extract_referenced_entity_ids(hass, target)
@@ -165,6 +166,22 @@ async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfig
         found[entity_id] = _recipient_of(hass, entity)
     await _check_permissions(call, found)
     return list(found.values())
+
+
+def _all_of(call: ServiceCall) -> dict[str, list[str]]:
+    """Return what ``entity_id: all`` stands for: the recipients of every account that is loaded."""
+    if call.data.get(ATTR_ENTITY_ID) != ENTITY_MATCH_ALL:
+        return {}
+    entities = [
+        entity
+        for entry in call.hass.config_entries.async_loaded_entries(DOMAIN)
+        for entity in er.async_entries_for_config_entry(er.async_get(call.hass), entry.entry_id)
+    ]
+    return {
+        ATTR_ENTITY_ID: [
+            entity.entity_id for entity in entities if entity.domain == NOTIFY_DOMAIN and not entity.disabled
+        ]
+    }
 
 
 def _recipient_of(hass: HomeAssistant, entity: er.RegistryEntry) -> tuple[NetsapiensConfigEntry, ConfigSubentry]:
