@@ -1,4 +1,5 @@
-"""The benchmark: what a message costs; texts through faults, restarts and kills; malformed answers; what comes in.
+"""The benchmark: what a message costs; texts through faults, restarts and kills; malformed answers; what comes in; what
+it takes to start; how cost grows.
 
 One module a part; each part prints a Markdown table and says whether its bar was reached.
 """
@@ -14,6 +15,7 @@ import sys
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the house and the PBX are the tests'
 
 import bench_faults
+import bench_growth
 import bench_inbox
 import bench_malformed
 import bench_media
@@ -49,6 +51,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
+    parser.add_argument("--growth", action="store_true", help="10 to 10,000 recipients and waiting texts, 50 accounts")
     parser.add_argument(
         "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
     )
@@ -77,6 +80,8 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(measure_media)
     if options.setup:
         parts.append(bench_setup.run)
+    if options.growth:
+        parts.append(bench_growth.run)
     return parts or [bench_speed.run]
 
 

@@ -27,7 +27,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSu
 from homeassistant.core import HomeAssistant
 from homeassistant.runner import RuntimeConfig
 
-from tests.real_home import HOST, INTEGRATION, free_port
+from tests.real_home import HOST, free_port
 from tests.simulator.tls import make_certificate
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -181,23 +181,22 @@ async def client(url: str) -> AsyncGenerator[Send]:
         yield lambda number: messages.send_message("sms", f"Text {number}", DESTINATION, SENDER, "s" * 32)
 
 
-def _furnish(folder: Path, *more: Path) -> None:
-    """Make the configuration of a Home Assistant that has the integration, and maybe more of them."""
+def _furnish(folder: Path) -> None:
+    """Make the configuration of a Home Assistant that has the integration."""
     words = f"homeassistant:\n  name: Bench\nhttp:\n  server_host: {HOST}\n  server_port: {free_port()}\n"
     (folder / "configuration.yaml").write_text(words, encoding="utf-8")
-    (folder / "custom_components").mkdir()
-    for integration in (INTEGRATION, *more):
-        (folder / "custom_components" / integration.name).symlink_to(integration)
+    (folder / "custom_components").symlink_to(ROOT / "custom_components")
 
 
 @contextlib.asynccontextmanager
-async def house(*more: Path) -> AsyncGenerator[HomeAssistant]:
-    """Run a Home Assistant in this process that has the integration, and maybe more of them."""
+async def house() -> AsyncGenerator[HomeAssistant]:
+    """Run a Home Assistant in this process that has the integration."""
     logging.disable(logging.CRITICAL)  # what it misses of the system is pages long
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
-        _furnish(Path(folder), *more)
+        _furnish(Path(folder))
         hass = await bootstrap.async_setup_hass(RuntimeConfig(config_dir=folder, skip_pip=True, safe_mode=False))
         assert hass is not None
+        sys.excepthook = sys.__excepthook__  # Home Assistant's would only log it
         await hass.async_start()
         try:
             yield hass
@@ -235,7 +234,7 @@ async def _add_account(hass: HomeAssistant, url: str) -> None:
 # --- measuring ----------------------------------------------------------------------
 
 
-async def _one_after_the_other(send: Send, numbers: range) -> float:
+async def one_after_the_other(send: Send, numbers: range) -> float:
     """Return the milliseconds that a message takes."""
     start = time.perf_counter()
     for number in numbers:
@@ -264,7 +263,7 @@ async def _measure(url: str) -> tuple[dict[str, list[float]], dict[str, list[flo
             numbers = range(1 + turn * A_ROUND, 1 + (turn + 1) * A_ROUND)
             order = list(senders)[turn % 4 :] + list(senders)[: turn % 4]  # the first one after a pause is slower
             for name in order:
-                serial[name].append(await _one_after_the_other(senders[name], numbers))
+                serial[name].append(await one_after_the_other(senders[name], numbers))
             for name, times in parallel.items():
                 times.append(await _at_once(senders[name], range(AT_ONCE)))
         return serial, parallel

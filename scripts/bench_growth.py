@@ -1,0 +1,442 @@
+"""How cost grows: with recipients, with accounts, and with the texts that wait.
+
+Each size runs in a Home Assistant of its own, in a process of its own, against one local server. The floor of
+recipients is `bench_floor`: as many devices with the same two entities, which do nothing, in the same process. That of
+texts that wait is core's own Store with the same rows, and as many tasks that wait with a deadline. Memory of both
+recipients and accounts is what the process grows by (RSS), that of waiting texts what Python counts (tracemalloc).
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime, timedelta
+import gc
+import json
+from pathlib import Path
+import statistics
+import sys
+import time
+import tracemalloc
+from typing import Any, NamedTuple
+
+from bench_media import memory
+from bench_setup import child, set_up_again
+from bench_speed import (
+    REFILL,
+    SENDER,
+    account_of,
+    bare,
+    entry_of,
+    house,
+    one_after_the_other,
+    server,
+    table,
+    yes,
+)
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentryData
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.storage import Store
+
+FLOOR = str(Path(__file__).resolve().parent / "floor")
+RECIPIENTS = {10: 9, 100: 7, 1000: 2, 10_000: 1}  # how many, and how often their set-up is timed
+ACCOUNTS = (1, 10, 50)
+QUEUED = (100, 1000, 10_000)
+ROUNDS, A_ROUND = 3, 25  # texts; below the 30 that may go at once
+MESSAGES, SETUPS = 200, 9
+WRITES = 7
+SENDERS = 10
+MOST = 4999  # recipients of an account: Home Assistant takes 10,000 entities of one entry
+GROWN, OF_FLOOR, OF_TASKS = 1.5, 1.5, 4.0
+OF_STORE = {"write": 3.0, "read": 4.0}  # which makes no messages of its rows
+
+type Figures = dict[str, float]
+
+
+class Row(NamedTuple):
+    """A row of a table: a figure for each size, and what the largest one is compared with."""
+
+    name: str
+    figures: Sequence[float | None]
+    of: str = ""
+    ratio: float = 0.0
+    bar: float | None = None
+
+    @property
+    def reached(self) -> bool:
+        """Whether the bar was reached."""
+        return self.bar is None or self.ratio <= self.bar
+
+    @property
+    def cells(self) -> list[str]:
+        """What the table shows."""
+        figures = ["" if figure is None else f"{figure:.3g}" for figure in self.figures]
+        if self.bar is None:
+            return [self.name, *figures, "", "", ""]
+        return [self.name, *figures, f"{self.ratio:.2f} of {self.of}", f"at most {self.bar}", yes(self.reached)]
+
+
+def print_rows(what: str, sizes: Sequence[int], rows: Sequence[Row]) -> bool:
+    """Print a table; return whether its bars were reached."""
+    table(f"{what} | {' | '.join(f'{size:,}' for size in sizes)} | The largest | Bar | ", (row.cells for row in rows))
+    return all(row.reached for row in rows)
+
+
+def timed(began: float, many: int = 1) -> float:
+    """Return the milliseconds since then, for each of so many."""
+    return (time.perf_counter() - began) / many * 1000
+
+
+# --- recipients ---------------------------------------------------------------------
+
+
+def people(numbers: range) -> list[ConfigSubentryData]:
+    """Return recipients."""
+    data = [{"destination": [f"1212{5_550_000 + number}"], "group": False} for number in numbers]
+    return [
+        {"subentry_type": "recipient", "title": f"Person {number}", "unique_id": None, "data": one}
+        for number, one in zip(numbers, data, strict=True)
+    ]
+
+
+def pair(url: str, title: str, count: int) -> dict[str, list[ConfigEntry]]:
+    """Return so many recipients in as few accounts as can be, and their floor, not added yet."""
+    accounts = -(-count // MOST)
+    shares = {f"{title}.{number}": people(range(number, count, accounts)) for number in range(accounts)}
+    return {
+        "ours": [account_of(url, name, share) for name, share in shares.items()],
+        "floor": [entry_of("bench_floor", name, subentries_data=share) for name, share in shares.items()],
+    }
+
+
+async def add(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> float:
+    """Return the milliseconds that the first set-up of entries takes."""
+    began = time.perf_counter()
+    for entry in entries:
+        await hass.config_entries.async_add(entry)
+    await hass.async_block_till_done()
+    took = timed(began)
+    assert all(entry.state is ConfigEntryState.LOADED for entry in entries)
+    return took
+
+
+async def add_again(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> float:
+    """Return the milliseconds that a further set-up of entries takes."""
+    return sum([await set_up_again(hass, entry) for entry in entries]) * 1000
+
+
+async def remove(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> None:
+    """Remove entries."""
+    for entry in entries:
+        await hass.config_entries.async_remove(entry.entry_id)
+
+
+def resident() -> float:
+    """Return how many megabytes the process has, without what can be freed."""
+    gc.collect()
+    return memory("VmRSS")
+
+
+async def with_recipients(url: str, count: int) -> Figures:
+    """Return what an account with so many recipients costs."""
+    sys.path.append(FLOOR)
+    async with house() as hass:
+        for entries in pair(url, "first", 10).values():
+            await add(hass, entries)
+        times: dict[str, list[float]] = {}
+        grown: Figures = {}
+        for turn in range(RECIPIENTS[count]):
+            kept = pair(url, f"turn {turn}", count)
+            for kind, entries in sorted(kept.items(), reverse=turn % 2 == 1):
+                before = resident()
+                times.setdefault(f"first {kind}", []).append(await add(hass, entries) / count)
+                grown.setdefault(kind, (resident() - before) / count * 1000)
+                times.setdefault(f"again {kind}", []).append(await add_again(hass, entries) / count)
+            if turn + 1 < RECIPIENTS[count]:
+                for entries in kept.values():
+                    await remove(hass, entries)
+        figures = {name: statistics.median(found) for name, found in times.items()}
+        figures |= {f"memory {kind}": megabytes for kind, megabytes in grown.items()}
+        figures |= incoming(kept["ours"][0])
+        if count in (min(RECIPIENTS), max(RECIPIENTS)):
+            figures |= await texting(hass, url, {"entity_id": [notify_of(hass, kept["ours"][0])]})
+        return figures
+
+
+def incoming(entry: ConfigEntry) -> Figures:
+    """Return what a message costs that comes in."""
+    from custom_components.netsapiens.inbox import ReceivedMessage  # noqa: PLC0415 - what is loaded counts
+
+    numbers = [recipient.data["destination"][0] for recipient in entry.subentries.values()]
+    senders = numbers[:: len(numbers) // SENDERS]
+
+    def receive(number: int) -> None:
+        sender = senders[number % SENDERS]
+        rest = (SENDER, "sms", "session", None, datetime.now(UTC), (), None, None)
+        entry.runtime_data.tell_received(ReceivedMessage("Hi", sender, *rest))
+
+    began = time.perf_counter()
+    receive(0)
+    opening = timed(began)
+    began = time.perf_counter()
+    for number in range(MESSAGES):
+        receive(number)
+    received = timed(began, MESSAGES)
+    return {"opening": opening, "received": received}
+
+
+def notify_of(hass: HomeAssistant, entry: ConfigEntry) -> str | None:
+    """Return the notify entity of an account's first recipient."""
+    unique_id = f"{entry.unique_id}_{next(iter(entry.subentries))}_notify"
+    return er.async_get(hass).async_get_entity_id("notify", "netsapiens", unique_id)
+
+
+async def texting(hass: HomeAssistant, url: str, to: dict[str, Any]) -> Figures:
+    """Return the milliseconds that a text takes, and that of as many posts of bare aiohttp, in turn."""
+
+    async def send(number: int) -> None:
+        data = {**to, "message": f"Text {number}"}
+        await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+
+    times: dict[str, list[float]] = {"text": [], "post": []}
+    async with bare(url) as post:
+        await asyncio.gather(send(0), post(0))
+        for turn in range(ROUNDS):
+            await asyncio.sleep(REFILL)
+            numbers = range(turn * A_ROUND, (turn + 1) * A_ROUND)
+            for name, way in (("text", send), ("post", post)):
+                times[name].append(await one_after_the_other(way, numbers))
+    ratio = statistics.median(text / post for text, post in zip(times["text"], times["post"], strict=True))
+    return {"text": ratio}
+
+
+def recipients_table(found: dict[int, Figures]) -> bool:
+    """Print what recipients cost; return whether the bars were reached."""
+    small, few, *_, most = found
+
+    def row(name: str, key: str, base: int = few) -> Row:
+        figures = [one[key] for one in found.values()]
+        return Row(name, figures, f"{base:,}", found[most][key] / found[base][key], GROWN)
+
+    def of_floor(name: str, key: str, sizes: Sequence[int] = tuple(found)) -> Row:
+        ratios = [one[f"{key} ours"] / one[f"{key} floor"] if size in sizes else None for size, one in found.items()]
+        return Row(name, ratios, "the floor", ratios[-1] or 0.0, OF_FLOOR)
+
+    texts = [one.get("text") for one in found.values()]
+    shown = [None, None, *(found[size]["memory ours"] for size in (1000, most))]
+    return print_rows(
+        "Recipients",
+        list(found),
+        [
+            row("first set-up, ms a recipient", "first ours"),
+            of_floor("of bare entities", "first"),
+            row("further set-ups, ms a recipient", "again ours"),
+            of_floor("of bare entities", "again"),
+            row("a message that comes in, ms", "received", small),
+            Row("the first one after a start, ms", [one["opening"] for one in found.values()]),
+            Row(
+                "a text to one of them, of a bare post",
+                texts,
+                f"{small:,}",
+                found[most]["text"] / found[small]["text"],
+                GROWN,
+            ),
+            Row("memory, MB for 1,000", shown),
+            of_floor("of bare entities", "memory", (1000, most)),
+        ],
+    )
+
+
+# --- accounts -----------------------------------------------------------------------
+
+
+async def with_accounts(url: str) -> dict[str, Figures]:
+    """Return, by how many there are, what accounts with one recipient cost, and the memory of one more."""
+    sys.path.append(FLOOR)
+    async with house() as hass:
+        for entries in pair(url, "first", 1).values():
+            await add(hass, entries)
+        found: dict[str, Figures] = {}
+        started = 0.0
+        for number in range(max(ACCOUNTS)):
+            if number == ACCOUNTS[1]:
+                started = resident()
+            await add(hass, pair(url, f"account {number}", 1)["ours"])
+            if number + 1 in ACCOUNTS:
+                found[str(number + 1)] = await of_one(hass, url, number)
+        return found | {"memory": {"account": (resident() - started) / (ACCOUNTS[2] - ACCOUNTS[1])}}
+
+
+async def of_one(hass: HomeAssistant, url: str, number: int) -> Figures:
+    """Return what one more account costs among so many, beside its floor, and a text through one."""
+    times: dict[str, list[float]] = {}
+    for turn in range(SETUPS):
+        for kind, entries in sorted(pair(url, f"more {number} {turn}", 1).items(), reverse=turn % 2 == 1):
+            times.setdefault(f"first {kind}", []).append(await add(hass, entries))
+            times.setdefault(f"again {kind}", []).append(await add_again(hass, entries))
+            await remove(hass, entries)
+    first = next(iter(hass.config_entries.async_loaded_entries("netsapiens"))).entry_id
+    text = await texting(hass, url, {"config_entry_id": first, "destination": SENDER})
+    return {name: statistics.median(found) for name, found in times.items()} | text
+
+
+def accounts_table(found: dict[str, Figures]) -> bool:
+    """Print what accounts cost; return whether the bars were reached."""
+    sizes = [found[str(count)] for count in ACCOUNTS]
+
+    def row(name: str, figures: list[float], ratios: list[float]) -> Row:
+        return Row(name, figures, "one account", ratios[-1] / ratios[0], GROWN)
+
+    rows = [
+        row(name, [one[f"{key} ours"] for one in sizes], [one[f"{key} ours"] / one[f"{key} floor"] for one in sizes])
+        for key, name in (("first", "first set-up of one more, ms"), ("again", "further set-ups of one, ms"))
+    ]
+    texts = [one["text"] for one in sizes]
+    rows += [
+        row("a text through one, of a bare post", texts, texts),
+        Row("memory, MB an account", [None, None, found["memory"]["account"]]),
+    ]
+    return print_rows("Accounts", ACCOUNTS, rows)
+
+
+# --- texts that wait ----------------------------------------------------------------
+
+
+async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[str, Figures]:
+    """Return what so many texts cost that wait while the PBX is away; traced, their memory alone."""
+    async with house() as hass:
+        await add(hass, [account_of(url, "first")])
+        from custom_components.netsapiens import outbox as module  # noqa: PLC0415 - what is loaded counts
+
+        module._ANSWER_WITHIN = 1.0  # noqa: SLF001 - after which a text is answered `queued`
+        found: dict[str, Figures] = {}
+        for count in counts:
+            entry = account_of(url, str(count))
+            await add(hass, [entry])
+            outbox = entry.runtime_data.outbox
+            outbox._gate._not_before = time.monotonic() + 3600  # noqa: SLF001 - as in a long outage
+            if traced:
+                found[str(count)] = await memory_of(outbox, count)
+            else:
+                queuing = await queue(outbox, count)
+                found[str(count)] = {"queuing": queuing, **await on_disk(hass, outbox._store)}  # noqa: SLF001
+        return found
+
+
+def text_of(number: int) -> Any:
+    """Return a text to somebody of their own."""
+    from custom_components.netsapiens.compose import OutgoingMessage  # noqa: PLC0415 - what is loaded counts
+
+    destination, session = f"1212{number:07}", f"h{number:039}"
+    return OutgoingMessage(
+        (destination,), "sms", f"Text number {number}", SENDER, session, None, None, destination[-4:]
+    )
+
+
+async def queue(outbox: Any, count: int) -> float:
+    """Queue so many texts, each by a call of its own; return the milliseconds of the processor that each took."""
+    began = time.process_time()
+    await asyncio.gather(*(outbox.async_send([text_of(number)], timedelta(hours=1)) for number in range(count)))
+    assert outbox.queued == count
+    return (time.process_time() - began) / count * 1000
+
+
+async def memory_of(outbox: Any, count: int) -> Figures:
+    """Return the megabytes of so many texts that wait, and of as many tasks that wait with a text and a deadline."""
+    never = asyncio.Event()
+
+    async def wait(_text: object, _answer: asyncio.Future[None]) -> None:
+        async with asyncio.timeout(3600):
+            await never.wait()
+
+    def counted() -> float:
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0] / 1e6
+
+    tracemalloc.start(1)
+    before = counted()
+    tasks = [asyncio.create_task(wait(text_of(number), asyncio.Future())) for number in range(count)]
+    await asyncio.sleep(0.1)
+    floor = counted() - before
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+    del tasks, task
+    before = counted()
+    await queue(outbox, count)
+    return {"ours": counted() - before, "floor": floor}
+
+
+async def on_disk(hass: HomeAssistant, outbox: Any) -> Figures:
+    """Return what it costs to keep and to read the texts that wait, and what core's Store takes for the same rows."""
+    kept, _ = await outbox.async_load()
+    path = Path(hass.config.path(".storage", f"netsapiens.outbox.{outbox._store.key.rpartition('.')[2]}"))  # noqa: SLF001
+    rows = json.loads(await asyncio.to_thread(path.read_text))["data"]
+
+    def store() -> Store[Any]:
+        return Store[Any](hass, 1, "bench.floor", private=True, atomic_writes=True, serialize_in_event_loop=False)
+
+    works: dict[str, Callable[[], Awaitable[Any]]] = {
+        "write ours": lambda: outbox.async_save(kept),
+        "write floor": lambda: store().async_save(rows),
+        "read ours": outbox.async_load,
+        "read floor": lambda: store().async_load(),
+    }
+    times: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(WRITES):
+        for name, work in works.items():
+            began = time.perf_counter()
+            await work()
+            times[name].append(timed(began, len(kept)) * 1000)
+    return {name: statistics.median(found) for name, found in times.items()}
+
+
+def queued_table(sizes: Sequence[Figures], memory: Figures) -> bool:
+    """Print what waiting texts cost; return whether the bars were reached."""
+    few, *_, most = sizes
+    rows = [
+        Row(
+            "queuing, ms of the processor a text",
+            [one["queuing"] for one in sizes],
+            f"{QUEUED[0]:,}",
+            most["queuing"] / few["queuing"],
+            GROWN,
+        )
+    ]
+    for key, name in (("write", "keeping all on disk, ms for 1,000"), ("read", "reading them, ms for 1,000")):
+        figures = [one[f"{key} ours"] for one in sizes]
+        rows.append(Row(name, figures, "core's Store", most[f"{key} ours"] / most[f"{key} floor"], OF_STORE[key]))
+    ratio = memory["ours"] / memory["floor"]
+    rows.append(Row("memory, MB", [None, None, memory["ours"]], "waiting tasks", ratio, OF_TASKS))
+    return print_rows("Texts that wait", QUEUED, rows)
+
+
+# --- all of it ----------------------------------------------------------------------
+
+
+async def run() -> bool:
+    """Print the tables; return whether every bar was reached."""
+
+    async def measured(*arguments: Any) -> Any:
+        return (await asyncio.to_thread(child, __file__, given=arguments))[0]
+
+    with server() as url:
+        recipients = {count: await measured("recipients", url, count) for count in RECIPIENTS}
+        accounts = await measured("accounts", url)
+        queued = await measured("queued", url, QUEUED, False)
+        (traced,) = (await measured("queued", url, QUEUED[-1:], True)).values()
+    reached = [recipients_table(recipients), accounts_table(accounts), queued_table([*queued.values()], traced)]
+    print(f"\nMedians, each size in a Home Assistant of its own. Python {sys.version.split()[0]}.")
+    return all(reached)
+
+
+async def measure(part: str, *given: Any) -> Any:
+    """Measure one part, in the process that is there for it."""
+    if part == "recipients":
+        return await with_recipients(*given)
+    if part == "accounts":
+        return await with_accounts(*given)
+    return await with_queued(*given[:2], traced=given[2])
+
+
+if __name__ == "__main__":
+    print(json.dumps(asyncio.run(measure(*json.loads(sys.stdin.read())))))
