@@ -36,7 +36,7 @@ async def test_countries_are_read_outside_the_event_loop(hass: HomeAssistant) ->
 
     with patch("custom_components.netsapiens.load_metadata", load):
         assert await async_setup_component(hass, DOMAIN, {})
-        await hass.async_block_till_done()
+        await until(lambda: threads)
     assert len(threads) == 1
     assert threads[0] is not threading.main_thread()
 
