@@ -139,12 +139,12 @@ async def async_send(
         check_one_conversation(request.messagesession, [message for _, messages in batches for message in messages])
     for (entry, _), (data, messages) in zip(requests, batches, strict=True):
         _check_limit(hass, entry, data.outbox, len(messages))
-    answers = await asyncio.gather(
-        *(
-            data.outbox.async_send(messages, _keep_for(entry, request))
-            for (entry, request), (data, messages) in zip(requests, batches, strict=True)
-        )
-    )
+    sends = [
+        data.outbox.async_send(messages, _keep_for(entry, request))
+        for (entry, request), (data, messages) in zip(requests, batches, strict=True)
+    ]
+    # One alone, as is usual, needs no task of its own.
+    answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
     sent: list[SentMessage] = []
     failed: list[tuple[OutgoingMessage, HomeAssistantError]] = []
     for (data, messages), results in zip(batches, answers, strict=True):

@@ -79,6 +79,7 @@ class History:
 
     def __init__(self) -> None:
         self._past: deque[_Past] = deque()
+        self._equals: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what equal messages have in common
         self._began = time.monotonic()
 
     def note(self, message: OutgoingMessage, trace: Trace, *, accepted: bool) -> None:
@@ -91,8 +92,13 @@ class History:
         """
         now = time.monotonic()
         while self._past and self._past[0].end < now - _NEAR:
-            self._past.popleft()
-        self._past.append(_Past(now, scopes(message), _key(message), trace, accepted))
+            key = self._past.popleft().key
+            self._equals[key].popleft()
+            if not self._equals[key]:
+                del self._equals[key]
+        past = _Past(now, scopes(message), _key(message), trace, accepted)
+        self._past.append(past)
+        self._equals.setdefault(past.key, deque()).append(past)
 
     def trace(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Trace, bool]:
         """Return how to tell a message that is about to be sent from its equals, and whether that is certain.
@@ -101,11 +107,11 @@ class History:
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
-        where, what = set(scopes(message)), _key(message)
-        for past in reversed(self._past):
+        where = set(scopes(message))
+        for past in reversed(self._equals.get(_key(message), ())):
             if past.end < now - _NEAR:
                 break
-            if past.key == what and not where.isdisjoint(past.scopes):
+            if not where.isdisjoint(past.scopes):
                 return Trace(past.trace.since, past.trace.known + past.accepted), past.accepted
         # Never before this process began: what the last one sent is not known any more.
         since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))

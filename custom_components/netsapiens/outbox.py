@@ -89,6 +89,28 @@ class FailedMessage:
     timestamp: datetime
 
 
+class _Call:
+    """Who waits until all of several messages were answered. Woken in one step, where `asyncio.wait` takes two."""
+
+    def __init__(self, messages: int) -> None:
+        self._left = messages
+        self._all = asyncio.get_running_loop().create_future()
+
+    def note(self) -> None:
+        """Note that one more was answered."""
+        self._left -= 1
+        if not self._left and not self._all.done():
+            self._all.set_result(None)
+
+    async def wait(self, within: float | None) -> None:
+        """Wait for all, so many seconds at the most."""
+        try:
+            async with asyncio.timeout(within):
+                await self._all
+        except TimeoutError:
+            pass
+
+
 @dataclass(slots=True, eq=False)
 class _Item:
     """A message on its way.
@@ -96,7 +118,8 @@ class _Item:
     Attributes:
         deadline: when its time is up, by the loop's clock.
         keep: whether it is tried again.
-        done: what its caller is told.
+        call: who waits for it; None where nobody does any more.
+        answer: what its caller was told.
         on_disk: whether it was answered ``queued``, or is about to be.
         trace: set before its first try; from then on it can be told from its equals.
         noted: whether the disk says that it may be out.
@@ -108,7 +131,8 @@ class _Item:
     message: OutgoingMessage
     deadline: float
     keep: bool
-    done: asyncio.Future[SentMessage | HomeAssistantError]
+    call: _Call | None = None
+    answer: SentMessage | HomeAssistantError | None = None
     on_disk: bool = False
     trace: Trace | None = None
     noted: bool = False
@@ -116,6 +140,13 @@ class _Item:
     failed_at: float = 0.0
     failures: int = 0
     task: asyncio.Task[None] | None = None
+
+    def tell(self, answer: SentMessage | HomeAssistantError) -> None:
+        """Tell the caller what became of it, if that was not told yet."""
+        if self.answer is None:
+            self.answer = answer
+            if self.call is not None:
+                self.call.note()
 
 
 class _NotNotedError(NetsapiensError):
@@ -229,17 +260,18 @@ class Outbox:
             return [_error("stopped") for _ in messages]
         seconds = min(keep_for.total_seconds(), _LONGEST_KEEP)
         deadline = self._hass.loop.time() + (seconds or _ANSWER_WITHIN)
-        items = [_Item(message, deadline, seconds > 0, self._hass.loop.create_future()) for message in messages]
+        call = _Call(len(messages))
+        items = [_Item(message, deadline, seconds > 0, call) for message in messages]
         for item in items:
             self._taken.append(time.monotonic())
             self._enqueue(item)
         try:
-            await asyncio.wait([item.done for item in items], timeout=_ANSWER_WITHIN if seconds else None)
+            await call.wait(_ANSWER_WITHIN if seconds else None)
         finally:
             # Also where the caller was stopped while it waited: its messages stay, and their failure is told of.
-            if pending := [item for item in items if not item.done.done()]:
+            if pending := [item for item in items if item.answer is None]:
                 await asyncio.shield(self._keep(pending))
-        return [item.done.result() for item in items]
+        return [item.answer for item in items if item.answer is not None]
 
     async def _keep(self, items: list[_Item]) -> None:
         """Answer ``queued``, once the messages are on disk."""
@@ -252,8 +284,7 @@ class Outbox:
                 self._finish(item, err, UNCONFIRMED)  # it may be on its way
             return
         for item in items:
-            if not item.done.done():
-                item.done.set_result(SentMessage(item.message, "queued"))
+            item.tell(SentMessage(item.message, "queued"))
 
     # --- lanes -----------------------------------------------------------------------
 
@@ -481,7 +512,7 @@ class Outbox:
             return
         if reason == UNCONFIRMED and item.trace is not None:
             self._history.note(item.message, item.trace, accepted=False)
-        told = item.done.done()
+        told = item.answer is not None
         on_disk = item.on_disk
         self._end(item, err)
         if told and on_disk:
@@ -501,8 +532,7 @@ class Outbox:
     def _end(self, item: _Item, result: SentMessage | HomeAssistantError) -> None:
         """Take a message out of the outbox."""
         self._leave(item)
-        if not item.done.done():
-            item.done.set_result(result)
+        item.tell(result)
         if item.on_disk:
             self._count(-1)
             self._tidy()
@@ -570,19 +600,17 @@ class Outbox:
         now = self._hass.loop.time()
         wall = time.time() - now
         tried = kept.trace is not None
-        item = _Item(
+        return _Item(
             kept.message,
             min(kept.until - wall, now + _LONGEST_KEEP),
             keep=True,
-            done=self._hass.loop.create_future(),
+            answer=SentMessage(kept.message, "queued"),
             on_disk=True,
             trace=kept.trace,
             noted=tried,
             in_doubt=tried,
             failed_at=now if tried else 0.0,
         )
-        item.done.set_result(SentMessage(kept.message, "queued"))
-        return item
 
     # --- the end ---------------------------------------------------------------------
 
@@ -602,7 +630,7 @@ class Outbox:
         for item in [item for item in self._items if not item.keep]:
             reason = UNCONFIRMED if item.in_doubt else EXPIRED
             self._finish(item, _error("unconfirmed" if item.in_doubt else "stopped"), reason)
-        await self._keep([item for item in self._items if not item.done.done()])
+        await self._keep([item for item in self._items if item.answer is None])
         await self._save_quietly()
 
     async def _end_tasks(self) -> None:

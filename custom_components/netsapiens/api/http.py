@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, datetime
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 import html
 import json
 import logging
@@ -256,6 +257,7 @@ def _seconds(retry_after: str | None) -> float | None:
     return None if date is None else min(max(0.0, date.timestamp() - time.time()), _LONGEST_RETRY_AFTER)
 
 
+@lru_cache(maxsize=16)  # a busy second's answers all have the same
 def _http_date(text: str | None) -> datetime | None:
     """Read a header's date, which is in UTC whether it says so or not; None where it is none."""
     if text is None:
