@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import AsyncIterator
+import contextlib
 from email.utils import parsedate_to_datetime
 import io
 import json
@@ -471,3 +472,13 @@ async def test_alone() -> None:
     finally:
         process.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(process.wait(), 10) == 0
+
+
+async def test_a_connection_in_the_moment_in_which_it_goes_down_ends() -> None:
+    async with Simulator() as pbx:
+        runner, pbx._runner = pbx._runner, None
+        reader, writer = await asyncio.open_connection("127.0.0.1", pbx.port)
+        with contextlib.suppress(ConnectionError):
+            assert await reader.read() == b""
+        writer.close()
+        pbx._runner = runner

@@ -113,7 +113,7 @@ class Simulator(Pbx):
 
     def _protocol(self) -> asyncio.Protocol:
         if self._runner is None or self._runner.server is None:
-            raise ConnectionAbortedError("The PBX is going down")
+            return _GoingDown()
         return self._runner.server()
 
     def _app(self) -> web.Application:
@@ -207,6 +207,15 @@ class Simulator(Pbx):
         if message is None:
             raise ApiError(HTTPStatus.FORBIDDEN, "Forbidden")
         return web.Response(body=message.media, headers={"Content-Type": message.mime_type or "image/png"})
+
+
+class _GoingDown(asyncio.Protocol):
+    """Ends a connection that was accepted in the moment in which the PBX goes down."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Be gone."""
+        assert isinstance(transport, asyncio.Transport)
+        transport.abort()
 
 
 async def _read_body(request: web.Request, record: RequestRecord) -> None:
