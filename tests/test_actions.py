@@ -100,8 +100,18 @@ async def test_an_unknown_field_is_refused(hass: HomeAssistant, pbx: Simulator, 
     with pytest.raises(vol.Invalid):
         await call(hass, "netsapiens_ann", nonsense=1)
     with pytest.raises(vol.Invalid):
-        await call(hass, "netsapiens_ann", data={"group": "perhaps"})
+        await call(hass, "netsapiens_ann", data={"group": [True]})
     assert pbx.messages == []
+
+
+@pytest.mark.parametrize(("group", "texts"), [("doors", 2), ("no", 2), ("yes", 1), (True, 1)])
+async def test_data_that_is_meant_for_the_app_as_well(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, group: Any, texts: int
+) -> None:
+    """Its `group` is a name."""
+    data = {"group": group, "tag": "door", "image": "/local/door.jpg", "destination": [BOB, EVE]}
+    await call(hass, "netsapiens", data=data)
+    assert len(pbx.messages) == texts
 
 
 async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

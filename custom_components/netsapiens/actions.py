@@ -15,16 +15,27 @@ from homeassistant.util import slugify
 import voluptuous as vol
 
 from .account import NetsapiensConfigEntry, async_send
-from .const import CONF_ACTION, CONF_DESTINATION, CONF_RECIPIENT_ACTIONS, DOMAIN, SUBENTRY_RECIPIENT
+from .const import CONF_ACTION, CONF_DESTINATION, CONF_GROUP, CONF_RECIPIENT_ACTIONS, DOMAIN, SUBENTRY_RECIPIENT
 from .services import HOW_FIELDS, request_of
 
-# What is not ours in data is left out: an alert gives the same data to all its notifiers.
+
+def _of_ours(data: Any) -> Any:
+    """Leave out the ``group`` of Home Assistant's app, a name: an alert gives its data to all its notifiers."""
+    if isinstance(data, dict) and isinstance(data.get(CONF_GROUP), str):
+        try:
+            cv.boolean(data[CONF_GROUP])
+        except vol.Invalid:
+            return {key: value for key, value in data.items() if key != CONF_GROUP}
+    return data
+
+
+# What is not ours in data is left out, likewise.
 _SCHEMA = vol.Schema(
     {
         vol.Optional(ATTR_MESSAGE): cv.string,
         vol.Optional(ATTR_TITLE): cv.string,
         vol.Optional(ATTR_TARGET): vol.All(cv.ensure_list, [cv.string]),
-        vol.Optional(ATTR_DATA): vol.Any(None, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA)),
+        vol.Optional(ATTR_DATA): vol.Any(None, vol.All(_of_ours, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA))),
     }
 )
 
