@@ -250,7 +250,16 @@ def test_history_forgets(history: History, clock: list[float]) -> None:
     note(history, outgoing(), clock)
     clock[0] += 11
     note(history, outgoing("Other"), clock)
-    assert len(history._past) == 1
+    assert len(history._past) == len(history._equals) == 1
+
+
+def test_history_forgets_equals_one_by_one(history: History, clock: list[float]) -> None:
+    for _ in range(3):
+        note(history, outgoing(), clock)
+        clock[0] += 6
+    note(history, outgoing("Other"), clock)
+    assert [len(equals) for equals in history._equals.values()] == [1, 1]
+    assert trace(history, outgoing(), clock)[1] == 3  # counted on from the ones before
 
 
 # --- equal texts ---------------------------------------------------------------------
