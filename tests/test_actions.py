@@ -78,7 +78,7 @@ async def test_what_is_meant_for_others_is_ignored(
         ("netsapiens", {}, "nobody_to_send_to"),
         ("netsapiens", {"target": "555"}, None),
         ("netsapiens", {"target": [ANN, "5550123"]}, "invalid_number"),
-        ("netsapiens_ann", {"target": "nobody"}, "invalid_number"),
+        ("netsapiens_ann", {"target": "nobody"}, "sender_without_number"),
         ("netsapiens_ann", {"message": ""}, "nothing_to_send"),
         ("netsapiens_ann", {"data": {"from_number": "8585550177"}}, "foreign_sender"),
     ],

@@ -20,6 +20,7 @@ from custom_components.netsapiens.api.http import Connection
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
+from tests.helpers import shown as shown_number
 from tests.simulator import ApiKey, Simulator, User
 
 LOGGERS = (
@@ -108,9 +109,8 @@ def required(form: Any) -> set[str]:
 
 def options_of(form: Any, field: str) -> list[Any]:
     """Return what a form's select offers."""
-    return next(selector for marker, selector in form["data_schema"].schema.items() if marker == field).config[
-        "options"
-    ]
+    select = next(selector for marker, selector in form["data_schema"].schema.items() if marker == field)
+    return [option["label"] for option in select.config["options"]]
 
 
 # --- user ---------------------------------------------------------------------------
@@ -319,7 +319,7 @@ async def _sender_form(hass: HomeAssistant, pbx: Simulator, account: dict[str, A
 
 async def test_several_numbers_are_a_choice(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
-    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
     assert required(form) == {"from_number"}
     result = await submit(hass, form, {"from_number": SECOND_NUMBER})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -350,7 +350,7 @@ async def test_a_bad_number_is_shown_again(hass: HomeAssistant, pbx: Simulator, 
     form = await submit(hass, form, {"from_number": "555-0123"})
     assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
     assert shown(form) == {"from_number": "555-0123"}
-    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
     result = await submit(hass, form, {"from_number": SECOND_NUMBER})
     assert dict(result["options"]) == {"from_number": SECOND_NUMBER}
 
@@ -596,8 +596,8 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert (form["step_id"], form["errors"]) == ("init", {})
     assert form["description_placeholders"]["login"] == "1001@acme.example"
-    assert shown(form)["from_number"] == "18585550199"
-    assert options_of(form, "from_number") == ["18585550199", SECOND_NUMBER]
+    assert shown(form)["from_number"] == shown_number("18585550199")
+    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
     assert "from_number" in required(form)
 
     form = await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "555"})
@@ -635,7 +635,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     assert all(type(entry.options[key]) is int for key in counts)
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert {key: shown(form)[key] for key in typed} == typed
+    assert {key: shown(form)[key] for key in typed} == {**typed, "from_number": shown_number(typed["from_number"])}
     await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
     await hass.async_block_till_done()
     assert dict(entry.options) == {**typed, "from_number": SECOND_NUMBER}
@@ -663,7 +663,7 @@ async def test_options_while_the_account_is_not_loaded(
     """Nothing is known of the numbers then; what is set must not get lost by opening the form."""
     assert await hass.config_entries.async_unload(entry.entry_id)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert shown(form)["from_number"] == "18585550199"
+    assert shown(form)["from_number"] == shown_number("18585550199")
     result = await hass.config_entries.options.async_configure(form["flow_id"], shown(form))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options["from_number"] == "18585550199"
@@ -689,15 +689,15 @@ async def _fill_in(hass: HomeAssistant, form: Any, data: dict[str, Any]) -> Any:
 @pytest.mark.parametrize(
     ("typed", "stored"),
     [
-        (["(858) 555-0123"], ["18585550123"]),
-        ("(858) 555-0123", ["18585550123"]),
-        (["+1 858 555 0123", "858.555.0124"], ["18585550123", "18585550124"]),
-        ("858 555 0123, 858 555 0124", ["18585550123", "18585550124"]),
-        (["858 555 0123;858 555 0124\n858 555 0125"], ["18585550123", "18585550124", "18585550125"]),
-        (["8585550123", "18585550123", "+1 (858) 555-0123", ""], ["18585550123"]),
+        (["(858) 555-0123"], ["+1 858-555-0123"]),
+        ("(858) 555-0123", ["+1 858-555-0123"]),
+        (["+1 858 555 0123", "858.555.0124"], ["+1 858-555-0123", "+1 858-555-0124"]),
+        ("858 555 0123, 858 555 0124", ["+1 858-555-0123", "+1 858-555-0124"]),
+        (["858 555 0123;858 555 0124\n858 555 0125"], ["+1 858-555-0123", "+1 858-555-0124", "+1 858-555-0125"]),
+        (["8585550123", "18585550123", "+1 (858) 555-0123", ""], ["+1 858-555-0123"]),
         (["1002"], ["1002"]),
-        (["12345", "858-555-0123"], ["12345", "18585550123"]),
-        (["\N{FULLWIDTH DIGIT EIGHT}58 555 0123"], ["18585550123"]),
+        (["12345", "858-555-0123"], ["12345", "+1 858-555-0123"]),
+        (["\N{FULLWIDTH DIGIT EIGHT}58 555 0123"], ["+1 858-555-0123"]),
     ],
 )
 async def test_add_a_recipient(
@@ -705,7 +705,7 @@ async def test_add_a_recipient(
 ) -> None:
     form = await _recipient_form(hass, entry)
     assert required(form) == {"name", "destination"}
-    assert options_of(form, "from_number") == ["18585550199"]
+    assert options_of(form, "from_number") == [shown_number("18585550199")]
     result = await _fill_in(hass, form, {"name": "  Bob ", "destination": typed})
     assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Bob")
     bob = next(one for one in entry.subentries.values() if one.title == "Bob")
@@ -723,7 +723,7 @@ async def test_add_a_group_with_its_own_sender(
     await _fill_in(hass, form, typed)
     family = next(one for one in entry.subentries.values() if one.title == "Family")
     assert dict(family.data) == {
-        "destination": ["18585550123", "18585550124"],
+        "destination": ["+1 858-555-0123", "+1 858-555-0124"],
         "group": True,
         "from_number": "18585550199",
     }
@@ -772,13 +772,13 @@ async def test_change_a_recipient(
         "name": "Ann",
         "destination": ["18585550123"],
         "group": False,
-        "from_number": "18585550199",
+        "from_number": "+1 858-555-0199",
     }
     form = await _fill_in(hass, form, {"name": "Ann", "destination": ["?"]})
     assert (form["step_id"], form["errors"]) == ("reconfigure", {"destination": "invalid_number"})
     result = await _fill_in(hass, form, {"name": "Ann", "destination": ["858 555 0124"], "group": False})
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
-    assert dict(entry.subentries["ann"].data) == {"destination": ["18585550124"], "group": False}
+    assert dict(entry.subentries["ann"].data) == {"destination": ["+1 858-555-0124"], "group": False}
     assert setups == [entry.entry_id]
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert pbx.messages[0].destination == ["18585550124"]

@@ -10,6 +10,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
 from tests.conftest import AddAccount, recipient
+from tests.helpers import shown
 from tests.simulator import FaultKind, Simulator, SmsNumber
 from tests.test_inbox import Told, hass_storage, told  # noqa: F401
 from tests.test_outbox import _quick, on_disk, send, texts, until  # noqa: F401
@@ -46,7 +47,7 @@ async def test_the_path_names_the_owner(hass: HomeAssistant, pbx: Simulator, ent
     assert list(numbers) == [OWN, FRONT_DESK, "18585550145"]  # a queue's and nobody's cannot be sent from
     await send(hass)
     row = await send(hass, from_number="(858) 555-0142")
-    assert row["from_number"] == FRONT_DESK
+    assert row["from_number"] == shown(FRONT_DESK)
     await send(hass, from_number="18585550145")
     await send(hass, message_type="chat", destination="1002")
     assert sent_under(pbx) == [("1001", OWN), ("1002", FRONT_DESK), ("1002", "18585550145"), ("1001", None)]
@@ -156,7 +157,7 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     await until(lambda: len(told.texts()) == 2)
     assert sorted(told.texts()) == ["To the desk", "To the own number"]
     attributes = next(event for _, event in told.events if event["message"] == "To the desk")
-    assert (attributes["to_number"], attributes["recipient"]) == (FRONT_DESK, "Ann")
+    assert (attributes["to_number"], attributes["recipient"]) == (shown(FRONT_DESK), "Ann")
     looks = len(pbx.requests_to("/users/1002/messagesessions"))
     await until(lambda: len(pbx.requests_to("/users/1002/messagesessions")) > looks + 3)
     assert len(told.texts()) == 2
@@ -217,8 +218,8 @@ async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simul
     form = await hass.config_entries.options.async_init(entry.entry_id)
     (selector,) = [field for marker, field in form["data_schema"].schema.items() if marker == "from_number"]
     assert selector.config["options"] == [
-        {"value": OWN, "label": f"{OWN} · 1001"},
-        {"value": FRONT_DESK, "label": f"{FRONT_DESK} · 1002"},
-        {"value": "18585550145", "label": "18585550145 · 1002"},
+        {"value": shown(OWN), "label": f"{shown(OWN)} · 1001"},
+        {"value": shown(FRONT_DESK), "label": f"{shown(FRONT_DESK)} · 1002"},
+        {"value": "+1 858-555-0145", "label": "+1 858-555-0145 · 1002"},
     ]
     assert texts(pbx) == []

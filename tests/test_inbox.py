@@ -20,6 +20,7 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.inbox import _received
 from custom_components.netsapiens.phone import parse_destination
 from tests.conftest import AddAccount, recipient
+from tests.helpers import shown
 from tests.simulator import FaultKind, Simulator, access
 from tests.test_outbox import crash, until
 
@@ -83,8 +84,8 @@ async def test_a_text_is_told_with_all_that_is_known(
     keys = ("event_type", "from_number", "to_number", "recipient", "message_type")
     assert {key: attributes[key] for key in keys} == {
         "event_type": "received",
-        "from_number": ANN,
-        "to_number": pbx.numbers[0],
+        "from_number": shown(ANN),
+        "to_number": shown(pbx.numbers[0]),
         "recipient": "Ann",
         "message_type": "sms",
     }
@@ -341,7 +342,7 @@ async def test_pbxs_differ(
     await until(lambda: len(told.texts()) == 4)
     await asyncio.sleep(0.3)
     assert [text.lstrip("0") for text in told.texts(FROM_ANN)] in (["5", "5", "7", "1e5"], ["5", "5", "7", "100000"])
-    assert hass.states.get(MESSAGES).attributes["from_number"] == ANN
+    assert hass.states.get(MESSAGES).attributes["from_number"] == shown(ANN)
 
 
 async def test_many_in_one_look_are_events_of_their_own(
@@ -451,7 +452,8 @@ async def test_a_message_is_not_compared_with_every_recipient(
 
 
 @pytest.mark.parametrize(
-    ("sender", "shown"), [("18585550123", "+18585550123"), ("4915123456789", "+4915123456789"), ("72727", "72727")]
+    ("sender", "shown"),
+    [("18585550123", "+1 858-555-0123"), ("4915123456789", "+49 1512 3456789"), ("72727", "72727")],
 )
 async def test_from_number_means_the_same_at_home(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, sender: str, shown: str
@@ -486,9 +488,9 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, looking: MockConfigE
     await pbx.receive(from_number=BOB, text="In", messagesession=session)
     await until(lambda: told.texts() == ["In"])
     attributes = hass.states.get(MESSAGES).attributes
-    assert (attributes["from_number"], attributes["recipient"]) == (BOB, "Bob")
+    assert (attributes["from_number"], attributes["recipient"]) == (shown(BOB), "Bob")
     assert attributes["messagesession"] == session
-    assert {ANN, BOB} <= set(attributes["participants"])
+    assert {shown(ANN), shown(BOB)} <= set(attributes["participants"])
     assert told.texts(FROM_ANN) == []
 
 

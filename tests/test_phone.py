@@ -4,16 +4,25 @@ from pathlib import Path
 import subprocess
 import sys
 
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.template import Template
 from hypothesis import example, given, settings, strategies as st
+import phonenumbers
+from phonenumbers import PhoneNumberType
 import pytest
 
 from custom_components.netsapiens.phone import (
     Destination,
     InvalidNumberError,
     from_pbx,
+    international,
+    is_name,
+    load_metadata,
     mask,
     parse_destination,
     parse_sender,
+    readings,
+    shown_name,
     split_numbers,
     to_store,
 )
@@ -190,14 +199,14 @@ def test_an_extension_is_no_sender(text: str) -> None:
 @pytest.mark.parametrize(
     ("text", "region", "stored"),
     [
-        ("858 555 0123", "US", "18585550123"),
+        ("858 555 0123", "US", "+1 858-555-0123"),
         ("1002", "US", "1002"),
         ("12345", "US", "12345"),
-        ("+44 20 7946 0958", "US", "442079460958"),
-        ("+47 22 34 56 78", "US", "+4722345678"),  # bare, it is one in Canada
-        ("22 34 56 78", "NO", "4722345678"),
-        ("+1 858 555 0123", "DE", "+18585550123"),  # bare, it is one in Germany
-        ("030 901820", "DE", "4930901820"),
+        ("+44 20 7946 0958", "US", "+44 20 7946 0958"),
+        ("+47 22 34 56 78", "US", "+47 22 34 56 78"),
+        ("22 34 56 78", "NO", "+47 22 34 56 78"),
+        ("+1 858 555 0123", "DE", "+1 858-555-0123"),
+        ("030 901820", "DE", "+49 30 901820"),
     ],
 )
 def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str) -> None:
@@ -208,18 +217,62 @@ def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str
 @pytest.mark.parametrize(
     ("number", "region", "shown"),
     [
-        ("18585550123", "US", "18585550123"),
-        ("18585550123", "DE", "+18585550123"),
-        ("4930901820", "DE", "4930901820"),
+        ("18585550123", "US", "+1 858-555-0123"),
+        ("18585550123", None, "+1 858-555-0123"),
+        ("18585550123", "DE", "+1 858-555-0123"),
+        ("8585550123", "US", "+1 858-555-0123"),
+        ("6505550123", "US", "+1 650-555-0123"),
+        ("4930901820", "DE", "+49 30 901820"),
+        ("4915112345678", "DE", "+49 1511 2345678"),
+        ("15123456789", "DE", "+1 512-345-6789"),
+        ("4792345678", "US", "+47 92 34 56 78"),
+        ("436641234567", "DE", "+43 664 1234567"),
         ("12345", "DE", "12345"),
-        ("1234567", "US", "+1234567"),
+        ("999", "US", "999"),
+        ("1", "US", "1"),
+        ("1234567", "US", "1234567"),
         ("anonymous", "US", "anonymous"),
+        ("O2", "US", "O2"),
         ("1002@other.example", "US", "1002@other.example"),
         ("", "US", ""),
     ],
 )
-def test_what_the_pbx_gave_means_the_same_again(number: str, region: str, shown: str) -> None:
+def test_what_the_pbx_gave_is_shown_internationally(number: str, region: str | None, shown: str) -> None:
     assert from_pbx(number, region) == shown
+
+
+@pytest.mark.parametrize(
+    ("text", "region", "found"),
+    [
+        ("4915112345678", "DE", ("494915112345678", "4915112345678")),
+        ("18585550123", "DE", ("4918585550123", "18585550123")),
+        ("4792345678", "US", ("14792345678", "4792345678")),
+        ("18585550123", "US", ("18585550123",)),
+        ("+4915112345678", "DE", ("4915112345678",)),
+        ("858-555-0123", "US", ("18585550123",)),
+        ("1002", "DE", ("1002",)),
+        ("AMAZON", "DE", ()),
+    ],
+)
+def test_bare_digits_may_be_two_numbers(text: str, region: str, found: tuple[str, ...]) -> None:
+    assert readings(text, region) == found
+
+
+@pytest.mark.parametrize("text", ["AMAZON", "O2", "Bank24", "bob123@gmail.com", "hello", "Ann"])
+def test_a_name_is_no_slip_in_a_number(text: str) -> None:
+    assert is_name(text)
+
+
+@pytest.mark.parametrize("text", ["555-0123", "858 555 O123", "", "?", "555 01AB", "Ann 858 555 0123"])
+def test_a_slip_in_a_number_is_no_name(text: str) -> None:
+    assert not is_name(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"), [("AMAZON", "AMAZON"), ("bob123@gmail.com", "…@gmail.com"), ("a" * 30, "a" * 20 + "…")]
+)
+def test_a_name_in_an_error(text: str, shown: str) -> None:
+    assert shown_name(text) == shown
 
 
 def test_split_numbers() -> None:
@@ -296,32 +349,34 @@ def test_any_text_with_a_type(text: str, message_type: str) -> None:
         assert not destination.is_extension
 
 
-@pytest.mark.parametrize(
-    ("number", "region", "told"),
-    [
-        ("18585550123", None, "18585550123"),
-        ("8585550123", "US", "18585550123"),
-        ("6505550123", "US", "16505550123"),
-        ("18585550123", "DE", "+18585550123"),
-        ("4915123456789", "DE", "+4915123456789"),
-        ("15123456789", "DE", "+15123456789"),
-        ("72727", "US", "72727"),
-        ("999", "US", "999"),
-        ("1", "US", "+1"),
-        ("Bank", "US", "Bank"),
-    ],
-)
-def test_what_the_pbx_gives_means_the_same_as_a_destination(number: str, region: str | None, told: str) -> None:
-    assert from_pbx(number, region) == told
+def _every_number() -> list[str]:
+    """Return example numbers of every country, digits with country code."""
+    load_metadata()
+    found = (
+        phonenumbers.example_number_for_type(region, PhoneNumberType.MOBILE)
+        for region in phonenumbers.SUPPORTED_REGIONS
+    )
+    return sorted({phonenumbers.format_number(number, 0).removeprefix("+") for number in found if number})
+
+
+@pytest.mark.timeout(240)
+def test_a_number_survives_every_country_and_a_template(hass: HomeAssistant) -> None:
+    """What an event says, through a template, means the same number as a destination, wherever the home is."""
+    through = Template("{{ number }}", hass)
+    for number in _every_number():
+        attribute = international(number)
+        assert through.async_render({"number": attribute}) == attribute
+        for region in phonenumbers.SUPPORTED_REGIONS:
+            assert from_pbx(number, region) == attribute, region
+            # Not through the cache: there are more numbers than it holds.
+            assert parse_destination.__wrapped__(attribute, region).number == number, region
 
 
 def test_nothing_is_read_from_disk_while_parsing() -> None:
     """Whatever a number needs must be there once load_metadata() ran: the event loop parses."""
     program = """
-import builtins, importlib.util, io, sys
-spec = importlib.util.spec_from_file_location("phone", "custom_components/netsapiens/phone.py")
-phone = sys.modules["phone"] = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(phone)
+import builtins, io, sys
+import custom_components.netsapiens.phone as phone
 phone.load_metadata()
 known = set(sys.modules)
 def refuse(*args, **kwargs):

@@ -20,6 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 import voluptuous as vol
 
 from tests.conftest import AddAccount, recipient
+from tests.helpers import shown
 from tests.simulator import Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
@@ -73,8 +74,8 @@ async def test_one_number(hass: HomeAssistant, pbx: Simulator, entry: MockConfig
     )
     (row,) = rows
     assert row == {
-        "destination": [ANN],
-        "from_number": OWN,
+        "destination": [shown(ANN)],
+        "from_number": shown(OWN),
         "message_type": "sms",
         "messagesession": message.messagesession,
         "status": "sent",
@@ -99,22 +100,22 @@ async def test_without_a_response(hass: HomeAssistant, pbx: Simulator, entry: Mo
 
 async def test_a_list_is_texted_privately(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     rows = await send(hass, destination=[ANN, "858-555-0124"])
-    assert [row["destination"] for row in rows] == [[ANN], [BOB]]
+    assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
     assert destinations(pbx) == [[ANN], [BOB]]
     assert len({message.messagesession for message in pbx.messages}) == 2
 
 
 async def test_numbers_from_yaml(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     rows = await send(hass, destination=[18585550123, 8585550124], message=12)
-    assert [row["destination"] for row in rows] == [[ANN], [BOB]]
+    assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
     rows = await send(hass, destination=18585550125, from_number=18585550199)
-    assert rows[0]["destination"] == [EVE]
+    assert rows[0]["destination"] == [shown(EVE)]
     assert {message.text for message in pbx.messages} == {"12", "Hi"}
 
 
 async def test_a_group(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     (row,) = await send(hass, destination=[ANN, BOB], group=True)
-    assert sorted(row["destination"]) == [ANN, BOB]
+    assert sorted(row["destination"]) == [shown(ANN), shown(BOB)]
     assert [sorted(message.destination) for message in pbx.messages] == [[ANN, BOB]]
     assert pbx.messages[0].type == row["message_type"]
 
@@ -138,11 +139,12 @@ async def test_an_extension_is_a_chat(hass: HomeAssistant, pbx: Simulator, entry
 
 async def test_a_short_code(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     (row,) = await send(hass, destination="262 966")
-    assert (row["destination"], row["message_type"], row["from_number"]) == (["262966"], "sms", OWN)
+    assert (row["destination"], row["message_type"], row["from_number"]) == (["262966"], "sms", shown(OWN))
 
 
 @pytest.mark.parametrize(
-    ("destination", "message_type", "from_number"), [("1002", "chat", None), ("12345", "chat", None), (ANN, "mms", OWN)]
+    ("destination", "message_type", "from_number"),
+    [("1002", "chat", None), ("12345", "chat", None), (ANN, "mms", shown(OWN))],
 )
 async def test_the_message_type_can_be_chosen(
     hass: HomeAssistant,
@@ -172,7 +174,12 @@ async def family(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntr
 
 async def test_target_entities(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
     rows = await send(hass, entity_id=["notify.ann", "notify.bob", "notify.all"])
-    assert sorted(row["destination"] for row in rows) == [["1002"], [ANN], [ANN, EVE], [BOB]]
+    assert sorted(row["destination"] for row in rows) == [
+        [shown(ANN)],
+        [shown(ANN), shown(EVE)],
+        [shown(BOB)],
+        ["1002"],
+    ]
     assert destinations(pbx) == [["1002"], [ANN], [ANN, EVE], [BOB]]
 
 
@@ -184,7 +191,7 @@ async def test_all(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry)
 
 async def test_target_and_destination(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
     rows = await send(hass, entity_id="notify.ann", destination=[EVE, BOB], group=True)
-    assert sorted(sorted(row["destination"]) for row in rows) == [[ANN], [BOB, EVE]]
+    assert sorted(sorted(row["destination"]) for row in rows) == [[shown(ANN)], [shown(BOB), shown(EVE)]]
 
 
 async def test_target_device_area_floor_and_label(
@@ -317,7 +324,7 @@ async def test_data(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry)
     wrapped = "\n".join(re.findall(".{1,76}", PICTURE)) + "\n"
     rows = await send(hass, destination=[ANN, "1002"], data=wrapped, mime_type="image/PNG", message="")
     assert [row["message_type"] for row in rows] == ["mms", "chat-media"]
-    assert [row["from_number"] for row in rows] == [OWN, None]
+    assert [row["from_number"] for row in rows] == [shown(OWN), None]
     for message in pbx.messages:
         assert message.media == base64.b64decode(PICTURE)
         assert message.mime_type == "image/png"
@@ -347,7 +354,7 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("messagesession_for_several", {"messagesession": SESSION, "destination": [ANN, BOB]}),
     ("messagesession_for_several", {"messagesession": SESSION, "entity_id": "notify.bob"}),
     ("invalid_number", {"destination": "555-0123"}),
-    ("invalid_number", {"destination": [ANN, BOB, "nobody"]}),
+    ("sender_without_number", {"destination": [ANN, BOB, "nobody"]}),
     ("invalid_number", {"destination": [ANN, ""]}),
     ("invalid_number", {"destination": "555-0123", "entity_id": "notify.ann"}),
     ("nobody_to_send_to", {"destination": []}),
@@ -416,7 +423,7 @@ async def test_a_listed_sender(hass: HomeAssistant, pbx: Simulator, add_account:
     pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198"])
     await add_account()
     (row,) = await send(hass, destination=ANN, from_number=spelling)
-    assert row["from_number"] == pbx.messages[0].from_number == "18585550198"
+    assert (row["from_number"], pbx.messages[0].from_number) == (shown("18585550198"), "18585550198")
 
 
 async def test_a_sender_is_given_as_the_pbx_lists_it(
@@ -426,9 +433,9 @@ async def test_a_sender_is_given_as_the_pbx_lists_it(
     pbx.add_user("1001@acme.example", numbers=["8585550199"])
     await add_account(options={"from_number": OWN})
     (row,) = await send(hass, destination=ANN)
-    assert row["from_number"] == "8585550199"
+    assert (row["from_number"], pbx.messages[-1].from_number) == (shown(OWN), "8585550199")
     (row,) = await send(hass, destination=ANN, from_number="+1 858 555 0199")
-    assert row["from_number"] == "8585550199"
+    assert (row["from_number"], pbx.messages[-1].from_number) == (shown(OWN), "8585550199")
 
 
 async def test_configured_senders_need_no_listing(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
@@ -439,9 +446,12 @@ async def test_configured_senders_need_no_listing(hass: HomeAssistant, pbx: Simu
         recipient("Ann", ANN, from_number="18585550198"), recipient("Bob", BOB), options={"from_number": OWN}
     )
     rows = await send(hass, entity_id=["notify.ann", "notify.bob"])
-    assert {row["destination"][0]: row["from_number"] for row in rows} == {ANN: "18585550198", BOB: OWN}
+    assert {row["destination"][0]: row["from_number"] for row in rows} == {
+        shown(ANN): shown("18585550198"),
+        shown(BOB): shown(OWN),
+    }
     (row,) = await send(hass, destination=ANN, from_number="858 555 0199")
-    assert row["from_number"] == OWN
+    assert row["from_number"] == shown(OWN)
     # Ann's own number is for texts to Ann.
     await refused(hass, pbx, "foreign_sender", entity_id=["notify.ann", "notify.bob"], from_number="18585550198")
 
@@ -464,7 +474,7 @@ async def test_a_given_conversation(hass: HomeAssistant, pbx: Simulator, entry: 
     (row,) = await send(hass, destination=[ANN, BOB], group=True, messagesession=SESSION)
     assert row["messagesession"] == SESSION
     (row,) = await send(hass, destination=[ANN, "858 555 0123"], messagesession=SESSION)
-    assert row["destination"] == [ANN]
+    assert row["destination"] == [shown(ANN)]
 
 
 async def test_a_conversation_is_kept(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
@@ -515,13 +525,16 @@ async def test_two_accounts(
     await _refused_by_core(hass, pbx, destination=EVE, config_entry_id="no-such-entry")
 
     (row,) = await send(hass, destination=EVE, config_entry_id=second.entry_id)
-    assert row["from_number"] == "18585550197"
+    assert row["from_number"] == shown("18585550197")
     (row,) = await send(hass, entity_id="notify.bob")
-    assert row["from_number"] == "18585550197"
+    assert row["from_number"] == shown("18585550197")
     rows = await send(hass, entity_id="notify.bob", destination=EVE)
-    assert {row["from_number"] for row in rows} == {"18585550197"}
+    assert {row["from_number"] for row in rows} == {shown("18585550197")}
     rows = await send(hass, entity_id=["notify.bob", "notify.ann"])
-    assert {row["destination"][0]: row["from_number"] for row in rows} == {ANN: OWN, BOB: "18585550197"}
+    assert {row["destination"][0]: row["from_number"] for row in rows} == {
+        shown(ANN): shown(OWN),
+        shown(BOB): shown("18585550197"),
+    }
     (row,) = await send(hass, entity_id="notify.bob", config_entry_id=second.entry_id)
 
     pbx.messages.clear()
@@ -553,7 +566,7 @@ async def test_an_account_that_is_not_loaded(
     await _refused_by_core(hass, pbx, destination=EVE, config_entry_id=second.entry_id)
     await _refused_by_core(hass, pbx, entity_id=["notify.ann", "notify.bob"])
     (row,) = await send(hass, destination=EVE, config_entry_id=first.entry_id)
-    assert row["from_number"] == OWN
+    assert row["from_number"] == shown(OWN)
     assert await hass.config_entries.async_unload(first.entry_id)
     await _refused_by_core(hass, pbx, destination=EVE)
 

@@ -30,7 +30,7 @@ from .inbox import Inbox
 from .issues import check_conversations, check_sender, clear_all, clear_push_issues, raise_outbox_damaged
 from .lookup import History
 from .outbox import Outbox
-from .phone import load_metadata
+from .phone import async_load_metadata, load_metadata
 from .push import Push, async_end_push
 from .services import async_setup_services
 from .store import FactsStore, InboxStore, OutboxStore
@@ -109,9 +109,9 @@ async def _async_start_outbox(hass: HomeAssistant, entry: NetsapiensConfigEntry)
     if (aside := await outbox.async_load()) is not None:
         raise_outbox_damaged(hass, entry, aside)
 
-    @callback
-    def report_failures(_hass: HomeAssistant) -> None:
+    async def report_failures(_hass: HomeAssistant) -> None:
         """Tell of failures, now that automations listen."""
+        await async_load_metadata(hass)  # events show numbers as people read them
         outbox.async_report_failures(entry.runtime_data.tell_failure)
 
     async def stop(_event: Event) -> None:

@@ -7,10 +7,11 @@ from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import Context, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
-from .api.models import same_number
-from .compose import OutgoingMessage, SendRequest, check_one_conversation, compose
+from .api import NetsapiensError
+from .api.models import is_digits, number_of
+from .compose import Conversation, OutgoingMessage, SendRequest, check_one_conversation, compose
 from .const import (
     CONF_DESTINATION,
     CONF_KEEP_UNDELIVERED,
@@ -20,12 +21,14 @@ from .const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from .conversations import Conversations
 from .coordinator import NetsapiensCoordinator
+from .errors import translated
 from .inbox import Inbox, ReceivedMessage
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media
 from .outbox import FailedMessage, Outbox, SentMessage
-from .phone import InvalidNumberError, async_load_metadata, parse_destination
+from .phone import InvalidNumberError, async_load_metadata, from_pbx, parse_destination, readings
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -39,6 +42,7 @@ class NetsapiensData:
         outbox: the way out.
         device_id: the account's device.
         inbox: the way in, unless it is switched off.
+        conversations: whom the account's conversations are with.
         on_texted: called, by recipient, when a text to them was taken.
         on_failed: called, by recipient (None for all), when a text that was answered ``queued`` is given up.
         on_received: called, by recipient (None for all), with each message that came in and the sender's name, if it
@@ -51,11 +55,18 @@ class NetsapiensData:
     outbox: Outbox
     device_id: str
     inbox: Inbox | None = None
+    conversations: Conversations = field(init=False)
     on_texted: dict[str, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
     _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
     _indexed: Mapping[str, ConfigSubentry] | None = None
+
+    def __post_init__(self) -> None:
+        """Begin with no conversation known."""
+        self.conversations = Conversations(
+            self.coordinator, lambda: self.inbox.foreign_senders if self.inbox is not None else {}
+        )
 
     @callback
     def tell_failure(self, failed: FailedMessage) -> None:
@@ -66,14 +77,15 @@ class NetsapiensData:
     @callback
     def tell_received(self, received: ReceivedMessage) -> None:
         """Tell the account's event entity of a message that came in, and those of the recipients whose number it is."""
-        senders = self._senders_of(received)
+        self.conversations.remember(received)
+        senders = self.recipients_with(received.from_number)
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
             if recipient_id in self.on_received:
                 self.on_received[recipient_id](received, name)
 
-    def _senders_of(self, received: ReceivedMessage) -> list[ConfigSubentry]:
-        """Return the recipients whose number a message came from.
+    def recipients_with(self, number: str) -> list[ConfigSubentry]:
+        """Return the recipients that have a number or extension, as the PBX gives it.
 
         They are looked up by the last digits: to read every recipient's numbers anew takes seconds where there are
         thousands.
@@ -84,31 +96,68 @@ class NetsapiensData:
             for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
                 for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
                     self._by_ending.setdefault(ending, []).append(recipient)
-        candidates = self._by_ending.get(received.from_number[-_ENDING:], [])
-        return [recipient for recipient in candidates if _is_from(received, recipient, region)]
+        candidates = self._by_ending.get(number[-_ENDING:], [])
+        return [recipient for recipient in candidates if _has_number(recipient, number, region)]
+
+    async def async_conversation(self, messagesession: str) -> Conversation | None:
+        """Return the conversation with this id, and the recipient that it is with; None where there is none.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked.
+        """
+        found = await self.conversations.async_find(messagesession)
+        if found is None:
+            return None
+        region = self.coordinator.hass.config.country
+        candidates = self.recipients_with(found.others[0]) if found.others else []
+        recipient = next((one for one in candidates if _is_with(one, found, region)), None)
+        return replace(found, recipient=recipient)
+
+    async def async_destination(self, text: str) -> str:
+        """Return a destination as it was meant: bare digits may be a number here, and another one abroad.
+
+        They mean the one that is a recipient's, or that somebody with a conversation has, where that is exactly one.
+        """
+        numbers = readings(text, self.coordinator.hass.config.country)
+        if len(numbers) <= 1:
+            return text
+        known = {number for number in numbers if self.recipients_with(number)}
+        known = known or await self.conversations.async_with_conversation(numbers)
+        return f"+{known.pop()}" if len(known) == 1 else text
 
 
 def _ending(text: str, region: str | None) -> str:
     """Return the last digits of a number as it is kept, which are those of the number as the PBX wants it."""
-    if text.isascii() and text.removeprefix("+").isdigit():
-        return text[-_ENDING:]
+    if text.startswith("+") or is_digits(text):
+        return number_of(text)[-_ENDING:]
     try:
         return parse_destination(text, region).number[-_ENDING:]
     except InvalidNumberError:
         return ""
 
 
-def _is_from(received: ReceivedMessage, recipient: ConfigSubentry, region: str | None) -> bool:
-    """Whether a message came from one of a recipient's numbers."""
+def _has_number(recipient: ConfigSubentry, number: str, region: str | None) -> bool:
+    """Whether one of a recipient's numbers is this one, as the PBX gives it: ``user@domain`` for another domain's."""
+    return number_of(from_pbx(number, region)) in _numbers(recipient, region)
+
+
+def _numbers(recipient: ConfigSubentry, region: str | None) -> list[str]:
+    """Return a recipient's numbers as the PBX wants them."""
+    numbers = []
     for text in recipient.data[CONF_DESTINATION]:
         try:
-            number = parse_destination(text, region).number
+            numbers.append(parse_destination(text, region).number)
         except InvalidNumberError:
             continue
-        sender = received.from_number  # user@domain for one of another domain
-        if number == sender or (sender.isdigit() and same_number(number, sender)):
-            return True
-    return False
+    return numbers
+
+
+def _is_with(recipient: ConfigSubentry, conversation: Conversation, region: str | None) -> bool:
+    """Whether a conversation is with a recipient and nobody else: all of a group, or one of its numbers."""
+    numbers = _numbers(recipient, region)
+    if len(conversation.others) > 1 and len(numbers) != len(conversation.others):
+        return False
+    return all(number_of(from_pbx(other, region)) in numbers for other in conversation.others)
 
 
 type NetsapiensConfigEntry = ConfigEntry[NetsapiensData]
@@ -133,6 +182,7 @@ async def async_send(
         HomeAssistantError: names those that got nothing, and why.
     """
     await async_load_metadata(hass)
+    requests = [(entry, await _addressed(entry, request)) for entry, request in requests]
     requests = [(entry, await _with_media(hass, entry, request, context)) for entry, request in requests]
     batches = [(entry.runtime_data, compose(entry.runtime_data.coordinator, request)) for entry, request in requests]
     for _, request in requests:
@@ -158,6 +208,26 @@ async def async_send(
     if failed:
         raise _summary(failed, len(sent) + len(failed))
     return sent
+
+
+async def _addressed(entry: NetsapiensConfigEntry, request: SendRequest) -> SendRequest:
+    """Return the request with whom it is for, where the PBX's list of conversations tells.
+
+    Raises:
+        ServiceValidationError: it answers in a conversation that the PBX does not list.
+        HomeAssistantError: the PBX could not be asked for the conversation.
+    """
+    data = entry.runtime_data
+    if request.destinations or request.recipients or request.messagesession is None:
+        destinations = [await data.async_destination(text) for text in request.destinations]
+        return replace(request, destinations=destinations)
+    try:
+        conversation = await data.async_conversation(request.messagesession)
+    except NetsapiensError as err:
+        raise translated(err, HomeAssistantError) from err
+    if conversation is None:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="conversation_not_found")
+    return replace(request, conversation=conversation)
 
 
 async def _with_media(

@@ -16,10 +16,19 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import ServiceValidationError
 
 from .api.messages import is_session_id
-from .api.models import SmsNumber, same_number
+from .api.models import SmsNumber, is_digits, same_number
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .coordinator import NetsapiensCoordinator
-from .phone import Destination, InvalidNumberError, mask, parse_destination, parse_sender
+from .phone import (
+    Destination,
+    InvalidNumberError,
+    international,
+    is_name,
+    mask,
+    parse_destination,
+    parse_sender,
+    shown_name,
+)
 
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
@@ -42,6 +51,23 @@ class Media:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """One conversation, for an answer in it.
+
+    Attributes:
+        id: the PBX's id of it.
+        others: everybody in it but us: digits, the user of an extension, or the name of a sender that is no number.
+        from_number: our number in it, digits; None for a chat.
+        recipient: the recipient that it is with, if it is with one.
+    """
+
+    id: str
+    others: tuple[str, ...]
+    from_number: str | None
+    recipient: ConfigSubentry | None = None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRequest:
     """What a door was asked for; the fields are those of ``netsapiens.send_message``.
@@ -49,12 +75,14 @@ class SendRequest:
     Attributes:
         destinations: numbers as people write them, each texted privately unless ``group``.
         recipients: each texted in the way it is configured.
+        conversation: to answer in, where neither a destination nor a recipient is named.
         sources: where media is: what the media selector gives, or a text.
         media: what was found there.
     """
 
     destinations: Sequence[str] = ()
     recipients: Sequence[ConfigSubentry] = ()
+    conversation: Conversation | None = None
     message: str | None = None
     title: str | None = None
     group: bool = False
@@ -97,11 +125,16 @@ class OutgoingMessage:
 
 @dataclass(frozen=True, slots=True)
 class _Party:
-    """Who takes part in one conversation, and from which number it is asked for."""
+    """Who takes part in one conversation, and from which number it is asked for.
+
+    Attributes:
+        trusted: a number of ours by the PBX's own list of conversations.
+    """
 
     destinations: tuple[Destination, ...]
     from_number: str | None
     recipient: ConfigSubentry | None
+    trusted: str | None = None
 
     @property
     def numbers(self) -> tuple[str, ...]:
@@ -219,7 +252,20 @@ def _parties(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[_
         from_number = request.from_number or recipient.data.get(CONF_FROM_NUMBER)
         groups = [numbers] if recipient.data.get(CONF_GROUP) else [(one,) for one in numbers]
         parties += [_Party(group, from_number, recipient) for group in groups]
+    if not parties and request.conversation is not None:
+        parties = [_answering(request, request.conversation)]
     return parties
+
+
+def _answering(request: SendRequest, conversation: Conversation) -> _Party:
+    """Return who takes part in a conversation that is answered in."""
+    is_chat = conversation.from_number is None
+    for other in conversation.others:
+        if not is_chat and not is_digits(other):
+            _refuse("sender_without_number", sender=shown_name(other))
+    destinations = tuple(Destination(other, is_extension=is_chat) for other in conversation.others)
+    ours = international(conversation.from_number or "") or None
+    return _Party(destinations, request.from_number or ours, conversation.recipient, ours)
 
 
 def _destinations(
@@ -232,9 +278,16 @@ def _destinations(
         try:
             destination = parse_destination(number, region, message_type)
         except InvalidNumberError:
-            _refuse("invalid_number", number=mask(number))
+            _refuse_number(number)
         found[destination.number] = destination
     return tuple(found.values())
+
+
+def _refuse_number(text: str) -> NoReturn:
+    """Raise the translated error of what cannot be texted: a name, as some senders have one, or a wrong number."""
+    if is_name(text):
+        _refuse("sender_without_number", sender=shown_name(text))
+    _refuse("invalid_number", number=mask(text))
 
 
 def _message(
@@ -296,7 +349,7 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     listed = coordinator.data.listed(number)
     if listed is not None:
         return listed
-    trusted = [configured, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]
+    trusted = [configured, party.trusted, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]
     if not any(own is not None and same_number(own, number) for own in trusted):
         _refuse("foreign_sender", number=mask(asked))
     return number

@@ -9,7 +9,6 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
-    ConfigSubentry,
     ConfigSubentryFlow,
     OptionsFlow,
     SubentryFlowResult,
@@ -77,7 +76,7 @@ from .const import (
 )
 from .coordinator import async_get_numbers, create_api
 from .errors import error_key
-from .phone import InvalidNumberError, async_load_metadata, parse_sender, split_numbers, to_store
+from .phone import InvalidNumberError, async_load_metadata, from_pbx, parse_sender, split_numbers, to_store
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -206,23 +205,28 @@ def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in data.items() if key not in _SECRETS}
 
 
-def _sender_selector(numbers: _Numbers) -> SelectSelector:
+def _sender_selector(numbers: _Numbers, region: str | None) -> SelectSelector:
     """Return the field to choose a sender number, or type one. Where there are several owners, it shows them."""
-    options: list[str] | list[SelectOptionDict] = list(numbers)
-    if len({number.dest for number in numbers.values()}) > 1:
-        options = [
-            SelectOptionDict(value=digits, label=f"{digits} · {number.owner or number.dest}")
-            for digits, number in numbers.items()
-        ]
+    several = len({number.dest for number in numbers.values()}) > 1
+    options = [
+        SelectOptionDict(
+            value=from_pbx(digits, region),
+            label=f"{from_pbx(digits, region)} · {number.owner or number.dest}"
+            if several
+            else from_pbx(digits, region),
+        )
+        for digits, number in numbers.items()
+    ]
     return SelectSelector(SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
 
 
-def _sender_schema(numbers: _Numbers, *, required: bool, default: str | None = None) -> vol.Schema:
+def _sender_schema(numbers: _Numbers, region: str | None, *, required: bool, default: str | None = None) -> vol.Schema:
     """Return the form to choose the sender."""
+    selector = _sender_selector(numbers, region)
     if not required:
-        return vol.Schema({vol.Optional(CONF_FROM_NUMBER): _sender_selector(numbers)})
-    marker = vol.Required(CONF_FROM_NUMBER, default=default if default is not None else vol.UNDEFINED)
-    return vol.Schema({marker: _sender_selector(numbers)})
+        return vol.Schema({vol.Optional(CONF_FROM_NUMBER): selector})
+    marker = vol.Required(CONF_FROM_NUMBER, default=from_pbx(default, region) if default is not None else vol.UNDEFINED)
+    return vol.Schema({marker: selector})
 
 
 def _delivery_fields(options: Mapping[str, Any]) -> VolDictType:
@@ -250,6 +254,12 @@ async def _async_read_sender(
     except InvalidNumberError:
         errors[CONF_FROM_NUMBER] = "invalid_number"
         return {}
+
+
+def _with_shown_sender(kept: Mapping[str, Any], region: str | None) -> dict[str, Any]:
+    """Return what is kept as a form shows it: the sender as people write it."""
+    shown = {CONF_FROM_NUMBER: from_pbx(kept[CONF_FROM_NUMBER], region)} if kept.get(CONF_FROM_NUMBER) else {}
+    return {**kept, **shown}
 
 
 class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -343,7 +353,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             sender = await _async_read_sender(self.hass, user_input, errors, required=bool(self._numbers))
             if not errors:
                 return self._create_entry(sender.get(CONF_FROM_NUMBER))
-        schema = _sender_schema(self._numbers, required=bool(self._numbers))
+        await async_load_metadata(self.hass)
+        schema = _sender_schema(self._numbers, self.hass.config.country, required=bool(self._numbers))
         return self.async_show_form(
             step_id="sender",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
@@ -443,9 +454,11 @@ class NetsapiensOptionsFlow(OptionsFlow):
                 incoming = {CONF_INCOMING: user_input[CONF_INCOMING]}
                 return self.async_create_entry(data={**sender, **incoming, **counts})
         options = self.config_entry.options
-        schema = _sender_schema(numbers, required=bool(numbers), default=options.get(CONF_FROM_NUMBER))
+        await async_load_metadata(self.hass)
+        region = self.hass.config.country
+        schema = _sender_schema(numbers, region, required=bool(numbers), default=options.get(CONF_FROM_NUMBER))
         schema = schema.extend(_delivery_fields(options))
-        shown = options if user_input is None else user_input
+        shown = _with_shown_sender(options, region) if user_input is None else user_input
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
@@ -465,7 +478,7 @@ class RecipientFlow(ConfigSubentryFlow):
             if not errors:
                 return self.async_create_entry(title=name, data=data)
         # A first field for a number: without it the form opens with nothing but a button to add one.
-        return self._show("user", user_input or {CONF_DESTINATION: [""]}, errors)
+        return await self._async_show("user", user_input or {CONF_DESTINATION: [""]}, errors)
 
     async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask what changed."""
@@ -475,16 +488,22 @@ class RecipientFlow(ConfigSubentryFlow):
             name, data = await self._async_read(user_input, errors)
             if not errors:
                 return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
-        return self._show("reconfigure", _form_of(recipient) if user_input is None else user_input, errors)
+        shown = user_input
+        if shown is None:
+            shown = {CONF_NAME: recipient.title, **_with_shown_sender(recipient.data, self.hass.config.country)}
+        return await self._async_show("reconfigure", shown, errors)
 
-    def _show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
+    async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
         """Show the form."""
+        await async_load_metadata(self.hass)
         schema = vol.Schema(
             {
                 vol.Required(CONF_NAME): TextSelector(),
                 vol.Required(CONF_DESTINATION): _NUMBERS,
                 vol.Optional(CONF_GROUP, default=False): BooleanSelector(),
-                vol.Optional(CONF_FROM_NUMBER): _sender_selector(_known_numbers(self._get_entry())),
+                vol.Optional(CONF_FROM_NUMBER): _sender_selector(
+                    _known_numbers(self._get_entry()), self.hass.config.country
+                ),
             }
         )
         return self.async_show_form(
@@ -509,11 +528,6 @@ class RecipientFlow(ConfigSubentryFlow):
             errors[CONF_DESTINATION] = "invalid_number"
         data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
         return name, {**data, **await _async_read_sender(self.hass, user_input, errors)}
-
-
-def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
-    """Return what the form shows of a recipient."""
-    return {CONF_NAME: recipient.title, **recipient.data}
 
 
 def _known_numbers(entry: ConfigEntry) -> _Numbers:

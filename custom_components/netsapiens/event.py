@@ -11,7 +11,7 @@ from .const import SUBENTRY_RECIPIENT
 from .entity import AccountEntity, RecipientEntity
 from .inbox import ReceivedMessage
 from .outbox import FailedMessage
-from .phone import from_pbx
+from .phone import from_pbx, international
 
 PARALLEL_UPDATES = 0
 
@@ -46,9 +46,9 @@ class _Messages(EventEntity, Entity):
             EVENT_FAILED,
             {
                 "message": message.text,
-                "destination": list(message.destination),
+                "destination": [international(number) for number in message.destination],
                 "recipient": recipient.title if recipient else None,
-                "from_number": message.from_number,
+                "from_number": message.from_number and from_pbx(message.from_number, self.hass.config.country),
                 "message_type": message.message_type,
                 "messagesession": message.messagesession,
                 "reason": failed.reason,
@@ -61,21 +61,25 @@ class _Messages(EventEntity, Entity):
     @callback
     def _fire_received(self, received: ReceivedMessage, recipient: str | None) -> None:
         """Tell of a message that came in."""
-        sender = received.from_number
-        if not received.message_type.startswith("chat"):
-            sender = from_pbx(sender, self.hass.config.country)
+        region = self.hass.config.country
+        is_chat = received.message_type.startswith("chat")
+
+        def shown(number: str) -> str:
+            """Return a number as people read it; a user of the PBX as it is."""
+            return number if is_chat else from_pbx(number, region)
+
         self._trigger_event(
             EVENT_RECEIVED,
             {
                 "message": received.text,
-                "from_number": sender,
-                "to_number": received.to_number,
+                "from_number": shown(received.from_number),
+                "to_number": shown(received.to_number),
                 "recipient": recipient,
                 "message_type": received.message_type,
                 "messagesession": received.messagesession,
                 "message_id": received.message_id,
                 "timestamp": received.timestamp.isoformat(),
-                "participants": list(received.participants),
+                "participants": [shown(number) for number in received.participants],
                 "media_type": received.media_type,
                 "media_url": received.media_url,
             },

@@ -18,7 +18,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .api import Account, Message, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError
 from .api.messages import MAX_ROWS
-from .api.models import digits_of, same_number
+from .api.models import number_of, same_number
 from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
 from .coordinator import NetsapiensCoordinator
 from .listing import reaches, read_since
@@ -57,7 +57,8 @@ class ReceivedMessage:
 
     Attributes:
         text: what it says; may be empty where there is media.
-        from_number: digits with country code, or the user of an extension.
+        from_number: digits, mostly with country code; the user of an extension; or the name of a sender that is
+            no number.
         to_number: our number, or our extension.
         message_type: ``sms``, ``mms``, ``chat`` or ``chat-media``.
         messagesession: its conversation.
@@ -459,7 +460,7 @@ def _received(row: Message, session: MessageSession, at: datetime, account: Acco
     """Return a message as it is told."""
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.domain} else row.from_user_id
-    dialed = "" if row.type.startswith("chat") or "," in row.dialed else digits_of(row.dialed)
+    dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
     others = session.remotes if len(session.remotes) > 1 else ()
     return ReceivedMessage(
         text=row.text,

@@ -16,7 +16,6 @@ import time
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
-from homeassistant.util.json import JsonObjectType
 
 from .api import (
     MessageAPI,
@@ -59,17 +58,6 @@ class SentMessage:
     message: OutgoingMessage
     status: str
     message_id: str | None = None
-
-    def as_row(self) -> JsonObjectType:
-        """Return the row of an action's answer."""
-        return {
-            "destination": list(self.message.destination),
-            "from_number": self.message.from_number,
-            "message_type": self.message.message_type,
-            "messagesession": self.message.messagesession,
-            "status": self.status,
-            "message_id": self.message_id,
-        }
 
 
 @dataclass(frozen=True, slots=True)

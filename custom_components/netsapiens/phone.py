@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from functools import cache, lru_cache
 import re
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 import unicodedata
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util.hass_dict import HassKey
+
+from .api.models import is_digits
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -19,6 +21,9 @@ DEFAULT_REGION = "US"
 _SEPARATORS = re.compile(r"[,;\n]+")
 _EXTENSION_DIGITS = range(3, 5)
 _SHORT_CODE_DIGITS = range(5, 7)
+_LONGEST_SHORT_CODE = 6
+_FEWEST_DIGITS = 7  # of a phone number
+_LONGEST_NAME = 20  # characters
 _MAX_LENGTH = 64  # characters of one number, with everything that people put between the digits
 _INSIDE_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}(?:@[A-Za-z0-9.-]{1,64})?")
 _CHAT = frozenset({"chat", "chat-media"})
@@ -121,32 +126,85 @@ def parse_sender(text: str, region: str | None) -> str:
 
 
 def to_store(text: str, region: str | None) -> str:
-    """Return a destination as it can be kept: read again, it means the same.
-
-    Some numbers of one country look like another's once the plus is gone; those keep it.
+    """Return a destination as it is kept and shown: the international form, or an extension or short code as it is.
 
     Raises:
         InvalidNumberError: it is no such number.
     """
-    number = parse_destination(text, region).number
-    return number if parse_destination(number, region).number == number else f"+{number}"
+    return international(parse_destination(text, region).number)
 
 
+@lru_cache(maxsize=_REMEMBERED)
+def international(number: str) -> str:
+    """Return a number in the international form with spaces, ``+1 858-555-0123``.
+
+    People read it, every country's Home Assistant reads it as the same number, and a template leaves it a text: of
+    ``+18585550123`` it would make an int, without the plus.
+
+    Parameters:
+        number: digits with country code. Anything else, such as an extension, is returned as it is.
+    """
+    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
+        return number
+    found = _possible(f"+{number}", DEFAULT_REGION)
+    return number if found is None else _formatted(found, "INTERNATIONAL")
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def from_pbx(number: str, region: str | None) -> str:
-    """Return a number that the PBX gave so that it means the same when it is read again.
+    """Return a number that the PBX gave in the international form.
 
     It has its country code, mostly: one that no country has without, and this one has with, came without.
+
+    Parameters:
+        number: digits; what is no number, such as an extension or a sender's name, is returned as it is.
+        region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
     """
-    if not number.isdigit():
+    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
         return number
     try:
         meant = parse_destination(number, region).number
     except InvalidNumberError:
-        return f"+{number}"
-    if meant == number:
         return number
+    if meant == number:
+        return international(number)
     abroad = _possible(f"+{number}", region or DEFAULT_REGION)
-    return f"+{number}" if abroad is not None and _library().is_valid_number(abroad) else meant
+    return international(number if abroad is not None and _library().is_valid_number(abroad) else meant)
+
+
+@lru_cache(maxsize=_REMEMBERED)
+def readings(text: str, region: str | None) -> tuple[str, ...]:
+    """Return the numbers that bare digits may mean, with country code: first the one that is taken, then the other.
+
+    A template makes ``4915112345678`` of ``+4915112345678``, which is a number in Germany and another one abroad.
+    Returns one where there is no doubt, and none where it is no such number.
+    """
+    try:
+        found = [parse_destination(text, region).number]
+        cleaned = _clean(text)
+    except InvalidNumberError:
+        return ()
+    if not is_digits(cleaned) or len(cleaned) <= _LONGEST_SHORT_CODE:
+        return tuple(found)
+    for spelling in (cleaned, f"+{cleaned}"):
+        number = _possible(spelling, region or DEFAULT_REGION)
+        if number is not None and (digits := _formatted(number, "E164").removeprefix("+")) not in found:
+            found.append(digits)
+    return tuple(found)
+
+
+def is_name(text: str) -> bool:
+    """Whether a text is a sender's name or an e-mail address, and no slip in a number."""
+    letters = sum(char.isalpha() for char in text)
+    digits = sum(char.isdigit() for char in text)
+    return "@" in text or letters > digits or (text[:1].isalpha() and digits < _FEWEST_DIGITS)
+
+
+def shown_name(text: str) -> str:
+    """Return a sender's name as it may stand in an error or a log: of an e-mail address, where it is from."""
+    name = "".join(char for char in text if char.isprintable()).strip()
+    name = f"…{name[name.index('@') :]}" if "@" in name else name
+    return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
 def mask(text: str) -> str:
@@ -178,17 +236,17 @@ def _with_country_code(text: str, region: str) -> str:
     best = next((number for number in possible if _library().is_valid_number(number)), None)
     if best is None and not possible:
         raise InvalidNumberError("not a phone number")
-    found = _international(best or possible[0])
+    found = _formatted(best or possible[0], "E164")
     again = _possible(found, region)
-    if again is None or _international(again) != found:
+    if again is None or _formatted(again, "E164") != found:
         raise InvalidNumberError("not a phone number")  # such as one with two trunk zeros: read again, it is another
     return found.removeprefix("+")
 
 
-def _international(number: PhoneNumber) -> str:
+def _formatted(number: PhoneNumber, form: Literal["E164", "INTERNATIONAL"]) -> str:
     """Return a phone number with plus and country code."""
     library = _library()
-    return str(library.format_number(number, library.PhoneNumberFormat.E164))
+    return str(library.format_number(number, getattr(library.PhoneNumberFormat, form)))
 
 
 def _possible(text: str, region: str) -> PhoneNumber | None:

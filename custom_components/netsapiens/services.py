@@ -13,11 +13,15 @@ from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
 from homeassistant.helpers.typing import VolDictType
+from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
 from .account import NetsapiensConfigEntry, async_send
+from .api import NetsapiensError
 from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
+from .outbox import SentMessage
+from .phone import from_pbx, international
 
 SERVICE_SEND_MESSAGE = "send_message"
 
@@ -102,7 +106,10 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
     destinations = call.data.get(CONF_DESTINATION, [])
     entries = {entry.entry_id: entry for entry, _ in recipients}
     if destinations or not recipients or ATTR_CONFIG_ENTRY_ID in call.data:
-        account = _account_of(call, list(entries.values()))
+        targeted = list(entries.values())
+        if not destinations and not recipients:
+            targeted = await _accounts_with_conversation(call)
+        account = _account_of(call, targeted)
         entries.setdefault(account.entry_id, account)
     else:
         account = recipients[0][0]
@@ -120,7 +127,38 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
         for entry in entries.values()
     ]
     sent = await async_send(call.hass, requests, call.context)
-    return {"messages": [message.as_row() for message in sent]} if call.return_response else None
+    if not call.return_response:
+        return None
+    return {"messages": [_row_of(message, call.hass.config.country) for message in sent]}
+
+
+def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
+    """Return the row of an answer that tells of one message."""
+    message = sent.message
+    return {
+        "destination": [international(number) for number in message.destination],
+        "from_number": message.from_number and from_pbx(message.from_number, region),
+        "message_type": message.message_type,
+        "messagesession": message.messagesession,
+        "status": sent.status,
+        "message_id": sent.message_id,
+    }
+
+
+async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
+    """Return, of several accounts, the one that has the conversation to answer in; none where that is not asked."""
+    messagesession = call.data.get(ATTR_MESSAGESESSION)
+    entries: list[NetsapiensConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+    if messagesession is None or ATTR_CONFIG_ENTRY_ID in call.data or len(entries) == 1:
+        return []
+    found = []
+    for entry in entries:
+        try:
+            if await entry.runtime_data.async_conversation(messagesession) is not None:
+                found.append(entry)
+        except NetsapiensError:
+            continue  # the others may have it
+    return found
 
 
 def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:

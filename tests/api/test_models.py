@@ -23,7 +23,7 @@ from custom_components.netsapiens.api.models import (
     as_text,
     as_time,
     as_words,
-    digits_of,
+    number_of,
     rows,
     same_number,
     version_of,
@@ -80,21 +80,22 @@ def test_any_value(value: Any) -> None:
     text = as_text(value)
     assert isinstance(text, str)
     assert as_flag(value) in {True, False, None}
-    digits = digits_of(value)
-    assert digits == "" or (digits.isascii() and digits.isdigit())
+    number = number_of(value)
+    assert number_of(number) == number
+    assert (number.isascii() and number.isdigit()) or number == as_text(value).strip()
     time = as_time(value)
     assert time is None or time.utcoffset() == timedelta(0)
 
 
 @given(st.integers(0, 10**300))
 def test_digits_survive(number: int) -> None:
-    assert as_text(number) == as_text(str(number)) == digits_of(number) == str(number)
+    assert as_text(number) == as_text(str(number)) == number_of(number) == str(number)
 
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_same_number_is_symmetric(one: str, other: str) -> None:
     assert same_number(one, other) is same_number(other, one)
-    assert same_number(one, one) is bool(digits_of(one))
+    assert same_number(one, one) is bool(number_of(one))
 
 
 @given(ROWS)
@@ -230,10 +231,32 @@ def test_as_time(value: object, time: datetime | None) -> None:
         ("", "", False),
         ("", "1001", False),
         ("ann@acme.example", "bob@acme.example", False),
+        ("bob123@gmail.com", "123", False),
+        ("Bank24", "24", False),
+        ("AMAZON", "AMAZON", True),
+        ("18585550100 home", "18585550100", False),
     ],
 )
 def test_same_number(one: str, other: str, same: bool) -> None:
     assert same_number(one, other) is same
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (18585550100, "18585550100"),
+        (" +1 (858) 555-0100 ", "18585550100"),
+        ("AMAZON", "AMAZON"),
+        ("O2", "O2"),
+        ("Bank24", "Bank24"),
+        ("bob123@gmail.com", "bob123@gmail.com"),
+        ("1002@acme.example", "1002@acme.example"),
+        ("+", "+"),
+        (None, ""),
+    ],
+)
+def test_a_sender_with_a_name_keeps_it(value: object, number: str) -> None:
+    assert number_of(value) == number
 
 
 @pytest.mark.parametrize(("answer", "count"), [([], 0), ([{}], 1), ([{"a": 1}, {}], 2), ({"id": 1}, 1)])

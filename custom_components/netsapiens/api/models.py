@@ -17,6 +17,7 @@ from typing import Any
 from .exceptions import NetsapiensServerError
 
 _DIGITS = re.compile(r"[0-9]+")
+_PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
 _MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
 _NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
 _DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
@@ -67,16 +68,31 @@ def as_time(value: object) -> datetime | None:
         return None
 
 
-def digits_of(value: object) -> str:
-    """Return the digits of a number of the PBX, whatever stands between them."""
-    text = as_text(value)
-    return text if text.isascii() and text.isdigit() else "".join(_DIGITS.findall(text))
+def is_digits(text: str) -> bool:
+    """Whether a text is made of the digits 0 to 9 and nothing else."""
+    return text.isascii() and text.isdigit()
+
+
+def number_of(value: object) -> str:
+    """Return a number of the PBX as its digits, without what stands between them.
+
+    What is no number, such as the sender AMAZON or an e-mail address, is returned as the PBX gives it: the digits of
+    ``bob123@gmail.com`` are not extension 123.
+    """
+    text = as_text(value).strip()
+    if is_digits(text) or not _PUT_IN_NUMBERS.fullmatch(text):
+        return text
+    return "".join(_DIGITS.findall(text)) or text
 
 
 def same_number(one: str, other: str) -> bool:
-    """Whether two numbers of the PBX are the same line, one of them maybe without its country code."""
-    one, other = digits_of(one), digits_of(other)
-    if min(len(one), len(other)) < 10:  # noqa: PLR2004 - an extension or a short code has no country code
+    """Whether two numbers of the PBX are the same line, one of them maybe without its country code.
+
+    A name is the same as itself only.
+    """
+    one, other = number_of(one), number_of(other)
+    # An extension or a short code has no country code.
+    if min(len(one), len(other)) < 10 or not (is_digits(one) and is_digits(other)):  # noqa: PLR2004
         return bool(one) and one == other
     return one.endswith(other) or other.endswith(one)
 
@@ -180,8 +196,8 @@ class SmsNumber:
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> SmsNumber | None:
         """Read one row; None where it holds no number."""
-        number = digits_of(row.get("number"))
-        if not number:
+        number = number_of(row.get("number"))
+        if not is_digits(number):
             return None
         return cls(
             number=number,
@@ -201,7 +217,7 @@ class Message:
         type: ``sms``, ``mms``, ``chat``, ``chat-media`` and the PBX's own further kinds.
         text: as the PBX gives it back, so "0012" may have become "12".
         direction: ``orig`` for what came in, ``term`` for what went out, empty for chat.
-        from_number: digits, or empty.
+        from_number: digits, the name that a sender has in place of a number, or empty.
         from_user_id: ``user@domain`` of an inside sender, or empty.
         time: in UTC by the PBX's clock, to the second; None where it gave none.
         media_type: MIME type of the attachment, or empty.
@@ -230,7 +246,7 @@ class Message:
             type=as_text(row.get("type")),
             text=as_words(row.get("text")),
             direction=as_text(row.get("direction")),
-            from_number=digits_of(row.get("from-number")),
+            from_number=number_of(row.get("from-number")),
             from_user_id=as_text(row.get("from-user-id")),
             dialed=as_text(row.get("dialed")),
             time=as_time(row.get("timestamp") or row.get("datetime")),
@@ -259,6 +275,7 @@ class MessageSession:
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
+        participants: everybody in a chat, ourselves too; empty where the PBX does not say.
         owner: the user whose conversation it is; None for the login's own.
     """
 
@@ -268,6 +285,7 @@ class MessageSession:
     last_time: datetime | None
     last_message: str
     last_sender: str
+    participants: tuple[str, ...] = ()
     owner: str | None = None
 
     @classmethod
@@ -276,10 +294,11 @@ class MessageSession:
         return cls(
             id=as_text(row.get("messagesession-id")),
             remotes=_split(row.get("messagesession-remote")),
-            sms_number=digits_of(row.get("messagesession-sms-number")),
+            sms_number=number_of(row.get("messagesession-sms-number")),
             last_time=as_time(_either(row, "messagesession-last-")),
             last_message=as_words(row.get("messagesession-last-message")),
             last_sender=as_text(row.get("messagesession-last-sender")),
+            participants=_split(row.get("messagesession-participants")),
             owner=owner,
         )
 

@@ -1,0 +1,240 @@
+"""Answers reach who wrote: by conversation, by number, and by the plain number that a template makes of one."""
+
+import asyncio
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.setup import async_setup_component
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.const import DOMAIN
+from tests.conftest import AddAccount, recipient
+from tests.helpers import shown
+from tests.simulator import FaultKind, Simulator
+from tests.test_inbox import Told, told  # noqa: F401
+from tests.test_outbox import until
+
+ANN, BOB, OWN = "18585550123", "18585550124", "18585550199"
+ABROAD = ["4915112345678", "18585550123", "436641234567", "4792345678"]
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
+
+@pytest.fixture
+async def looking(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntry:
+    """An account with Ann that looks for messages."""
+    entry = await add_account(recipient("Ann", ANN))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    return entry
+
+
+async def answer(hass: HomeAssistant, **data: Any) -> list[dict[str, Any]]:
+    """Send a text; return the rows of the response."""
+    response = await hass.services.async_call(
+        DOMAIN, "send_message", {"message": "Yes", **data}, blocking=True, return_response=True
+    )
+    return response["messages"]
+
+
+async def refused(hass: HomeAssistant, key: str, **data: Any) -> str:
+    """Expect a broken rule; return its words."""
+    with pytest.raises(ServiceValidationError) as caught:
+        await answer(hass, **data)
+    assert caught.value.translation_key == key
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("country", ["DE", "US", "NO", "AT", "IT"])
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {"destination": "{{ trigger.to_state.attributes.from_number }}"},
+        {"destination": "{{ [trigger.to_state.attributes.from_number] }}"},
+        {"messagesession": "{{ trigger.to_state.attributes.messagesession }}"},
+        {"destination": "{{ trigger.to_state.attributes.from_number | replace(' ', '') | replace('-', '') }}"},
+    ],
+)
+async def test_a_reply_reaches_who_wrote(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, country: str, reply: dict[str, str]
+) -> None:
+    hass.config.country = country
+    entry = await add_account()
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    automation = {
+        "mode": "queued",
+        "triggers": {
+            "trigger": "event.received",
+            "target": {"entity_id": "event.1001_acme_example_messages"},
+            "options": {"event_type": "received"},
+        },
+        "actions": {"action": "netsapiens.send_message", "data": {"message": "Yes", **reply}},
+    }
+    assert await async_setup_component(hass, "automation", {"automation": automation})
+    for sender in ABROAD:
+        await pbx.receive(from_number=sender, text="Hi")
+    await until(lambda: len(pbx.messages) == len(ABROAD))
+    assert sorted(message.destination for message in pbx.messages) == [[sender] for sender in sorted(ABROAD)]
+
+
+@pytest.mark.parametrize("sender", ABROAD)
+async def test_a_plain_number_is_that_of_who_wrote(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, sender: str
+) -> None:
+    """Also where that was before the start: the PBX's list tells."""
+    hass.config.country = "DE"
+    await pbx.receive(from_number=sender, text="Hi")
+    await add_account(options={"incoming": "off", "from_number": OWN})
+    (row,) = await answer(hass, destination=int(sender))
+    assert pbx.messages[0].destination == [sender]
+    assert row["destination"][0].startswith("+")
+    asked = len(pbx.requests_to("/messagesessions"))
+    await answer(hass, destination=int(sender))
+    assert [message.destination for message in pbx.messages] == [[sender]] * 2
+    assert len(pbx.requests_to("/messagesessions")) == asked + 1  # the send itself: the list is kept for a while
+
+
+@pytest.mark.parametrize(
+    ("stored", "meant"), [("+49 1511 2345678", "4915112345678"), ("+49 4915 112345678", "494915112345678")]
+)
+async def test_a_plain_number_is_that_of_a_recipient(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, stored: str, meant: str
+) -> None:
+    hass.config.country = "DE"
+    await add_account(recipient("Ann", stored), options={"incoming": "off", "from_number": OWN})
+    await answer(hass, destination=4915112345678)
+    assert pbx.messages[0].destination == [meant]
+    assert not [one for one in pbx.requests if one.method == "GET" and one.path.endswith("/messagesessions")]
+
+
+async def test_a_plain_number_of_nobody_is_one_at_home(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    hass.config.country = "DE"
+    await add_account(options={"incoming": "off", "from_number": OWN})
+    await answer(hass, destination=4915112345678)
+    assert pbx.messages[0].destination == ["494915112345678"]
+
+
+async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    received = await pbx.receive(from_number=ANN, text="Hi")
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert row["destination"] == [shown(ANN)]
+    (sent,) = pbx.messages
+    assert (sent.destination, sent.from_number, sent.type) == ([ANN], OWN, "sms")
+    assert sent.requested_session == received.messagesession
+
+
+async def test_the_conversation_of_a_group(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    (row,) = await answer(hass, destination=[ANN, BOB], group=True)
+    await pbx.receive(from_number=BOB, text="In", messagesession=row["messagesession"])
+    await until(lambda: told.texts() == ["In"])
+    await answer(hass, messagesession=row["messagesession"], message="To all")
+    assert sorted(pbx.messages[-1].destination) == [ANN, BOB]
+    assert pbx.messages[-1].requested_session == row["messagesession"]
+    # While the PBX is away, the message that came in tells the same.
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messagesessions", method="GET", times=None)
+    await answer(hass, messagesession=row["messagesession"], message="To all again")
+    assert sorted(pbx.messages[-1].destination) == [ANN, BOB]
+
+
+async def test_the_conversation_of_a_chat(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    received = await pbx.receive_chat(from_user="1002", text="Hi")
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert (row["destination"], row["from_number"], row["message_type"]) == (["1002"], None, "chat")
+    assert pbx.messages[-1].requested_session == received.messagesession
+
+
+async def test_the_number_that_was_written_to_answers(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198"])
+    await add_account()
+    received = await pbx.receive(from_number=ANN, text="Hi", to_number="18585550198")
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert row["from_number"] == shown("18585550198")
+    (row,) = await answer(hass, messagesession=received.messagesession, from_number=OWN)
+    assert row["from_number"] == shown(OWN)
+
+
+async def test_a_failure_in_a_conversation_is_its_recipients(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """It is known whom the conversation is with, so the error names them."""
+    received = await pbx.receive(from_number=ANN, text="Hi")
+    found = await looking.runtime_data.async_conversation(received.messagesession)
+    assert found is not None
+    assert found.recipient is not None
+    assert found.recipient.title == "Ann"
+
+
+async def test_a_conversation_that_is_not_listed(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    await refused(hass, "conversation_not_found", messagesession="a" * 32)
+    assert pbx.messages == []
+
+
+async def test_a_conversation_while_the_pbx_is_away(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    received = await pbx.receive(from_number=ANN, text="Hi")
+    other = "b" * 32
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messagesessions", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as caught:
+        await answer(hass, messagesession=other)
+    assert caught.value.translation_key in {"cannot_connect", "timeout_connect"}
+    assert received.messagesession != other
+    assert pbx.messages == []
+
+
+@pytest.mark.parametrize(
+    ("sender", "words"), [("AMAZON", "AMAZON"), ("O2", "O2"), ("Bank24", "Bank24"), ("bob123@gmail.com", "…@gmail.com")]
+)
+async def test_a_sender_with_a_name(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    sender: str,
+    words: str,
+) -> None:
+    entry = await add_account(recipient("Desk", "123"), recipient("Short", "24123"))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    received = await pbx.receive(from_number=sender, text="Your parcel")
+    await until(lambda: told.texts() == ["Your parcel"])
+    attributes = hass.states.get("event.1001_acme_example_messages").attributes
+    assert (attributes["from_number"], attributes["recipient"]) == (sender, None)
+    assert words in await refused(hass, "sender_without_number", messagesession=received.messagesession)
+    assert words in await refused(hass, "sender_without_number", destination=sender)
+    assert pbx.messages == []
+
+
+async def test_the_account_that_has_the_conversation(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    pbx.add_user("1002@acme.example", numbers=["18585550197"])
+    await add_account()
+    await add_account(login="1002@acme.example", action="netsapiens_two")
+    received = await pbx.receive(from_number=ANN, text="Hi", to_number="18585550197")
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert row["from_number"] == shown("18585550197")
+    await refused(hass, "account_needed", messagesession="a" * 32)
+
+
+async def test_many_answers_at_once(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    received = [await pbx.receive(from_number=f"1858555{number:04}", text="Hi") for number in range(100, 110)]
+    await asyncio.gather(*(answer(hass, messagesession=one.messagesession) for one in received))
+    assert {(one.requested_session, *one.destination) for one in pbx.messages} == {
+        (one.messagesession, one.from_number) for one in received
+    }
