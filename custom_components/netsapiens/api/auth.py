@@ -106,9 +106,9 @@ class NetsapiensAPI:
 
     async def close(self) -> None:
         """Drop a token call under way, and close the session if it is our own."""
-        if self._renewal is not None:
-            self._renewal.cancel()
-            await asyncio.wait([self._renewal])
+        if (renewal := self._renewal_here()) is not None:
+            renewal.cancel()
+            await asyncio.wait([renewal])
         await self._connection.close()
 
     @property
@@ -246,7 +246,7 @@ class NetsapiensAPI:
         token = self._token
         if token is None or token.left <= 0:
             return await self._renewed(token)
-        if token.left > _margin(token) or self._renewal is not None:
+        if token.left > _margin(token) or self._renewal_here() is not None:
             return token
         try:
             return await self._renewed(token)
@@ -261,19 +261,25 @@ class NetsapiensAPI:
         """Return a newer token than ``old``. However many wait for it, one call is made."""
         if self._token is not None and self._token is not old:
             return self._token
-        if self._renewal is None:
-            self._renewal = asyncio.create_task(self._renew())
-            self._renewal.add_done_callback(self._renewal_done)
-        renewal = self._renewal
+        renewal = self._renewal_here()
+        if renewal is None:
+            renewal = self._renewal = asyncio.create_task(self._renew())
+            renewal.add_done_callback(self._renewal_done)
         # Not awaited itself: who gives up waiting must not stop a call whose refresh token is already used up.
         await asyncio.wait([renewal])
         if renewal.cancelled():
             raise NetsapiensConnectionError("closed while signing in")
         return renewal.result()
 
+    def _renewal_here(self) -> asyncio.Task[_Token] | None:
+        """Return the token call under way in this event loop. One of a loop that is gone would never end."""
+        renewal = self._renewal
+        return renewal if renewal and renewal.get_loop() is asyncio.get_running_loop() else None
+
     def _renewal_done(self, renewal: asyncio.Task[_Token]) -> None:
         """Make room for the next call."""
-        self._renewal = None
+        if self._renewal is renewal:
+            self._renewal = None
         if not renewal.cancelled():
             renewal.exception()  # seen, even where nobody waits any more
 

@@ -31,6 +31,7 @@ from .exceptions import (
     NetsapiensTLSError,
 )
 from .models import as_text
+from .session import OwnSessions
 from .url import normalise_base_url
 
 _LOGGER = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Connection:
     Parameters:
         base_url: see ``normalise_base_url``, whose errors it raises.
         verify_ssl: False accepts any certificate.
-        session: used and never closed; without one, an own session is made on first use.
+        session: used and never closed; without one, an own session is made on first use, one for each event loop.
         timeout: how long an exchange may take.
     """
 
@@ -92,7 +93,7 @@ class Connection:
         self._verify_ssl = verify_ssl
         self._session = session
         self._timeout = timeout
-        self._owned: aiohttp.ClientSession | None = None
+        self._own = OwnSessions()
         self._closed = False
         self._clock: tuple[float, float] | None = None
         self._fresh_until = 0.0
@@ -100,9 +101,7 @@ class Connection:
     async def close(self) -> None:
         """Close the session, if it is our own; it is not opened again."""
         self._closed = True
-        if self._owned is not None:
-            await self._owned.close()
-            self._owned = None
+        await self._own.close()
 
     def now(self) -> datetime:
         """Return the time by the PBX's own clock (its ``Date``), at most a second or so late; ours if it told none."""
@@ -147,9 +146,10 @@ class Connection:
         url = URL(self._root + path, encoded=True)
         if params:
             url = url.with_query(params)
+        session = await self._client()
         started = time.monotonic()
         try:
-            async with self._client().request(
+            async with session.request(
                 method,
                 url,
                 data=data,
@@ -172,12 +172,12 @@ class Connection:
             _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
         return answer
 
-    def _client(self) -> aiohttp.ClientSession:
+    async def _client(self) -> aiohttp.ClientSession:
         """Return the session to use."""
-        session = self._session or self._owned
-        if session is None and not self._closed:
-            session = self._owned = aiohttp.ClientSession()
-        if session is None or session.closed:
+        if self._closed and self._session is None:
+            raise NetsapiensConnectionError("the session is closed")
+        session = self._session or await self._own.current()
+        if session.closed:
             raise NetsapiensConnectionError("the session is closed")
         return session
 
