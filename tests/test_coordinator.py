@@ -77,6 +77,30 @@ def grants(pbx: Simulator) -> list[str]:
     return [record.body["grant_type"] for record in pbx.requests_to("/tokens")]
 
 
+@pytest.mark.parametrize("password", [None, "", "kept out"])
+async def test_a_password_that_is_missing_is_asked_for(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, password: str | None
+) -> None:
+    """The word None is no password, and nothing goes out in its place."""
+    entry = await add_account(setup=False)
+    data = {**entry.data, "password": password}
+    if password:
+        del data["password"]
+    hass.config_entries.async_update_entry(entry, data=data)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.SETUP_ERROR
+    assert entry.error_reason_translation_key == "invalid_auth"
+    assert not pbx.requests
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    form = {"password": pbx.first_user.password}
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], form)
+    assert result["reason"] == "reauth_successful"
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+
+
 async def test_one_token_is_enough_to_start(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     assert grants(pbx) == ["password"]
     assert pbx.tokens_in_flight_peak == 1

@@ -29,12 +29,14 @@ from .api import (
     Account,
     NetsapiensAPI,
     NetsapiensAuthError,
+    NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
     NetsapiensRateLimitError,
     NetsapiensRequestError,
     NetsapiensServerError,
     NetsapiensTimeoutError,
+    NetsapiensURLError,
     NumberAPI,
     SmsNumber,
 )
@@ -69,6 +71,7 @@ def create_api(hass: HomeAssistant, data: dict[str, object]) -> NetsapiensAPI:
 
     Raises:
         NetsapiensURLError: the base_url is none.
+        NetsapiensConfigError: a part of the credentials is missing.
     """
     verify_ssl = bool(data.get(CONF_VERIFY_SSL, True))
     config = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
@@ -109,11 +112,22 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     Parameters:
         entry: the account.
+
+    Raises:
+        ConfigEntryAuthFailed: a part of the credentials is missing.
+        NetsapiensURLError: the base_url is none.
     """
 
     config_entry: ConfigEntry
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        # Before anything that Home Assistant would shut down.
+        try:
+            self.api = create_api(hass, dict(entry.data))
+        except NetsapiensURLError:
+            raise  # which new credentials would not mend
+        except NetsapiensConfigError as err:
+            raise translated(err, ConfigEntryAuthFailed) from err
         super().__init__(
             hass,
             _LOGGER,
@@ -121,7 +135,6 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             name=entry.title,
             update_interval=_INTERVAL * random.uniform(1 - _SPREAD, 1 + _SPREAD),  # noqa: S311
         )
-        self.api = create_api(hass, dict(entry.data))
         self.gate = Gate()
         self.api.on_token = self._plan_refresh
         self._reading: asyncio.Task[None] | None = None

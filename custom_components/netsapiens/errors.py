@@ -4,6 +4,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .api import (
     NetsapiensAuthError,
+    NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
     NetsapiensMfaError,
@@ -20,6 +21,7 @@ _KEYS: tuple[tuple[type[NetsapiensError], str], ...] = (
     (NetsapiensMfaError, "mfa_required"),
     (NetsapiensReadOnlyError, "read_only_key"),
     (NetsapiensAuthError, "invalid_auth"),
+    (NetsapiensConfigError, "invalid_auth"),  # a part of the credentials is missing
     (NetsapiensTLSError, "certificate_refused"),
     (NetsapiensTimeoutError, "timeout_connect"),
     (NetsapiensConnectionError, "cannot_connect"),

@@ -4,6 +4,7 @@ import asyncio
 import base64
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
+import json
 import socket
 import ssl
 
@@ -262,7 +263,7 @@ async def test_success_with_an_error_in_it(pbx: Simulator, messages: MessageAPI,
 @pytest.mark.parametrize(
     "messagesession",
     [
-        "",
+        " ",
         "a" * 31,
         "a" * 31 + "-",
         "-" * 36,
@@ -292,18 +293,76 @@ async def test_good_messagesession(pbx: Simulator, messages: MessageAPI, message
     assert answer["messagesession-id"] == messagesession == pbx.messages[0].messagesession
 
 
-@pytest.mark.parametrize("destination", ["", [], ()])
+@pytest.mark.parametrize("destination", ["", " ", [], (), [""], [OUTSIDE, ""], [None], True])
 async def test_no_destination(pbx: Simulator, messages: MessageAPI, destination: str) -> None:
     with pytest.raises(ValueError, match="no destination"):
         await messages.send_message(**sms(destination=destination))
     assert not pbx.requests
 
 
-@pytest.mark.parametrize("data", ["abc", "ab c", "ünïcode", "-_-_"])
+@pytest.mark.parametrize("data", ["abc", "ab c", "a\nbcde", "ünïcode", "-_-_"])
 async def test_bad_base64(pbx: Simulator, messages: MessageAPI, data: str) -> None:
     with pytest.raises(ValueError):
         await messages.send_message(**sms(message_type="mms", data=data, mime_type="image/png"))
     assert not pbx.requests
+
+
+@pytest.mark.parametrize("destination", [int(OUTSIDE), [int(OUTSIDE), OTHER_OUTSIDE]])
+async def test_numbers_that_are_numbers(pbx: Simulator, messages: MessageAPI, destination: int | list[int]) -> None:
+    """As YAML and templates make them; the PBX wants text."""
+    await messages.send_message(**sms(destination=destination, from_number=int(NUMBER)))
+    body = pbx.requests[-1].body
+    assert body["destination"] == ([OUTSIDE, OTHER_OUTSIDE] if isinstance(destination, list) else OUTSIDE)
+    assert body["from-number"] == NUMBER
+
+
+@pytest.mark.parametrize("empty", [None, ""])
+async def test_empty_is_left_out(pbx: Simulator, messages: MessageAPI, empty: str | None) -> None:
+    answer = await messages.send_message(
+        "chat", MESSAGE, "1002", from_number=empty, messagesession=empty, data=empty, mime_type=empty, user=empty
+    )
+    assert pbx.requests[-1].body == {"type": "chat", "message": MESSAGE, "destination": "1002"}
+    assert is_session_id(answer["messagesession-id"])
+
+
+async def test_media_of_no_kind(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """The PBX is not asked to take a MIME type of null."""
+    with fails(NetsapiensRequestError):
+        await messages.send_message(**sms(message_type="mms", data=DATA))
+    assert "mime-type" not in pbx.requests[-1].body
+
+
+@pytest.mark.parametrize("size", [None, 0, len(PIXEL)])
+async def test_base64_with_line_breaks(pbx: Simulator, messages: MessageAPI, size: int | None) -> None:
+    """As mail, PEM files and templates have it."""
+    data = f" {DATA[:60]}\r\n{DATA[60:]}\n"
+    await messages.send_message(**sms(message_type="mms", data=data, mime_type="image/png", size=size))
+    assert pbx.messages[0].media == PIXEL
+    assert {"data": DATA, "size": len(PIXEL)}.items() <= pbx.requests[-1].body.items()
+
+
+OTHER_SESSION = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ({"messagesession-id": OTHER_SESSION}, OTHER_SESSION),
+        ({"messagesession_id": OTHER_SESSION, "code": 202}, OTHER_SESSION),
+        ({"messagesession-id": "", "messagesession_id": OTHER_SESSION}, OTHER_SESSION),
+        ([{"messagesession-id": OTHER_SESSION}, {"messagesession-id": SESSION}], OTHER_SESSION),
+        ({"messagesession-id": None}, SESSION),
+        ({"messagesession-id": "short"}, SESSION),
+        ({"messagesession-id": 10**40}, SESSION),
+        ({"messagesession-id": [OTHER_SESSION]}, SESSION),
+    ],
+)
+async def test_the_conversation_that_an_answer_names(
+    pbx: Simulator, messages: MessageAPI, answer: object, named: str
+) -> None:
+    """It is believed, unless it is none: an id of digits may have lost some on the way."""
+    pbx.fault(FaultKind.BODY, path="/messages", body=json.dumps(answer))
+    assert (await messages.send_message(**sms(messagesession=SESSION)))["messagesession-id"] == named
 
 
 async def test_half_a_character(pbx: Simulator, messages: MessageAPI) -> None:
@@ -353,6 +412,9 @@ async def test_pages(pbx: Simulator, messages: MessageAPI) -> None:
     assert pbx.requests[-1].query == {"limit": "1000", "start": "4"}
     assert await messages.get_messagesessions(start=1, limit=1) == []
     assert pbx.requests[-1].query == {"limit": "1", "start": "1"}
+    assert len(await messages.get_messages(SESSION, limit=None)) == 5
+    assert len(await messages.get_messagesessions(limit=None)) == 1
+    assert [record.query for record in pbx.requests[-2:]] == [{"limit": "1000"}] * 2
 
 
 async def test_ids_of_the_pbx_are_quoted(pbx: Simulator, messages: MessageAPI) -> None:

@@ -1,8 +1,10 @@
 """API keys in place of a login."""
 
+from datetime import UTC, datetime
 import json
 from typing import Any
 
+import aiohttp
 import pytest
 
 from custom_components.netsapiens.api import (
@@ -15,10 +17,13 @@ from custom_components.netsapiens.api import (
     NetsapiensRequestError,
     NetsapiensServerError,
     NumberAPI,
+    SubscriptionAPI,
 )
 from tests.simulator import FaultKind, Simulator
 
 from .conftest import NUMBER, SESSION, Fails, sms
+
+EXPIRES = datetime(2099, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def config(pbx: Simulator, prefix: str = "nsu_", **more: Any) -> dict[str, Any]:
@@ -66,6 +71,29 @@ async def test_whose_key_it_is_in_any_form(pbx: Simulator, body: Any) -> None:
     async with NetsapiensAPI(config(pbx)) as api:
         await api.get_token()
         assert (api.account.uid, api.account.scope) == ("1001@acme.example", "Basic User")
+
+
+@pytest.mark.parametrize("prefix", ["nsr_", "nss_"])
+async def test_a_key_above_domains(pbx: Simulator, fails: Fails, prefix: str) -> None:
+    """The PBX says `*` of its domain; the config says which one is meant."""
+    login = config(pbx, prefix)
+    async with NetsapiensAPI(login) as api:
+        with fails(NetsapiensNoUserError) as caught:
+            await api.get_token()
+    assert (caught.value.domain, caught.value.user) == ("", "")  # type: ignore[attr-defined]
+    bearer = {"Authorization": f"Bearer {login['api_key']}"}
+    async with aiohttp.request("GET", f"{pbx.url}/ns-api/v2/apikeys/~", headers=bearer) as response:
+        assert (await response.json())["domain"] == "*"
+    async with NetsapiensAPI({**login, "domain": "acme.example", "user": "1001"}) as api:
+        await MessageAPI(api).send_message(**sms(messagesession=SESSION))
+        assert len(await MessageAPI(api).get_messages(SESSION)) == 1
+        assert [number.number for number in await NumberAPI(api).get_domain_numbers()] == [NUMBER]
+        subscriptions = SubscriptionAPI(api)
+        made = await subscriptions.create_subscription("message", "https://home.example/x", EXPIRES)
+        assert made is not None
+        assert await subscriptions.get_subscriptions() == [made]
+        await subscriptions.delete_subscription(made)
+    assert not pbx.subscriptions
 
 
 @pytest.mark.parametrize("nobody", ["", "*", "~", " ", None])

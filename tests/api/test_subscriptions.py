@@ -53,6 +53,17 @@ async def test_life_of_one(pbx: Simulator, api: SubscriptionAPI) -> None:
     assert {record.path.split("/subscriptions")[0] for record in pbx.requests_to("/subscriptions")} == {"/ns-api/v2"}
 
 
+async def test_it_signs_in_by_itself(pbx: Simulator) -> None:
+    """Nobody has to have asked for a token before."""
+    async with NetsapiensAPI(pbx.account) as login:
+        made = await SubscriptionAPI(login).create_subscription("message", URL, EXPIRES)
+    assert made is not None
+    assert last_body(pbx)["user"] == "1001"
+    async with NetsapiensAPI(pbx.account) as login:
+        await SubscriptionAPI(login).delete_subscription(made)
+    assert pbx.subscriptions == []
+
+
 async def test_an_equal_one_is_a_conflict(api: SubscriptionAPI, fails: Fails) -> None:
     await api.create_subscription("message", URL, EXPIRES)
     with fails(NetsapiensRequestError) as info:

@@ -10,10 +10,9 @@ from .errors import ApiError, bad_request
 from .model import RequestRecord, User
 from .reply import json_answer
 from .state import Pbx
+from .subscriptions import ALL_DOMAINS, DOMAIN_SCOPES
 from .tokens import ApiKey, Token
 
-ALL_DOMAINS = {"Super User", "Reseller"}
-WHOLE_DOMAIN = ALL_DOMAINS | {"Office Manager"}
 DEFAULT_LIMIT = 100
 HIGHEST_LIMIT = 1000
 
@@ -75,7 +74,7 @@ def domain_of(caller: Caller, request: web.Request) -> str:
 def whole_domain_of(caller: Caller, request: web.Request) -> str:
     """The domain in the path, for reads that show other users' rows."""
     domain = domain_of(caller, request)
-    if caller.user.scope not in WHOLE_DOMAIN:
+    if caller.user.scope not in DOMAIN_SCOPES:
         raise ApiError(403, "Permission denied")
     return domain
 
@@ -90,7 +89,7 @@ def user_of(pbx: Pbx, request: web.Request) -> tuple[Caller, User]:
     own = extension == "~" or (domain, extension) == (caller.user.domain, caller.user.user)
     if own and not caller.by_key:
         return caller, caller.user
-    if not own and caller.user.scope not in WHOLE_DOMAIN:
+    if not own and caller.user.scope not in DOMAIN_SCOPES:
         raise ApiError(403, "Permission denied")
     user = pbx.find_user(domain, extension)
     if user is None:

@@ -83,9 +83,9 @@ class Pbx(Settings):
         }
 
     def add_key(self, prefix: str = "nsu_", *, user: str | None = None, read_only: bool = False) -> ApiKey:
-        """Make an API key of the first account's domain; a basic user's is its own, others are nobody's."""
+        """Make an API key: a basic user's is the first account's own, others are nobody's, in its domain or in any."""
         own = self.first_user.user if prefix == "nsu_" else ""
-        domain = self.first_user.domain if prefix in {"nsu_", "nsd_"} else ""
+        domain = self.first_user.domain if prefix in {"nsu_", "nsd_"} else "*"
         return self.token_book.issue_key(prefix, user=own if user is None else user, domain=domain, read_only=read_only)
 
     @property

@@ -12,7 +12,8 @@ MODELS = {
     *("agent", "auditlog", "auditlog_lite", "call", "call_origid", "cdr"),
     *("message", "messagesession", "subscriber", "presence", "voicemail"),
 }
-DOMAIN_SCOPES = {"Super User", "Reseller", "Office Manager"}
+ALL_DOMAINS = {"Super User", "Reseller"}
+DOMAIN_SCOPES = ALL_DOMAINS | {"Office Manager"}
 CONFLICT = "Subscription ID already Exists or matching set of parameters already exists"
 
 
@@ -105,14 +106,14 @@ def _check_reach(user: User, domain: str, owner: str, reseller: str) -> None:
         return
     if domain == "*" or reseller == "*":
         raise ApiError(403, "Please include a domain using a Reseller scope")
-    if domain != user.domain:
+    if domain != user.domain and user.scope not in ALL_DOMAINS:
         raise ApiError(401, "Domain out of scope")
     if owner != user.user and user.scope not in DOMAIN_SCOPES:
         raise ApiError(403, "Not allowed for this user")
 
 
 def _may_see(user: User, row: Subscription) -> bool:
-    if user.scope == "Super User":
+    if user.scope in ALL_DOMAINS:
         return True
     return row.domain == user.domain and (user.scope in DOMAIN_SCOPES or row.user == user.user)
 

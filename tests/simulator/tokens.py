@@ -28,7 +28,7 @@ class Token:
 
 @dataclass(slots=True)
 class ApiKey:
-    """An API key. `user` and `domain` are empty where it is not a user's, or not a domain's, own."""
+    """An API key. `user` is empty where it is not a user's own, `domain` is `*` where it is not a domain's."""
 
     key: str
     user: str

@@ -7,6 +7,7 @@ Needs aiohttp and nothing of Home Assistant. ``pip install .`` of the repository
 from .auth import NetsapiensAPI
 from .exceptions import (
     NetsapiensAuthError,
+    NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
     NetsapiensInsecureURLError,
@@ -33,6 +34,7 @@ __all__ = [
     "MessageSession",
     "NetsapiensAPI",
     "NetsapiensAuthError",
+    "NetsapiensConfigError",
     "NetsapiensConnectionError",
     "NetsapiensError",
     "NetsapiensInsecureURLError",

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import aiohttp
 
+from .config import base_url_of, login_of, verify_ssl_of
 from .exceptions import (
     NetsapiensAuthError,
     NetsapiensConnectionError,
@@ -63,12 +64,14 @@ class NetsapiensAPI:
     Parameters:
         config: ``base_url`` (see ``normalise_base_url``), ``client_id``, ``client_secret``, ``username`` and
             ``password``; or ``base_url`` and ``api_key``, with ``domain`` and ``user`` where the key is not a
-            user's own. Optionally ``verify_ssl`` (default True).
-        session: an aiohttp session to use, which is never closed here; without one, an own session is made.
-        timeout: how long one exchange with the PBX may take; the upload of media has a minute.
+            user's own. Optionally ``verify_ssl`` (default True; False accepts any certificate).
+        session: an aiohttp session to use, which is never closed here, for its own event loop alone; without one, an
+            own session is made for each event loop in which the client is used.
+        timeout: how long one exchange with the PBX may take, 12 s by default; the upload of media has a minute.
 
     Raises:
         NetsapiensURLError: the base_url is no address of a PBX, or would send the credentials in clear.
+        NetsapiensConfigError: another setting is missing or empty. Both are a ``ValueError`` that names the setting.
 
     ```python
     async with NetsapiensAPI({"base_url": "api.example.com", …}) as api:
@@ -84,11 +87,12 @@ class NetsapiensAPI:
         timeout: aiohttp.ClientTimeout = TIMEOUT,
     ) -> None:
         self._connection = Connection(
-            str(config["base_url"]), verify_ssl=config.get("verify_ssl", True), session=session, timeout=timeout
+            base_url_of(config), verify_ssl=verify_ssl_of(config), session=session, timeout=timeout
         )
         self._key = ApiKey.from_config(config)
-        self._client = {} if self._key else {key: str(config[key]) for key in ("client_id", "client_secret")}
-        self._login = {} if self._key else {key: str(config[key]) for key in ("username", "password")}
+        login = {} if self._key else login_of(config)
+        self._client = {name: login[name] for name in ("client_id", "client_secret") if login}
+        self._login = {name: login[name] for name in ("username", "password") if login}
         self._token: _Token | None = None
         self._refresh_token = ""
         self._renewal: asyncio.Task[_Token] | None = None

@@ -17,7 +17,11 @@ class NetsapiensError(Exception):
     maybe_done: bool = False
 
 
-class NetsapiensURLError(NetsapiensError, ValueError):
+class NetsapiensConfigError(NetsapiensError, ValueError):
+    """A setting of the client is missing or empty, or is none that it can be."""
+
+
+class NetsapiensURLError(NetsapiensConfigError):
     """The base_url is not the address of a PBX."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 import re
 from types import TracebackType
 from typing import Any, Self
@@ -14,7 +14,7 @@ import uuid
 from .auth import NetsapiensAPI
 from .exceptions import NetsapiensRequestError, NetsapiensServerError
 from .http import UPLOAD_TIMEOUT
-from .models import Message, MessageSession, rows
+from .models import Message, MessageSession, as_text, rows
 
 MAX_ROWS = 1000  # the most that one list answer can hold
 _SESSION_ID = re.compile(r"[A-Za-z0-9_]{32,}")
@@ -49,8 +49,8 @@ class MessageAPI:
         self,
         message_type: str,
         message: str,
-        destination: str | Sequence[str],
-        from_number: str | None = None,
+        destination: str | int | Sequence[str | int],
+        from_number: str | int | None = None,
         messagesession: str | None = None,
         data: str | None = None,
         mime_type: str | None = None,
@@ -60,42 +60,44 @@ class MessageAPI:
     ) -> dict[str, Any]:
         """Send one message, to one number or to a group.
 
+        An optional parameter that is None or empty is left out.
+
         Parameters:
             message_type: ``sms``, ``mms``, ``chat`` or ``chat-media``.
             message: the text; may be empty where there is media.
             destination: a number with country code, digits only (an extension for chat); a list is one group.
-            from_number: one of the account's SMS numbers, for sms and mms.
+            from_number: one of the account's SMS numbers, digits only, for sms and mms.
             messagesession: the conversation to continue, at least 32 letters, digits and underscores; a new one
                 where it is left out.
-            data: the media, base64.
+            data: the media, base64, with or without line breaks.
             mime_type: of the media, e.g. ``image/jpeg``.
             size: of the media in bytes; counted where it is left out.
             user: who owns the from_number, where that is another user of the domain.
 
         Returns:
-            The API's answer (which may be empty, or a ``code`` of 202), with the ``messagesession-id`` used.
+            The API's answer (which may hold nothing else, or a ``code`` of 202), with the ``messagesession-id`` of the
+            conversation: as the PBX names it, else the one that was asked for.
 
         Raises:
-            ValueError: the messagesession or the base64 is malformed, or there is no destination.
+            ValueError: the messagesession or the base64 is malformed, or a destination is missing or empty.
             NetsapiensError: one of its kinds; ``maybe_done`` says whether the message may be on its way all the same.
 
         API: POST /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
         """
-        if messagesession is None:
+        if not messagesession:
             messagesession = f"m{uuid.uuid4().hex}"  # a letter first: the PBX takes some ids for numbers
         elif not is_session_id(messagesession):
             raise ValueError("a messagesession has at least 32 characters, all of them letters, digits or underscores")
-        to = destination if isinstance(destination, str) else [str(number) for number in destination]
-        if not to:
-            raise ValueError("there is no destination")
-        body: dict[str, Any] = {"type": message_type, "message": message, "destination": to}
-        if from_number is not None:
-            body["from-number"] = from_number
-        if data is not None:
-            body |= {"data": data, "mime-type": mime_type, "size": _size_of(data) if size is None else int(size)}
+        body: dict[str, Any] = {"type": message_type, "message": message, "destination": _destination_of(destination)}
+        if from_number:
+            body["from-number"] = as_text(from_number)
+        data = "".join(data.split()) if data else ""
+        if data:
+            body |= {"data": data, "size": int(size) if size else _size_of(data)}
+            body |= {"mime-type": mime_type} if mime_type else {}
         path = f"{await self._api.user_path(user)}/messagesessions/{messagesession}/messages"
         answer = await self._api.request(
-            "POST", path, body=body, private=(message, data or ""), timeout=None if data is None else UPLOAD_TIMEOUT
+            "POST", path, body=body, private=(message, data), timeout=UPLOAD_TIMEOUT if data else None
         )
         if isinstance(answer, list):
             answer = answer[0] if answer else None
@@ -103,16 +105,16 @@ class MessageAPI:
             answer = {}
         if answer.get("error"):
             raise NetsapiensServerError("the answer is a success and an error in one")
-        return {**answer, "messagesession-id": messagesession}
+        return {**answer, "messagesession-id": _named_session(answer) or messagesession}
 
     async def get_messages(
-        self, messagesession: str, *, limit: int = MAX_ROWS, start: int = 0, user: str | None = None
+        self, messagesession: str, *, limit: int | None = None, start: int = 0, user: str | None = None
     ) -> list[Message]:
         """Return the messages of one conversation, usually the newest first.
 
         Parameters:
             messagesession: the conversation's id.
-            limit: how many rows at the most, 1 to 1000.
+            limit: how many rows at the most, 1 to 1000; the default is 1000.
             start: how many rows to skip.
             user: whose conversation, where it is another user's of the domain.
 
@@ -128,12 +130,12 @@ class MessageAPI:
         return [Message.from_row(row) for row in rows(answer)]
 
     async def get_messagesessions(
-        self, *, limit: int = MAX_ROWS, start: int = 0, user: str | None = None
+        self, *, limit: int | None = None, start: int = 0, user: str | None = None
     ) -> list[MessageSession]:
         """Return the user's conversations, usually the last active first.
 
         Parameters:
-            limit: how many rows at the most, 1 to 1000.
+            limit: how many rows at the most, 1 to 1000; the default is 1000.
             start: how many rows to skip.
             user: whose, where they are another user's of the domain.
 
@@ -152,9 +154,29 @@ class MessageAPI:
         return [MessageSession.from_row(row, user) for row in rows(answer)]
 
 
-def _page(limit: int, start: int) -> dict[str, str]:
+def _page(limit: int | None, start: int) -> dict[str, str]:
     """Return the query for one page; ``start`` only where it is needed, since some reads do not know it."""
-    return {"limit": str(limit), "start": str(start)} if start else {"limit": str(limit)}
+    rows_at_most = {"limit": str(MAX_ROWS if limit is None else limit)}
+    return rows_at_most | {"start": str(start)} if start else rows_at_most
+
+
+def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[str]:
+    """Return the destination as the API takes it: a text, or a list of such."""
+    if isinstance(destination, str | int):
+        return _destination_of([destination])[0]
+    numbers = [as_text(number) for number in destination]
+    if not numbers or not all(number.strip() for number in numbers):
+        raise ValueError("there is no destination, or an empty one")
+    return numbers
+
+
+def _named_session(answer: Mapping[str, Any]) -> str:
+    """Return the conversation's id that an answer names; empty where it names none.
+
+    An id of digits comes back as a number, which may have lost some of them.
+    """
+    named = (answer.get(key) for key in ("messagesession-id", "messagesession_id"))
+    return next((text for text in named if isinstance(text, str) and is_session_id(text)), "")
 
 
 def _size_of(data: str) -> int:

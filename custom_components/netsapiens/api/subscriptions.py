@@ -57,6 +57,7 @@ class SubscriptionAPI:
 
         API: POST /ns-api/v2/subscriptions
         """
+        await self._api.get_token()
         account = self._api.account
         body = {
             "model": model,
@@ -101,6 +102,7 @@ class SubscriptionAPI:
 
         API: DELETE /ns-api/v2/subscriptions/{id}
         """
+        await self._api.get_token()
         body = {"subscription_id": subscription.id, "domain": self._api.account.domain}
         await self._api.request("DELETE", _path_of(subscription), body=body)
 
