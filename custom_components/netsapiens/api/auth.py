@@ -205,6 +205,9 @@ class NetsapiensAPI:
     async def get_version(self) -> str:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
 
+        Raises:
+            NetsapiensError: one of its kinds; a refusal to say the version is none.
+
         API: GET /ns-api/v2/version
         """
         await self.get_token()
@@ -217,7 +220,11 @@ class NetsapiensAPI:
         return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
 
     async def domain_path(self) -> str:
-        """Return the path of the domain's records, ``domains/{domain}``, quoted."""
+        """Return the path of the domain's records, ``domains/{domain}``, quoted; this signs in where need be.
+
+        Raises:
+            NetsapiensError: as ``get_token``.
+        """
         domain = (await self._live_token()).account.domain
         return f"domains/{_quoted(domain) if domain else '~'}"
 
@@ -226,6 +233,9 @@ class NetsapiensAPI:
 
         Parameters:
             user: another one of the domain; the default is the login's own.
+
+        Raises:
+            NetsapiensError: as ``get_token``.
         """
         account = (await self._live_token()).account
         if user is None and not (account.domain and account.user):

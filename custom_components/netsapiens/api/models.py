@@ -219,7 +219,9 @@ class Message:
         direction: ``orig`` for what came in, ``term`` for what went out, empty for chat.
         from_number: digits, the name that a sender has in place of a number, or empty.
         from_user_id: ``user@domain`` of an inside sender, or empty.
+        dialed: what the sender dialled: digits, or an extension.
         time: in UTC by the PBX's clock, to the second; None where it gave none.
+        messagesession: the conversation's id.
         media_type: MIME type of the attachment, or empty.
         media_url: where the attachment can be fetched for a while, or empty.
         participants: numbers or users of a group, in the PBX's order.
@@ -276,6 +278,8 @@ class MessageSession:
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
         participants: everybody in a chat, ourselves too; empty where the PBX does not say.
+        last_message: its text, as the PBX gives it back.
+        last_sender: who sent it: digits, or ``user@domain``.
         owner: the user whose conversation it is; None for the login's own.
     """
 

@@ -46,7 +46,7 @@ class SubscriptionAPI:
         Parameters:
             model: ``message``, ``messagesession``, …
             post_url: where to post them, with https.
-            expires: when the PBX stops; without it, it would with the token.
+            expires: when the PBX stops, with a time zone; without it, it would with the token.
 
         Returns:
             The subscription; None where the PBX accepts without describing it.
@@ -77,8 +77,8 @@ class SubscriptionAPI:
 
         Parameters:
             subscription: which.
-            post_url: where to post.
-            expires: when the PBX stops.
+            post_url: where to post, with https.
+            expires: when the PBX stops, with a time zone.
 
         Raises:
             NetsapiensError: one of its kinds.
@@ -96,6 +96,9 @@ class SubscriptionAPI:
 
     async def delete_subscription(self, subscription: Subscription) -> None:
         """End a subscription.
+
+        Parameters:
+            subscription: which.
 
         Raises:
             NetsapiensError: one of its kinds.
