@@ -735,6 +735,8 @@ async def test_add_a_group_with_its_own_sender(
     [
         ({"destination": ["555-0123"]}, {"destination": "invalid_number"}),
         ({"destination": ["8585550123", "nobody"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123,,123"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123;123"]}, {"destination": "invalid_number"}),
         ({"destination": ["8585550123, 12"]}, {"destination": "invalid_number"}),
         ({"destination": []}, {"destination": "invalid_number"}),
         ({"destination": [" , "]}, {"destination": "invalid_number"}),

@@ -112,6 +112,36 @@ async def test_numbers_from_yaml(hass: HomeAssistant, pbx: Simulator, entry: Moc
     assert {message.text for message in pbx.messages} == {"12", "Hi"}
 
 
+@pytest.mark.parametrize(
+    "several",
+    [
+        f"{ANN}, 858-555-0124",
+        "(858) 555-0123;(858) 555-0124",
+        f"{ANN}\n{BOB}\n",
+        [f"{ANN},{BOB}", BOB],
+        [18585550123, f" {BOB} ,"],
+    ],
+)
+async def test_a_text_may_hold_several_numbers(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, several: Any
+) -> None:
+    rows = await send(hass, destination=several)
+    assert [row["destination"] for row in rows] == [[ANN], [BOB]]
+
+
+@pytest.mark.parametrize("nothing", ["", None, " \n"])
+async def test_an_empty_field_is_not_given(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, nothing: str | None
+) -> None:
+    """So a template leaves an optional field out."""
+    rows = await send(hass, destination=[EVE, nothing], **dict.fromkeys(EMPTY, nothing))
+    assert [(row["destination"], row["status"]) for row in rows] == [([EVE], "sent")]
+    assert pbx.messages[0].text == "Hi"
+    await send(hass, entity_id="notify.ann", destination=nothing, media=[nothing], message=nothing, title="Hello")
+    assert (pbx.messages[1].destination, pbx.messages[1].text) == ([ANN], "Hello")
+    await refused(hass, pbx, "nothing_to_send", destination=EVE, message=nothing)
+
+
 async def test_a_group(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     (row,) = await send(hass, destination=[ANN, BOB], group=True)
     assert sorted(row["destination"]) == [ANN, BOB]
@@ -324,11 +354,16 @@ async def test_data(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry)
         assert message.text == ""
 
 
+EMPTY = (
+    *("entity_id", "device_id", "config_entry_id", "title", "media", "group", "from_number", "message_type"),
+    *("messagesession", "data", "mime_type", "keep_for"),
+)
+
 BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("invalid_data", {"data": "no base64!", "mime_type": "image/png"}),
     ("invalid_data", {"data": "abcde", "mime_type": "image/png"}),
     ("invalid_data", {"data": "äöü", "mime_type": "image/png"}),
-    ("invalid_data", {"data": "", "mime_type": "image/png"}),
+    ("mime_type_without_data", {"data": "", "mime_type": "image/png"}),
     ("invalid_mime_type", {"data": PICTURE}),
     ("invalid_mime_type", {"data": PICTURE, "mime_type": ""}),
     ("invalid_mime_type", {"data": PICTURE, "mime_type": "png"}),
@@ -340,7 +375,6 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("nothing_to_send", {"message": " \n ", "title": " "}),
     ("invalid_message_type", {"message_type": "fax"}),
     ("invalid_messagesession", {"messagesession": "a" * 31}),
-    ("invalid_messagesession", {"messagesession": ""}),
     ("invalid_messagesession", {"messagesession": "a" * 32 + "-"}),
     ("invalid_messagesession", {"messagesession": "a" * 32 + "\n"}),
     ("invalid_messagesession", {"messagesession": "ä" * 32}),
@@ -348,9 +382,15 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("messagesession_for_several", {"messagesession": SESSION, "entity_id": "notify.bob"}),
     ("invalid_number", {"destination": "555-0123"}),
     ("invalid_number", {"destination": [ANN, BOB, "nobody"]}),
-    ("invalid_number", {"destination": [ANN, ""]}),
+    ("invalid_number", {"destination": f"{ANN}, nobody"}),
+    ("invalid_number", {"destination": f"{ANN},,123"}),
+    ("invalid_number", {"destination": [EVE, f"{ANN},,123#"]}),
+    ("invalid_number", {"destination": f"{ANN};123"}),
     ("invalid_number", {"destination": "555-0123", "entity_id": "notify.ann"}),
     ("nobody_to_send_to", {"destination": []}),
+    ("nobody_to_send_to", {"destination": ["", None]}),
+    ("nobody_to_send_to", {"destination": " , "}),
+    ("nothing_to_send", {"message": "\u200b\ufeff \u2060"}),
     ("mixed_group", {"destination": [ANN, "1002"], "group": True}),
     ("foreign_sender", {"from_number": "18585550177"}),
     ("foreign_sender", {"from_number": "1002"}),

@@ -11,6 +11,7 @@ from datetime import timedelta
 import hashlib
 import re
 from typing import Any, NoReturn
+import unicodedata
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import ServiceValidationError
@@ -24,6 +25,8 @@ from .phone import Destination, InvalidNumberError, mask, parse_destination, par
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
 _WITH_MEDIA = ("mms", "chat-media")
+# Beside blanks, control and format characters: fillers, an empty Braille pattern, and what only changes its neighbour.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
 
 
@@ -122,7 +125,7 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[Ou
     """
     text = _text_of(request)
     media = [*_media_of(request), *request.media]
-    if not text.strip() and not media:
+    if not text and not media:
         _refuse("nothing_to_send")
     if request.message_type is not None and request.message_type not in _TYPES:
         _refuse("invalid_message_type", types=", ".join(_TYPES))
@@ -176,13 +179,21 @@ def _refuse(key: str, **placeholders: str) -> NoReturn:
 
 
 def _text_of(request: SendRequest) -> str:
-    """Return the text, the title as its first line."""
-    text = "\n".join(part for part in (request.title, request.message) if part)
+    """Return the text, the title as its first line; empty where nothing of it can be seen."""
+    text = "\n".join(part for part in (request.title, request.message) if part and _is_visible(part))
     try:
         text.encode()
     except UnicodeEncodeError:
         _refuse("invalid_text")
     return text
+
+
+def _is_visible(text: str) -> bool:
+    """Whether a text has a character that a phone shows."""
+    return any(
+        not char.isspace() and char not in _INVISIBLE and unicodedata.category(char) not in {"Cc", "Cf"}
+        for char in text
+    )
 
 
 def _items(text: str, media: Sequence[Media]) -> list[tuple[str, Media | None]]:

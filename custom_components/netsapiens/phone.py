@@ -16,7 +16,9 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "US"
 
-_SEPARATORS = re.compile(r"[,;\n]+")
+_SEPARATORS = re.compile(r"[,;]")
+# What a telephone dials after a pause, such as an extension behind a company's number.
+_PAUSE = re.compile(r"[,;]{2}|\d[\d\s().-]{5,20}\d;\d{1,4}#?\s*(?:[,;]|$)")
 _EXTENSION_DIGITS = range(3, 5)
 _SHORT_CODE_DIGITS = range(5, 7)
 _MAX_LENGTH = 64  # characters of one number, with everything that people put between the digits
@@ -76,9 +78,18 @@ def _library() -> ModuleType:
 
 
 def split_numbers(value: str | list[str]) -> list[str]:
-    """Return the numbers of a field in which people may have put several, with commas or on lines of their own."""
+    """Return the numbers of a field in which people may have put several.
+
+    Commas, semicolons and line ends separate them. A number with a pause (``,,``) stays as it is, and is none that can
+    be texted: split, its end would be the extension of somebody else.
+
+    Parameters:
+        value: what a field holds; each text may hold several numbers.
+    """
     texts = [value] if isinstance(value, str) else value
-    return [part.strip() for text in texts for part in _SEPARATORS.split(text) if part.strip()]
+    lines = [line for text in texts for line in text.splitlines()]
+    parts = [part for line in lines for part in ([line] if _PAUSE.search(line) else _SEPARATORS.split(line))]
+    return [part.strip() for part in parts if part.strip()]
 
 
 @lru_cache(maxsize=_REMEMBERED)
