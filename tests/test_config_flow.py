@@ -7,7 +7,15 @@ from typing import Any
 from unittest.mock import patch
 
 from aiohttp import ClientTimeout
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlowContext,
+    ConfigFlowResult,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.exceptions import HomeAssistantError
@@ -85,6 +93,13 @@ async def start(hass: HomeAssistant, way_in: str = "sign_in") -> ConfigFlowResul
     return form
 
 
+async def again(hass: HomeAssistant, entry: ConfigEntry, source: str) -> ConfigFlowResult:
+    """Sign in again, or reconfigure."""
+    context = ConfigFlowContext(source=source, entry_id=entry.entry_id, unique_id=entry.unique_id)
+    data = dict(entry.data) if source == SOURCE_REAUTH else None
+    return await hass.config_entries.flow.async_init(DOMAIN, context=context, data=data)
+
+
 async def submit(hass: HomeAssistant, form: ConfigFlowResult, data: dict[str, Any]) -> ConfigFlowResult:
     """Fill in a form, and let what follows from it happen."""
     result = await hass.config_entries.flow.async_configure(form["flow_id"], dict(data))
@@ -152,6 +167,60 @@ async def test_base_url_is_stored_normalised(
     result = await submit(hass, await start(hass), {**account, "base_url": f"  {pbx.url}{tail} "})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"]["base_url"] == pbx.url
+
+
+AROUND = ["  ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff \u2060", "\u3000\u202f"]
+
+
+@pytest.mark.parametrize("around", AROUND)
+async def test_what_pasting_puts_around_is_dropped(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
+) -> None:
+    texts = {key: value for key, value in account.items() if isinstance(value, str) and key != "password"}
+    typed = {**account, **{key: f"{around}{value}{around}" for key, value in texts.items()}}
+    result = await submit(hass, await start(hass), typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+    assert account.items() <= entry.data.items()
+    assert entry.state is ConfigEntryState.LOADED
+    form = await again(hass, entry, SOURCE_RECONFIGURE)
+    result = await submit(hass, form, {**typed, "client_secret": around})
+    assert result["reason"] == "reconfigure_successful"
+    assert account.items() <= entry.data.items()
+
+
+@pytest.mark.parametrize("around", ["  ", "\u00a0", "\t", "\u200b"])
+async def test_a_password_is_taken_as_it_is_typed(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
+) -> None:
+    password = pbx.first_user.password = f"{around}a word{around}"
+    form = await submit(hass, await start(hass), {**account, "password": password.strip(around)})
+    assert form["errors"] == {"base": "invalid_auth"}
+    result = await submit(hass, form, {**account, "password": password})
+    assert result["data"]["password"] == password
+    pbx.first_user.password = f"{password}!"
+    form = await again(hass, result["result"], SOURCE_REAUTH)
+    result = await submit(hass, form, {"password": f"{password}!", "client_id": f"{around}example-client{around}"})
+    assert result["reason"] == "reauth_successful"
+
+
+@pytest.mark.parametrize(
+    ("login", "title"),
+    [
+        ("a\nb", "a b"),
+        ("\u202eann\u202c@acme.example\r\n", "ann@acme.example"),
+        ("x" * 10_000, "x" * 64),
+        ("\x00\u200b\x1b[31m", "[31m"),
+        ("\u200b", "1001@acme.example"),
+    ],
+)
+async def test_a_title_is_one_line(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], login: str, title: str
+) -> None:
+    pbx.first_user.login = login
+    pbx.users[login] = pbx.first_user
+    result = await submit(hass, await start(hass), account)
+    assert (result["title"], result["result"].unique_id) == (title, "1001@acme.example")
 
 
 async def _recovers(

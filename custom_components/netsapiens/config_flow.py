@@ -86,6 +86,17 @@ type _Numbers = Mapping[str, SmsNumber]  # by their digits
 _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
 _ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
 _OUT_OF_REACH = {401, 404}
+_LONGEST_TITLE = 64  # characters
+
+# What comes along when people paste: blanks of all widths, line ends, and characters of no width.
+_AROUND = "".join(
+    chr(code)
+    for codes in (
+        *(range(0x21), range(0x7F, 0xA1), range(0x2000, 0x2010), range(0x2028, 0x2030), range(0x205F, 0x2070)),
+        (0xAD, 0x1680, 0x180E, 0x3000, 0xFEFF),
+    )
+    for code in codes
+)
 
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
 _TEXT = TextSelector()
@@ -201,6 +212,20 @@ async def _sign_in(
         return None, {}, {"base": "unknown"}
 
 
+def _cleaned(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was typed into a form without what pasting puts around it. Of a password everything counts."""
+    return {
+        key: value.strip(_AROUND) if isinstance(value, str) and key != CONF_PASSWORD else value
+        for key, value in user_input.items()
+    }
+
+
+def _title_of(account: Account) -> str:
+    """Return the title of an account: the login on one line, of characters that can be seen."""
+    line = "".join(char for char in " ".join(account.login.split()) if char.isprintable())
+    return line[:_LONGEST_TITLE].strip() or account.uid[:_LONGEST_TITLE]
+
+
 def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a form may show again."""
     return {key: value for key, value in data.items() if key not in _SECRETS}
@@ -241,7 +266,7 @@ async def _async_read_sender(
     hass: HomeAssistant, user_input: Mapping[str, Any], errors: dict[str, str], *, required: bool = False
 ) -> dict[str, str]:
     """Return the sender that a form gives, if any, as the PBX wants it."""
-    text = user_input.get(CONF_FROM_NUMBER, "").strip()
+    text = _cleaned(user_input).get(CONF_FROM_NUMBER, "")
     if not text and not required:
         return {}
     await async_load_metadata(hass)
@@ -286,6 +311,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for host and credentials, and sign in with them."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._enter(user_input)
             if result is not None:
                 return result
@@ -296,6 +322,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for host and API key, and try them."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             try:
                 result, errors = await self._enter(user_input)
             except NetsapiensNoUserError as err:
@@ -310,6 +337,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask whose texts a key sends that is not a user's own."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             try:
                 result, errors = await self._enter({**self._data, **user_input})
             except NetsapiensNoUserError:
@@ -333,7 +361,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         self._data = {**typed, CONF_BASE_URL: normalise_base_url(typed[CONF_BASE_URL])}
         if CONF_API_KEY in typed:
             self._data |= {CONF_DOMAIN: account.domain, CONF_USER: account.user}
-        self._title, self._numbers = account.login, numbers
+        self._title, self._numbers = _title_of(account), numbers
         return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self.async_step_sender()), {}
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -369,6 +397,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reauth_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
@@ -388,6 +417,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
@@ -493,7 +523,7 @@ class RecipientFlow(ConfigSubentryFlow):
 
     async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
         """Return the name and the data that the form gives."""
-        name = user_input[CONF_NAME].strip()
+        name = _cleaned(user_input)[CONF_NAME]
         if not name:
             errors[CONF_NAME] = "name_required"
         await async_load_metadata(self.hass)
