@@ -392,6 +392,12 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("nobody_to_send_to", {"destination": " , "}),
     ("nothing_to_send", {"message": "\u200b\ufeff \u2060"}),
     ("mixed_group", {"destination": [ANN, "1002"], "group": True}),
+    ("chat_to_phone_number", {"message_type": "chat"}),
+    ("chat_to_phone_number", {"message_type": "chat", "destination": "(858) 555-0123"}),
+    ("chat_to_phone_number", {"message_type": "chat-media", "destination": ["1002", "+44 20 7946 0958"]}),
+    ("chat_to_phone_number", {"message_type": "chat", "entity_id": "notify.ann"}),
+    ("mms_to_extension", {"message_type": "mms", "destination": "1002", "data": PICTURE, "mime_type": "image/png"}),
+    ("mms_to_extension", {"message_type": "mms", "entity_id": "notify.bob"}),
     ("foreign_sender", {"from_number": "18585550177"}),
     ("foreign_sender", {"from_number": "1002"}),
     ("foreign_sender", {"from_number": "not a number"}),
@@ -420,7 +426,35 @@ async def test_an_error_shows_of_a_number_the_end(hass: HomeAssistant, pbx: Simu
     assert "Secret" not in str(error)
     error = await refused(hass, pbx, "foreign_sender", destination=ANN, from_number="858 555 0177")
     assert "…0177" in str(error)
+    assert "may text from: …0199" in str(error)
     assert "858" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("destination", "named"),
+    [
+        ("555-0123", "555-0123 is"),
+        ([ANN, "hello", "nobody"], "hello (2/3) is"),
+        (f"{ANN}, {BOB}, 12", "12 (3/3) is"),
+        ("8585550123,,123", "…3123 is"),
+        ("The code of the garage is 4711", "…4711 is"),
+        ("+1 858 555 01239", "…1239 is"),
+    ],
+)
+async def test_the_number_that_is_none_is_named(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, destination: Any, named: str
+) -> None:
+    error = await refused(hass, pbx, "invalid_number", destination=destination)
+    assert named in str(error)
+    assert "area code" in str(error)
+    assert "858" not in str(error)
+    assert "garage" not in str(error)
+
+
+async def test_no_sender_that_could_be_named(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    pbx.first_user.numbers.clear()
+    await add_account(options={})
+    await refused(hass, pbx, "no_sender_listed", destination=ANN, from_number=OWN)
 
 
 @pytest.mark.parametrize("field", [{"message": ["a"]}, {"group": "maybe"}, {"nonsense": 1}, {"data": {"a": 1}}])

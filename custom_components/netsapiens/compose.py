@@ -27,6 +27,10 @@ _CHAT = ("chat", "chat-media")
 _WITH_MEDIA = ("mms", "chat-media")
 # Beside blanks, control and format characters: fillers, an empty Braille pattern, and what only changes its neighbour.
 _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
+_MOST_DIGITS_SHOWN = 7  # in an error: a number without its area code
+_MOST_CHARACTERS_SHOWN = 16
+_MOST_DIGITS_CHAT = 6  # of an extension, where a message is asked to be a chat
+_MOST_DIGITS_EXTENSION = 4  # else; more are a short code or a phone number
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
 
 
@@ -157,6 +161,11 @@ def check_one_conversation(messagesession: str | None, messages: Iterable[Outgoi
         _refuse("messagesession_for_several")
 
 
+def is_mixed(destinations: Iterable[Destination]) -> bool:
+    """Whether there are both phone numbers and extensions, which cannot be one group."""
+    return len({destination.is_extension for destination in destinations}) > 1
+
+
 def label_of(numbers: Iterable[str]) -> str:
     """Return what may stand in an error or a log for numbers that have no name."""
     return ", ".join(mask(number) for number in numbers)
@@ -238,14 +247,32 @@ def _destinations(
 ) -> tuple[Destination, ...]:
     """Return the destinations that numbers as people write them mean, each once."""
     region = coordinator.hass.config.country
+    texts = list(numbers)
     found: dict[str, Destination] = {}
-    for number in numbers:
+    for position, text in enumerate(texts, 1):
         try:
-            destination = parse_destination(number, region, message_type)
+            destination = parse_destination(text, region, message_type)
         except InvalidNumberError:
-            _refuse("invalid_number", number=mask(number))
+            which = f" ({position}/{len(texts)})" if len(texts) > 1 else ""
+            _refuse("invalid_number", number=f"{_as_typed(text)}{which}")
         found[destination.number] = destination
     return tuple(found.values())
+
+
+def _as_typed(text: str) -> str:
+    """Return what was typed where a number should be: as it is where it is short and no number, else the end of it."""
+    digits = sum(char.isdigit() for char in text)
+    return text.strip() if digits <= _MOST_DIGITS_SHOWN and len(text) <= _MOST_CHARACTERS_SHOWN else mask(text)
+
+
+def _check_reach(destination: Destination, message_type: str) -> None:
+    """Refuse a type of message that does not reach a destination: chats stay inside the PBX, and MMS outside."""
+    number = destination.number
+    is_phone_number = not destination.is_extension or (number.isdigit() and len(number) > _MOST_DIGITS_CHAT)
+    if message_type in _CHAT and is_phone_number:
+        _refuse("chat_to_phone_number", message_type=message_type, number=mask(number))
+    if message_type == "mms" and len(number) <= _MOST_DIGITS_EXTENSION:
+        _refuse("mms_to_extension", number=mask(number))
 
 
 def _message(
@@ -285,11 +312,12 @@ def _type_of(asked: str | None, party: _Party, *, has_media: bool) -> str:
     if asked is not None:
         if has_media and asked not in _WITH_MEDIA:
             _refuse("type_without_media", message_type=asked)
+        for destination in party.destinations:
+            _check_reach(destination, asked)
         return asked
-    inside = {destination.is_extension for destination in party.destinations}
-    if len(inside) > 1:
+    if is_mixed(party.destinations):
         _refuse("mixed_group")
-    if True in inside:
+    if party.destinations[0].is_extension:
         return "chat-media" if has_media else "chat"
     return "mms" if has_media else "sms"
 
@@ -300,14 +328,22 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     asked = party.from_number or configured
     if not asked:
         _refuse("no_sender")
+    of_recipient: str | None = party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None
+    trusted = [own for own in (configured, of_recipient) if own]
     try:
         number = parse_sender(asked, coordinator.hass.config.country)
     except InvalidNumberError:
-        _refuse("foreign_sender", number=mask(asked))
+        _refuse_sender(asked, [*coordinator.data.numbers, *trusted])
     listed = coordinator.data.listed(number)
     if listed is not None:
         return listed
-    trusted = [configured, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]
-    if not any(own is not None and same_number(own, number) for own in trusted):
-        _refuse("foreign_sender", number=mask(asked))
+    if not any(same_number(own, number) for own in trusted):
+        _refuse_sender(asked, [*coordinator.data.numbers, *trusted])
     return number
+
+
+def _refuse_sender(asked: str, own: Iterable[str]) -> NoReturn:
+    """Refuse a sender number that is not the account's, and name those that are."""
+    if numbers := label_of(sorted(set(own))):
+        _refuse("foreign_sender", number=mask(asked), numbers=numbers)
+    _refuse("no_sender_listed", number=mask(asked))

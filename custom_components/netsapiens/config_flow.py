@@ -5,6 +5,7 @@ import logging
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -55,6 +56,7 @@ from .api import (
     SmsNumber,
     normalise_base_url,
 )
+from .compose import is_mixed
 from .const import (
     CONF_ACTION,
     CONF_BASE_URL,
@@ -77,14 +79,17 @@ from .const import (
 )
 from .coordinator import async_get_numbers, create_api
 from .errors import error_key
-from .phone import InvalidNumberError, async_load_metadata, parse_sender, split_numbers, to_store
+from .phone import InvalidNumberError, async_load_metadata, parse_destination, parse_sender, split_numbers, to_store
 
 _LOGGER = logging.getLogger(__name__)
 
 type _Numbers = Mapping[str, SmsNumber]  # by their digits
 
 _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
-_ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
+# The credentials that were typed are of no use, or it is not known whether they are.
+_REFUSED = {"unknown", "invalid_auth", "invalid_api_key", "mfa_required", "read_only_key", "account_mismatch"}
+# What else is cannot_connect.
+_ERRORS = {"invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key", "timeout_connect"}
 _OUT_OF_REACH = {401, 404}
 _LONGEST_TITLE = 64  # characters
 
@@ -206,6 +211,8 @@ async def _sign_in(
         # So the numbers are refused of a domain that the credentials do not reach, and of a user who is not there.
         out_of_reach = isinstance(err, NetsapiensRequestError) and err.status in _OUT_OF_REACH
         key = "invalid_auth" if out_of_reach else error_key(err)
+        if key == "invalid_auth" and CONF_API_KEY in data:
+            key = "user_refused" if typed_user else "invalid_api_key"
         return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
     except Exception:
         _LOGGER.exception("Unexpected error while signing in")
@@ -229,6 +236,12 @@ def _title_of(account: Account) -> str:
 def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a form may show again."""
     return {key: value for key, value in data.items() if key not in _SECRETS}
+
+
+def _to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form shows of what was typed: all of it, unless the phone system refused the secrets."""
+    typed = user_input or {}
+    return _without_secrets(typed) if _REFUSED.intersection(errors.values()) else dict(typed)
 
 
 def _sender_selector(numbers: _Numbers) -> SelectSelector:
@@ -315,7 +328,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             result, errors = await self._enter(user_input)
             if result is not None:
                 return result
-        schema = self.add_suggested_values_to_schema(_SIGN_IN_SCHEMA, _without_secrets(user_input or {}))
+        schema = self.add_suggested_values_to_schema(_SIGN_IN_SCHEMA, _to_show_again(user_input, errors))
         return self.async_show_form(step_id="sign_in", data_schema=schema, errors=errors)
 
     async def async_step_api_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -330,7 +343,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_api_key_user()
             if result is not None:
                 return result
-        schema = self.add_suggested_values_to_schema(_KEY_SCHEMA, _without_secrets(user_input or {}))
+        schema = self.add_suggested_values_to_schema(_KEY_SCHEMA, _to_show_again(user_input, errors))
         return self.async_show_form(step_id="api_key", data_schema=schema, errors=errors)
 
     async def async_step_api_key_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -356,15 +369,30 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         account, numbers, errors = await _sign_in(self.hass, typed, typed_user=CONF_USER in typed)
         if account is None:
             return None, errors
-        await self.async_set_unique_id(account.uid)
+        await self.async_set_unique_id(account.uid, raise_on_progress=False)
         self._abort_if_unique_id_configured()
+        self._take_over_from_others()
         self._data = {**typed, CONF_BASE_URL: normalise_base_url(typed[CONF_BASE_URL])}
         if CONF_API_KEY in typed:
             self._data |= {CONF_DOMAIN: account.domain, CONF_USER: account.user}
         self._title, self._numbers = _title_of(account), numbers
-        return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self.async_step_sender()), {}
+        return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self._ask_sender()), {}
+
+    @callback
+    def _take_over_from_others(self) -> None:
+        """End the dialogs that were left, such as by closing the browser, before they made an entry of this account."""
+        for flow in self._async_in_progress(include_uninitialized=True, match_context={"unique_id": self.unique_id}):
+            self.hass.config_entries.flow.async_abort(flow["flow_id"])
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which of the numbers that the phone system lists texts come from."""
+        return await self._ask_sender(user_input)
+
+    async def async_step_sender_unlisted(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask which number texts come from where the phone system lists none."""
+        return await self._ask_sender(user_input)
+
+    async def _ask_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""
         errors: dict[str, str] = {}
         if user_input is not None:
@@ -373,7 +401,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
                 return self._create_entry(sender.get(CONF_FROM_NUMBER))
         schema = _sender_schema(self._numbers, required=bool(self._numbers))
         return self.async_show_form(
-            step_id="sender",
+            step_id="sender" if self._numbers else "sender_unlisted",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
             description_placeholders={"login": self._title, "count": str(len(self._numbers))},
@@ -404,7 +432,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         schema = _REAUTH_KEY_SCHEMA if CONF_API_KEY in entry.data else _REAUTH_SCHEMA
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=self.add_suggested_values_to_schema(schema, _without_secrets(user_input or {})),
+            data_schema=self.add_suggested_values_to_schema(schema, _to_show_again(user_input, errors)),
             errors=errors,
             description_placeholders={
                 "login": entry.title,
@@ -421,7 +449,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
-        shown = _without_secrets(entry.data if user_input is None else user_input)
+        shown = _without_secrets(entry.data) if user_input is None else _to_show_again(user_input, errors)
         schema = _RECONFIGURE_KEY_SCHEMA if CONF_API_KEY in entry.data else _RECONFIGURE_SCHEMA
         return self.async_show_form(
             step_id="reconfigure",
@@ -440,7 +468,9 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         account, _, errors = await _sign_in(self.hass, data)
         if account is None:
             return None, errors
-        await self.async_set_unique_id(account.uid)
+        if account.uid != entry.unique_id and self.source == SOURCE_RECONFIGURE:
+            return None, {CONF_API_KEY if CONF_API_KEY in data else CONF_USERNAME: "account_mismatch"}
+        await self.async_set_unique_id(account.uid, raise_on_progress=False)
         self._abort_if_unique_id_mismatch(reason="account_mismatch")
         data[CONF_BASE_URL] = normalise_base_url(data[CONF_BASE_URL])
         # The update listener reloads. An entry whose setup failed has none, and unchanged data do not call it.
@@ -487,6 +517,9 @@ class NetsapiensOptionsFlow(OptionsFlow):
 class RecipientFlow(ConfigSubentryFlow):
     """Add or change somebody to text."""
 
+    def __init__(self) -> None:
+        self._wrong: list[str] = []
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask who it is."""
         errors: dict[str, str] = {}
@@ -518,27 +551,39 @@ class RecipientFlow(ConfigSubentryFlow):
             }
         )
         return self.async_show_form(
-            step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, shown), errors=errors
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders={"number": ", ".join(self._wrong) or "-"},
         )
 
     async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
-        """Return the name and the data that the form gives."""
+        """Return the name and the data that the form gives; remember the numbers that are none."""
+        self._wrong = []
         name = _cleaned(user_input)[CONF_NAME]
         if not name:
             errors[CONF_NAME] = "name_required"
         await async_load_metadata(self.hass)
         numbers: list[str] = []
-        try:
-            for text in split_numbers(user_input[CONF_DESTINATION]):
+        for text in split_numbers(user_input[CONF_DESTINATION]):
+            try:
                 number = to_store(text, self.hass.config.country)
-                if number not in numbers:
-                    numbers.append(number)
-        except InvalidNumberError:
+            except InvalidNumberError:
+                self._wrong.append(text)
+                continue
+            if number not in numbers:
+                numbers.append(number)
+        if self._wrong or not numbers:
             errors[CONF_DESTINATION] = "invalid_number"
-        if not numbers:
-            errors[CONF_DESTINATION] = "invalid_number"
+        elif user_input.get(CONF_GROUP) and is_mixed(
+            parse_destination(number, self.hass.config.country) for number in numbers
+        ):
+            errors[CONF_GROUP] = "mixed_group"
         data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
-        return name, {**data, **await _async_read_sender(self.hass, user_input, errors)}
+        sender = await _async_read_sender(self.hass, user_input, errors)
+        if CONF_FROM_NUMBER in errors:
+            self._wrong.append(user_input[CONF_FROM_NUMBER])
+        return name, {**data, **sender}
 
 
 def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
