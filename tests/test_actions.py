@@ -1,5 +1,6 @@
 """Door 2: the actions by name in the notify domain."""
 
+import logging
 from typing import Any
 from unittest.mock import patch
 
@@ -79,7 +80,10 @@ async def test_what_is_meant_for_others_is_ignored(
         ("netsapiens", {"target": "555"}, None),
         ("netsapiens", {"target": [ANN, "5550123"]}, "invalid_number"),
         ("netsapiens_ann", {"target": "nobody"}, "sender_without_number"),
+        ("netsapiens_ann", {"target": "8585550124,,123"}, "invalid_number"),
+        ("netsapiens_ann", {"data": {"destination": "8585550124,,123"}}, "invalid_number"),
         ("netsapiens_ann", {"message": ""}, "nothing_to_send"),
+        ("netsapiens_ann", {"data": {"message_type": "bogus"}}, "invalid_message_type"),
         ("netsapiens_ann", {"data": {"from_number": "8585550177"}}, "foreign_sender"),
     ],
 )
@@ -100,7 +104,7 @@ async def test_an_unknown_field_is_refused(hass: HomeAssistant, pbx: Simulator, 
     with pytest.raises(vol.Invalid):
         await call(hass, "netsapiens_ann", nonsense=1)
     with pytest.raises(vol.Invalid):
-        await call(hass, "netsapiens_ann", data={"group": [True]})
+        await call(hass, "netsapiens_ann", data=["group"])
     assert pbx.messages == []
 
 
@@ -112,6 +116,56 @@ async def test_data_that_is_meant_for_the_app_as_well(
     data = {"group": group, "tag": "door", "image": "/local/door.jpg", "destination": [BOB, EVE]}
     await call(hass, "netsapiens", data=data)
     assert len(pbx.messages) == texts
+
+
+# What other notifiers take under the name of one of our fields.
+OTHERS = {
+    "group": ["family"],
+    "data": {"ttl": 0},
+    "media": {"url": "https://example.com/secret.jpg"},
+    "mime_type": 7,
+    "from_number": {"name": "Secret"},
+    "destination": [{"name": "Secret"}],
+    "message_type": ["sms"],
+    "messagesession": True,
+    "keep_for": "soon",
+}
+
+
+@pytest.mark.parametrize("key", OTHERS)
+async def test_a_field_of_the_same_name_but_another_type_is_passed_over(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture, key: str
+) -> None:
+    """An alert gives the same data to all its notifiers, and must not end with this one."""
+    caplog.set_level(logging.DEBUG, "custom_components.netsapiens.actions")
+    await call(hass, "netsapiens_ann", data={key: OTHERS[key], "tag": "leak"})
+    assert [message.destination for message in pbx.messages] == [[ANN]]
+    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith("netsapiens.actions")]
+    assert key in line
+    assert not any(value in line for value in ("ttl", "secret", "Secret", "family", "soon"))
+
+
+@pytest.mark.parametrize("value", [True, [True], {}, 5.5j, ["", {}]])
+async def test_no_truth_value_is_a_number_or_a_text(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, value: Any
+) -> None:
+    keys = OTHERS.keys() - {"group", "keep_for"}
+    await call(hass, "netsapiens_ann", data=dict.fromkeys(keys, value))
+    assert [message.destination for message in pbx.messages] == [[ANN]]
+
+
+async def test_several_numbers_in_a_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await call(hass, "netsapiens", target=f"{ANN}, {BOB}", data={"destination": f"{BOB};{EVE}"})
+    assert sorted(message.destination for message in pbx.messages) == [[ANN], [BOB], [EVE]]
+
+
+@pytest.mark.parametrize("nothing", ["", None, " \n"])
+async def test_an_empty_field_is_not_given(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, nothing: str | None
+) -> None:
+    await call(hass, "netsapiens_ann", title=nothing, target=nothing, data=nothing)
+    await call(hass, "netsapiens_ann", target=[nothing], data=dict.fromkeys(OTHERS, nothing))
+    assert [(message.destination, message.text) for message in pbx.messages] == [([ANN], "Hi")] * 2
 
 
 async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

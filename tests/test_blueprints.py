@@ -293,6 +293,64 @@ async def test_a_command_runs_and_is_answered_where_it_came_from(
     assert len(runs) == 3
 
 
+AS_PHONES_WRITE = [
+    *("4711 arm.", "4711 ARM!", "4711. arm", "4711, arm", "4711: Arm", "4711  arm", "4711. Arm. ", "4711 - arm"),
+    *(
+        "4711\u00a0arm",
+        "\u201c4711 arm\u201d",
+        "\u201e4711\u201c arm",
+        "\u00ab\u00a04711 arm\u00a0\u00bb",
+        "'4711 arm'",
+    ),
+    *("4711 \u201carm\u201d.", "\u200b4711\u200b arm\ufeff", "4711 arm\u2026", "4711\narm"),
+]
+
+
+async def test_a_command_as_phones_write_it(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    await use("text_command", **COMMAND, answer="")
+    runs = async_capture_events(hass, "armed")
+    for number, text in enumerate(AS_PHONES_WRITE, 1):
+        await pbx.receive(from_number=ANN, text=text)
+        await until(lambda number=number: len(runs) == number)
+    await nothing_more(pbx, 0.3)
+    assert len(runs) == len(AS_PHONES_WRITE)
+
+
+@pytest.mark.parametrize(
+    ("command", "text", "counts"),
+    [
+        ("Don't arm!", "4711 don\u2019t arm", 1),
+        ("lock the door", "4711. Lock the door.", 1),
+        ("?", "4711 ?", 1),
+        ("?", "4711 !", 0),
+        ("?", "4711", 0),
+        ("arm", "4711. disarm.", 0),
+        ("arm", "4711 a.rm", 0),
+    ],
+)
+async def test_commands_of_several_kinds(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, command: str, text: str, counts: int
+) -> None:
+    await use("text_command", **COMMAND, command=command, answer="")
+    runs = async_capture_events(hass, "armed")
+    await pbx.receive(from_number=ANN, text=text)
+    await until(lambda: hass.states.get("event.ann_messages").state != "unknown")
+    await nothing_more(pbx, 0.3)
+    assert len(runs) == counts
+
+
+@pytest.mark.parametrize(("pin", "counts"), [("Secret", 1), ("secret", 0), ("Secret!", 0), ("Secre", 0)])
+async def test_a_pin_is_taken_as_it_is_written(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, pin: str, counts: int
+) -> None:
+    await use("text_command", **{**COMMAND, "pin": pin}, answer="", wrong_pin_wait=0)
+    runs = async_capture_events(hass, "armed")
+    await pbx.receive(from_number=ANN, text="Secret. Arm")
+    await until(lambda: hass.states.get("event.ann_messages").state != "unknown")
+    await nothing_more(pbx, 0.3)
+    assert len(runs) == counts
+
+
 async def test_a_colleague_and_a_group_are_answered(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, house: MockConfigEntry, use: UseBlueprint
 ) -> None:
@@ -320,6 +378,9 @@ async def test_a_colleague_and_a_group_are_answered(
         (ANN, "4711 disarm", 0),
         (ANN, "4711", 0),
         (ANN, "4711.0 arm", 1),
+        (ANN, "471.1 arm", 1),
+        (ANN, "4712. Arm!", 1),
+        (ANN, "\u201c4712 arm\u201d", 1),
         (ANN, "{{ pin }} arm", 0),
         (ANN, "Hello", 0),
         (ANN, "", 0),
@@ -381,6 +442,28 @@ async def test_assist_is_asked_and_answers(
         await pbx.receive(from_number=number, text=text)
     await nothing_more(pbx)
     assert len(heard) == 1
+
+
+async def test_assist_is_asked_as_phones_write_it(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
+) -> None:
+    await helper(hass)
+    await use("text_your_home", **ASSIST, pin="4711")
+    for text in ("4711.", "4712. is it open?", "471.1 is it open?", "\u201c4711\u201d", "4711 !"):
+        await pbx.receive(from_number=ANN, text=text)
+    await nothing_more(pbx)
+    assert heard == []
+    texts = {
+        "4711. Is the door open?": "Is the door open?",
+        "4711, is it 5 o'clock?": "is it 5 o'clock?",
+        "\u201c4711 is it \u2018open\u2019?\u201d": "is it \u2018open\u2019?",
+        "\u00ab\u00a04711 007\u00a0\u00bb": "007",
+        '4711 two\nlines {{ 1 }} \'and \\ "that"': 'two\nlines {{ 1 }} \'and \\ "that"',
+    }
+    for number, (text, asked) in enumerate(texts.items(), 1):
+        await pbx.receive(from_number=BOB, text=text)
+        await until(lambda number=number: len(heard) == number)
+        assert heard[-1]["text"] == asked
 
 
 @pytest.mark.parametrize("pin", ["", " "])

@@ -23,6 +23,25 @@ def test_half_a_pair_cannot_be_sent(pbx: Simulator, entry: MockConfigEntry, text
         assert caught.value.translation_key == "invalid_text"
 
 
+@pytest.mark.parametrize(
+    "unseen", ["", " \n", "\u200b", "\ufeff", "\u2060\u200d", "\u202e \u00ad", "\ufe0f", "\u2800", "\u3164", "\x00"]
+)
+def test_what_no_phone_shows_is_nothing_to_send(pbx: Simulator, entry: MockConfigEntry, unseen: str) -> None:
+    with pytest.raises(ServiceValidationError) as caught:
+        compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=unseen, title=unseen))
+    assert caught.value.translation_key == "nothing_to_send"
+    (message,) = compose(
+        entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message="\u200bHi", title=unseen)
+    )
+    assert message.text == "\u200bHi"
+
+
+@pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469", "\u2764\ufe0f", "a\u200b", "\U000e0041!", "\U0001faef"])
+def test_what_joins_emoji_is_kept(pbx: Simulator, entry: MockConfigEntry, text: str) -> None:
+    (message,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=text))
+    assert message.text == text
+
+
 def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry) -> None:
     (ann,) = entry.subentries.values()
     object.__setattr__(ann, "data", {"destination": ["5550123"], "group": False})

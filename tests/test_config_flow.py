@@ -7,9 +7,17 @@ from typing import Any
 from unittest.mock import patch
 
 from aiohttp import ClientTimeout
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlowContext,
+    ConfigFlowResult,
+)
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
@@ -21,7 +29,7 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown as shown_number
-from tests.simulator import ApiKey, Simulator, User
+from tests.simulator import ApiKey, Simulator, SmsNumber, User
 
 LOGGERS = (
     "custom_components.netsapiens",
@@ -30,6 +38,7 @@ LOGGERS = (
     "homeassistant.helpers",
 )
 SECRETS = ("client_secret", "password", "api_key")
+REFUSED = {"invalid_auth", "invalid_api_key", "mfa_required", "read_only_key"}  # errors after which secrets go
 SECOND_NUMBER = "18585550198"
 
 
@@ -84,6 +93,13 @@ async def start(hass: HomeAssistant, way_in: str = "sign_in") -> ConfigFlowResul
     form = await hass.config_entries.flow.async_configure(menu["flow_id"], {"next_step_id": way_in})
     assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, way_in, {})
     return form
+
+
+async def again(hass: HomeAssistant, entry: ConfigEntry, source: str) -> ConfigFlowResult:
+    """Sign in again, or reconfigure."""
+    context = ConfigFlowContext(source=source, entry_id=entry.entry_id, unique_id=entry.unique_id)
+    data = dict(entry.data) if source == SOURCE_REAUTH else None
+    return await hass.config_entries.flow.async_init(DOMAIN, context=context, data=data)
 
 
 async def submit(hass: HomeAssistant, form: ConfigFlowResult, data: dict[str, Any]) -> ConfigFlowResult:
@@ -154,6 +170,60 @@ async def test_base_url_is_stored_normalised(
     assert result["data"]["base_url"] == pbx.url
 
 
+AROUND = ["  ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff \u2060", "\u3000\u202f"]
+
+
+@pytest.mark.parametrize("around", AROUND)
+async def test_what_pasting_puts_around_is_dropped(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
+) -> None:
+    texts = {key: value for key, value in account.items() if isinstance(value, str) and key != "password"}
+    typed = {**account, **{key: f"{around}{value}{around}" for key, value in texts.items()}}
+    result = await submit(hass, await start(hass), typed)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    entry = result["result"]
+    assert account.items() <= entry.data.items()
+    assert entry.state is ConfigEntryState.LOADED
+    form = await again(hass, entry, SOURCE_RECONFIGURE)
+    result = await submit(hass, form, {**typed, "client_secret": around})
+    assert result["reason"] == "reconfigure_successful"
+    assert account.items() <= entry.data.items()
+
+
+@pytest.mark.parametrize("around", ["  ", "\u00a0", "\t", "\u200b"])
+async def test_a_password_is_taken_as_it_is_typed(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
+) -> None:
+    password = pbx.first_user.password = f"{around}a word{around}"
+    form = await submit(hass, await start(hass), {**account, "password": password.strip(around)})
+    assert form["errors"] == {"base": "invalid_auth"}
+    result = await submit(hass, form, {**account, "password": password})
+    assert result["data"]["password"] == password
+    pbx.first_user.password = f"{password}!"
+    form = await again(hass, result["result"], SOURCE_REAUTH)
+    result = await submit(hass, form, {"password": f"{password}!", "client_id": f"{around}example-client{around}"})
+    assert result["reason"] == "reauth_successful"
+
+
+@pytest.mark.parametrize(
+    ("login", "title"),
+    [
+        ("a\nb", "a b"),
+        ("\u202eann\u202c@acme.example\r\n", "ann@acme.example"),
+        ("x" * 10_000, "x" * 64),
+        ("\x00\u200b\x1b[31m", "[31m"),
+        ("\u200b", "1001@acme.example"),
+    ],
+)
+async def test_a_title_is_one_line(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], login: str, title: str
+) -> None:
+    pbx.first_user.login = login
+    pbx.users[login] = pbx.first_user
+    result = await submit(hass, await start(hass), account)
+    assert (result["title"], result["result"].unique_id) == (title, "1001@acme.example")
+
+
 async def _recovers(
     hass: HomeAssistant, form: ConfigFlowResult, typed: dict[str, Any], errors: dict[str, str], good: dict[str, Any]
 ) -> None:
@@ -161,7 +231,8 @@ async def _recovers(
     form = await submit(hass, form, typed)
     assert (form["type"], form["errors"]) == (FlowResultType.FORM, errors)
     assert form["step_id"] == ("api_key" if "api_key" in typed else "sign_in")
-    assert shown(form) == {key: value for key, value in typed.items() if key not in SECRETS}
+    kept = set() if set(errors.values()) & REFUSED else set(SECRETS)
+    assert shown(form) == {key: value for key, value in typed.items() if key not in SECRETS or key in kept}
     assert not hass.config_entries.async_entries(DOMAIN)
     result = await submit(hass, form, good)
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -244,7 +315,7 @@ async def test_no_answer_in_time(
     pbx.fault("hang", path="/tokens")
     form = await submit(hass, await start(hass), account)
     assert form["errors"] == {"base": "timeout_connect"}
-    assert shown(form)["username"] == "1001@acme.example"
+    assert shown(form) == account
     monkeypatch.setitem(defaults, "timeout", genuine)
     assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
 
@@ -263,6 +334,7 @@ async def test_untrusted_certificate(hass: HomeAssistant) -> None:
         account = {**pbx.account, "verify_ssl": True}
         form = await submit(hass, await start(hass), account)
         assert form["errors"] == {"base": "cannot_connect", "verify_ssl": "certificate_refused"}
+        assert shown(form) == account
         assert not pbx.requests, "nothing may be sent to a host that could be anybody"
         result = await submit(hass, form, {**account, "verify_ssl": False})
         assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -294,6 +366,39 @@ async def test_the_same_account_again(
     assert dict(entry.data) == before
     assert len(hass.config_entries.async_entries(DOMAIN)) == 1
     assert setups == []
+
+
+async def test_a_dialog_that_was_left_gives_way_to_a_new_one(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], setups: list[str]
+) -> None:
+    """The browser was closed at the choice of the number."""
+    pbx.add_user("1002@acme.example", numbers=["18585550197", "18585550196"])
+    pbx.first_user.numbers.append(SmsNumber(SECOND_NUMBER))
+    other = await submit(hass, await start(hass), {**account, "username": "1002@acme.example"})
+    left = await submit(hass, await start(hass), account)
+    assert left["step_id"] == "sender"
+    form = await submit(hass, await start(hass), account)
+    assert (form["type"], form["step_id"]) == (FlowResultType.FORM, "sender")
+    flows = {flow["flow_id"] for flow in hass.config_entries.flow.async_progress()}
+    assert flows == {form["flow_id"], other["flow_id"]}
+    with pytest.raises(UnknownFlow):
+        await submit(hass, left, {"from_number": SECOND_NUMBER})
+    result = await submit(hass, form, {"from_number": SECOND_NUMBER})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert setups == [result["result"].entry_id]
+    assert (await submit(hass, other, {"from_number": "18585550196"}))["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_reconfiguring_does_not_wait_for_another_dialog_of_the_account(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    left = await entry.start_reconfigure_flow(hass)
+    await submit(hass, left, {**shown(left), "password": "wrong-password"})
+    for start_dialog in (entry.start_reauth_flow, entry.start_reconfigure_flow):
+        form = await start_dialog(hass)
+        result = await submit(hass, form, {**shown(form), "password": "example-password"})
+        assert result["type"] is FlowResultType.ABORT
+        assert result["reason"] in {"reauth_successful", "reconfigure_successful"}
 
 
 async def test_two_forms_at_once(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
@@ -381,6 +486,8 @@ async def test_a_number_that_the_pbx_does_not_list(
     pbx.fault("status", path="/smsnumbers", code=403, message="Permission denied", times=None)
     form = await submit(hass, await start(hass), account)
     assert form["step_id"] == "sender"
+    form = await submit(hass, form, {"from_number": "0199"})
+    assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
     result = await submit(hass, form, {"from_number": "858 555 0199"})
     assert dict(result["options"]) == {"from_number": "18585550199"}
     assert result["result"].state is ConfigEntryState.LOADED
@@ -542,8 +649,8 @@ async def test_reconfigure_errors(
     ):
         form = await submit(hass, form, {**account, **typed})
         assert (form["step_id"], form["errors"]) == ("reconfigure", errors)
-        kept = {key: value for key, value in {**account, **typed}.items() if key not in SECRETS}
-        assert shown(form) == kept
+        gone = SECRETS if set(errors.values()) & REFUSED else ()
+        assert shown(form) == {key: value for key, value in {**account, **typed}.items() if key not in gone}
         assert dict(entry.data) == before
     assert setups == []
     pbx.first_user.password = "new-password"
@@ -559,10 +666,14 @@ async def test_reconfigure_to_another_account(
     pbx.add_user("1002@acme.example")
     before = dict(entry.data)
     form = await entry.start_reconfigure_flow(hass)
-    result = await submit(hass, form, {**shown(form), "username": "1002@acme.example"})
-    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    typed = {**shown(form), "username": "1002@acme.example", "password": "example-password"}
+    form = await submit(hass, form, typed)
+    assert (form["type"], form["errors"]) == (FlowResultType.FORM, {"username": "account_mismatch"})
+    assert shown(form) == {key: value for key, value in typed.items() if key != "password"}
     assert dict(entry.data) == before
     assert setups == []
+    result = await submit(hass, form, {**typed, "username": "1001@acme.example"})
+    assert result["reason"] == "reconfigure_successful"
 
 
 async def test_reconfigure_an_entry_that_did_not_load(
@@ -735,6 +846,11 @@ async def test_add_a_group_with_its_own_sender(
     [
         ({"destination": ["555-0123"]}, {"destination": "invalid_number"}),
         ({"destination": ["8585550123", "nobody"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123", "1002"]}, {"group": "mixed_group"}),
+        ({"destination": ["8585550123, 1002", "8585550124"]}, {"group": "mixed_group"}),
+        ({"destination": ["12345", "101"]}, {"group": "mixed_group"}),
+        ({"destination": ["8585550123,,123"]}, {"destination": "invalid_number"}),
+        ({"destination": ["8585550123;123"]}, {"destination": "invalid_number"}),
         ({"destination": ["8585550123, 12"]}, {"destination": "invalid_number"}),
         ({"destination": []}, {"destination": "invalid_number"}),
         ({"destination": [" , "]}, {"destination": "invalid_number"}),
@@ -759,6 +875,26 @@ async def test_a_recipient_with_a_mistake(
     result = await _fill_in(hass, form, good)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert setups == [entry.entry_id]
+
+
+@pytest.mark.parametrize(
+    ("typed", "number"),
+    [
+        ({"destination": ["8585550123", "555-0123", "nobody"]}, "555-0123, nobody"),
+        ({"destination": ["8585550123,,123"], "from_number": "1002"}, "8585550123,,123, 1002"),
+        ({"destination": [""]}, "-"),
+    ],
+)
+async def test_the_number_that_is_wrong_is_named(
+    hass: HomeAssistant, entry: MockConfigEntry, typed: dict[str, Any], number: str
+) -> None:
+    form = await _recipient_form(hass, entry)
+    for _ in range(2):
+        form = await _fill_in(hass, form, {"name": "Bob", **typed})
+        assert set(form["errors"].values()) == {"invalid_number"}
+        assert form["description_placeholders"] == {"number": number}
+    result = await _fill_in(hass, form, {"name": "Bob", "destination": ["8585550123", "1002"], "group": False})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_change_a_recipient(
@@ -912,7 +1048,7 @@ async def test_a_key_of_nobody(hass: HomeAssistant, pbx: Simulator, prefix: str,
 async def test_a_key_that_does_not_reach_the_domain(hass: HomeAssistant, pbx: Simulator) -> None:
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key("nsd_")))
     form = await submit(hass, form, {"domain": "other.example", "user": "1001"})
-    assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "invalid_auth"})
+    assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "user_refused"})
     assert shown(form) == {"domain": "other.example", "user": "1001"}
     result = await submit(hass, form, {"domain": "acme.example", "user": "1001"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -922,7 +1058,7 @@ async def test_a_key_that_does_not_reach_the_domain(hass: HomeAssistant, pbx: Si
 async def test_a_user_who_is_not_there(hass: HomeAssistant, pbx: Simulator, user: str) -> None:
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key("nsd_")))
     form = await submit(hass, form, {"domain": "acme.example", "user": user})
-    assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "invalid_auth"})
+    assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "user_refused"})
 
 
 async def test_a_pbx_that_does_not_describe_keys(hass: HomeAssistant, pbx: Simulator) -> None:
@@ -945,10 +1081,10 @@ async def test_a_read_only_key(hass: HomeAssistant, pbx: Simulator) -> None:
     [
         ({"base_url": "?"}, {"base_url": "invalid_url"}),
         ({"base_url": "http://pbx.example"}, {"base_url": "insecure_url"}),
-        ({"api_key": "nsu_" + "0" * 56}, {"base": "invalid_auth"}),
-        ({"api_key": "nsu_0\r\nX-Other: 1"}, {"base": "invalid_auth"}),
-        ({"api_key": "nsu_ünïcode"}, {"base": "invalid_auth"}),
-        ({"api_key": "nsu_0 1"}, {"base": "invalid_auth"}),
+        ({"api_key": "nsu_" + "0" * 56}, {"base": "invalid_api_key"}),
+        ({"api_key": "nsu_0\r\nX-Other: 1"}, {"base": "invalid_api_key"}),
+        ({"api_key": "nsu_ünïcode"}, {"base": "invalid_api_key"}),
+        ({"api_key": "nsu_0 1"}, {"base": "invalid_api_key"}),
     ],
 )
 async def test_key_errors(hass: HomeAssistant, pbx: Simulator, typed: dict[str, Any], errors: dict[str, str]) -> None:
@@ -1028,7 +1164,8 @@ async def test_a_key_of_another_user_is_not_taken(hass: HomeAssistant, pbx: Simu
     pbx.add_user("1002@acme.example")
     form = await entry.start_reconfigure_flow(hass)
     result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key(user="1002").key})
-    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    assert (result["type"], result["errors"]) == (FlowResultType.FORM, {"api_key": "account_mismatch"})
+    assert "api_key" not in shown(result)
     assert "api_key" not in entry.data
 
 
@@ -1049,7 +1186,7 @@ async def test_a_key_of_another_domain_is_not_taken(
             "api_key": key,
         },
     )
-    assert (form["type"], form["reason"]) == (FlowResultType.ABORT, "account_mismatch")
+    assert (form["type"], form["errors"]) == (FlowResultType.FORM, {"api_key": "account_mismatch"})
     assert "api_key" not in entry.data
 
 

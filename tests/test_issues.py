@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 
 from homeassistant.components.diagnostics import REDACTED
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
@@ -16,6 +17,7 @@ from custom_components.netsapiens.diagnostics import async_get_config_entry_diag
 from custom_components.netsapiens.issues import raise_outbox_damaged
 from tests.conftest import AddAccount, recipient
 from tests.simulator import Simulator
+from tests.test_outbox import until
 
 
 async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
@@ -48,6 +50,28 @@ async def test_damaged_outbox_is_confirmed(
     response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
     assert (await response.json())["type"] == "create_entry"
     assert not ir.async_get(hass).issues
+
+
+async def test_polling_instead_of_push(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_client: ClientSessionGenerator
+) -> None:
+    entry = await add_account(options={"from_number": "18585550199", "incoming": "push"})
+    issues = ir.async_get(hass).issues
+    assert await async_setup_component(hass, "repairs", {})
+    client = await hass_client()
+    await until(lambda: bool(issues))
+    [issue] = issues.values()
+    assert (issue.translation_key, issue.is_fixable) == ("push_without_url", True)
+    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
+    flow = await response.json()
+    assert (flow["step_id"], flow["description_placeholders"]) == ("confirm", {"account": "1001@acme.example"})
+    assert entry.options["incoming"] == "push"
+    response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
+    assert (await response.json())["type"] == "create_entry"
+    await hass.async_block_till_done()
+    assert dict(entry.options) == {"from_number": "18585550199", "incoming": "poll"}
+    assert entry.state is ConfigEntryState.LOADED
+    assert not issues
 
 
 async def test_removal_takes_the_issues_along(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:

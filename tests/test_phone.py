@@ -3,6 +3,7 @@
 from pathlib import Path
 import subprocess
 import sys
+import time
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.template import Template
@@ -263,7 +264,19 @@ def test_a_name_is_no_slip_in_a_number(text: str) -> None:
     assert is_name(text)
 
 
-@pytest.mark.parametrize("text", ["555-0123", "858 555 O123", "", "?", "555 01AB", "Ann 858 555 0123"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "555-0123",
+        "858 555 O123",
+        "",
+        "?",
+        "555 01AB",
+        "Ann 858 555 0123",
+        "The code of the garage is 4711",
+        f"{'a' * 60}@acme.example",
+    ],
+)
 def test_a_slip_in_a_number_is_no_name(text: str) -> None:
     assert not is_name(text)
 
@@ -279,6 +292,38 @@ def test_split_numbers() -> None:
     assert split_numbers(" 1002, 1003;1004\n1005 ") == ["1002", "1003", "1004", "1005"]
     assert split_numbers(["1002,1003", "", " , ", "1004"]) == ["1002", "1003", "1004"]
     assert split_numbers("") == []
+    assert split_numbers("858 555 0123;858 555 0124\r\n8585550125;18585550126") == [
+        *("858 555 0123", "858 555 0124", "8585550125", "18585550126")
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("8585550123,,123", "8585550123,,123#", "8585550123,;123", "858 555 0123 ,,, 123", "8585550123;123"),
+        *("(858) 555-0123;1002#", "8585550123p123", "8585550123w123", "8585550123;123,8585550124"),
+    ],
+)
+def test_what_is_dialled_after_a_pause_is_nobody(text: str) -> None:
+    """Neither the number nor what comes behind it may be texted: the latter is the extension of somebody else."""
+    (part, *_) = split_numbers([text, "8585550125"])
+    assert part == text
+    for region in ("US", "DE", "GB"):
+        with pytest.raises(InvalidNumberError):
+            parse_destination(part, region)
+    assert split_numbers(f"{text}\n8585550125")[-1] == "8585550125"
+
+
+@pytest.mark.parametrize("unit", ["1", "1 ", "1;", "1,", ";", " ", "1234567;1", "(1)\n"])
+def test_numbers_are_split_in_no_time(unit: str) -> None:
+    def measure(count: int) -> float:
+        text = unit * count
+        began = time.thread_time()
+        split_numbers(text)
+        return time.thread_time() - began
+
+    few = min(measure(10_000) for _ in range(3))
+    assert min(measure(100_000) for _ in range(3)) < 30 * few + 0.5  # a square would take seconds
 
 
 @pytest.mark.parametrize(

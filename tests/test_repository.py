@@ -341,8 +341,8 @@ def test_every_placeholder_of_a_form_is_given() -> None:
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.async_show_form":
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             shown = keywords.get("description_placeholders")
-            if isinstance(keywords["step_id"], ast.Constant) and isinstance(shown, ast.Dict):
-                given[str(keywords["step_id"].value)] = {ast.literal_eval(key) for key in shown.keys if key}
+            for step in _constants(keywords["step_id"]) if isinstance(shown, ast.Dict) else ():
+                given[step] = {str(ast.literal_eval(key)) for key in shown.keys if key}
     for words in (WORDS["config"], WORDS["options"], WORDS["config_subentries"]["recipient"]):
         for name, step in words["step"].items():
             used = {one for _, text in leaves(step) for one in placeholders_of(text)}

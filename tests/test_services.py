@@ -113,6 +113,36 @@ async def test_numbers_from_yaml(hass: HomeAssistant, pbx: Simulator, entry: Moc
     assert {message.text for message in pbx.messages} == {"12", "Hi"}
 
 
+@pytest.mark.parametrize(
+    "several",
+    [
+        f"{ANN}, 858-555-0124",
+        "(858) 555-0123;(858) 555-0124",
+        f"{ANN}\n{BOB}\n",
+        [f"{ANN},{BOB}", BOB],
+        [18585550123, f" {BOB} ,"],
+    ],
+)
+async def test_a_text_may_hold_several_numbers(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, several: Any
+) -> None:
+    rows = await send(hass, destination=several)
+    assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
+
+
+@pytest.mark.parametrize("nothing", ["", None, " \n"])
+async def test_an_empty_field_is_not_given(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, nothing: str | None
+) -> None:
+    """So a template leaves an optional field out."""
+    rows = await send(hass, destination=[EVE, nothing], **dict.fromkeys(EMPTY, nothing))
+    assert [(row["destination"], row["status"]) for row in rows] == [([shown(EVE)], "sent")]
+    assert pbx.messages[0].text == "Hi"
+    await send(hass, entity_id="notify.ann", destination=nothing, media=[nothing], message=nothing, title="Hello")
+    assert (pbx.messages[1].destination, pbx.messages[1].text) == ([ANN], "Hello")
+    await refused(hass, pbx, "nothing_to_send", destination=EVE, message=nothing)
+
+
 async def test_a_group(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     (row,) = await send(hass, destination=[ANN, BOB], group=True)
     assert sorted(row["destination"]) == [shown(ANN), shown(BOB)]
@@ -331,11 +361,16 @@ async def test_data(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry)
         assert message.text == ""
 
 
+EMPTY = (
+    *("entity_id", "device_id", "config_entry_id", "title", "media", "group", "from_number", "message_type"),
+    *("messagesession", "data", "mime_type", "keep_for"),
+)
+
 BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("invalid_data", {"data": "no base64!", "mime_type": "image/png"}),
     ("invalid_data", {"data": "abcde", "mime_type": "image/png"}),
     ("invalid_data", {"data": "äöü", "mime_type": "image/png"}),
-    ("invalid_data", {"data": "", "mime_type": "image/png"}),
+    ("mime_type_without_data", {"data": "", "mime_type": "image/png"}),
     ("invalid_mime_type", {"data": PICTURE}),
     ("invalid_mime_type", {"data": PICTURE, "mime_type": ""}),
     ("invalid_mime_type", {"data": PICTURE, "mime_type": "png"}),
@@ -347,7 +382,6 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("nothing_to_send", {"message": " \n ", "title": " "}),
     ("invalid_message_type", {"message_type": "fax"}),
     ("invalid_messagesession", {"messagesession": "a" * 31}),
-    ("invalid_messagesession", {"messagesession": ""}),
     ("invalid_messagesession", {"messagesession": "a" * 32 + "-"}),
     ("invalid_messagesession", {"messagesession": "a" * 32 + "\n"}),
     ("invalid_messagesession", {"messagesession": "ä" * 32}),
@@ -355,10 +389,22 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
     ("messagesession_for_several", {"messagesession": SESSION, "entity_id": "notify.bob"}),
     ("invalid_number", {"destination": "555-0123"}),
     ("sender_without_number", {"destination": [ANN, BOB, "nobody"]}),
-    ("invalid_number", {"destination": [ANN, ""]}),
+    ("sender_without_number", {"destination": f"{ANN}, nobody"}),
+    ("invalid_number", {"destination": f"{ANN},,123"}),
+    ("invalid_number", {"destination": [EVE, f"{ANN},,123#"]}),
+    ("invalid_number", {"destination": f"{ANN};123"}),
     ("invalid_number", {"destination": "555-0123", "entity_id": "notify.ann"}),
     ("nobody_to_send_to", {"destination": []}),
+    ("nobody_to_send_to", {"destination": ["", None]}),
+    ("nobody_to_send_to", {"destination": " , "}),
+    ("nothing_to_send", {"message": "\u200b\ufeff \u2060"}),
     ("mixed_group", {"destination": [ANN, "1002"], "group": True}),
+    ("chat_to_phone_number", {"message_type": "chat"}),
+    ("chat_to_phone_number", {"message_type": "chat", "destination": "(858) 555-0123"}),
+    ("chat_to_phone_number", {"message_type": "chat-media", "destination": ["1002", "+44 20 7946 0958"]}),
+    ("chat_to_phone_number", {"message_type": "chat", "entity_id": "notify.ann"}),
+    ("mms_to_extension", {"message_type": "mms", "destination": "1002", "data": PICTURE, "mime_type": "image/png"}),
+    ("mms_to_extension", {"message_type": "mms", "entity_id": "notify.bob"}),
     ("foreign_sender", {"from_number": "18585550177"}),
     ("foreign_sender", {"from_number": "1002"}),
     ("foreign_sender", {"from_number": "not a number"}),
@@ -387,7 +433,41 @@ async def test_an_error_shows_of_a_number_the_end(hass: HomeAssistant, pbx: Simu
     assert "Secret" not in str(error)
     error = await refused(hass, pbx, "foreign_sender", destination=ANN, from_number="858 555 0177")
     assert "…0177" in str(error)
+    assert "may text from: …0199" in str(error)
     assert "858" not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("destination", "named"),
+    [
+        ("555-0123", "555-0123 is"),
+        (f"{ANN}, {BOB}, 12", "12 (3/3) is"),
+        ("8585550123,,123", "…3123 is"),
+        ("The code of the garage is 4711", "…4711 is"),
+        ("+1 858 555 01239", "…1239 is"),
+    ],
+)
+async def test_the_number_that_is_none_is_named(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, destination: Any, named: str
+) -> None:
+    error = await refused(hass, pbx, "invalid_number", destination=destination)
+    assert named in str(error)
+    assert "area code" in str(error)
+    assert "858" not in str(error)
+    assert "garage" not in str(error)
+
+
+async def test_a_name_in_place_of_a_number_is_named(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    error = await refused(hass, pbx, "sender_without_number", destination=[ANN, "hello", "nobody"])
+    assert "hello (2/3) is" in str(error)
+
+
+async def test_no_sender_that_could_be_named(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    pbx.first_user.numbers.clear()
+    await add_account(options={})
+    await refused(hass, pbx, "no_sender_listed", destination=ANN, from_number=OWN)
 
 
 @pytest.mark.parametrize("field", [{"message": ["a"]}, {"group": "maybe"}, {"nonsense": 1}, {"data": {"a": 1}}])

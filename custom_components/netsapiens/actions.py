@@ -4,6 +4,7 @@ Names are given once and kept in the entry's data, so that no other account, and
 makes a name text somebody else.
 """
 
+import logging
 from typing import Any
 
 from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
@@ -15,28 +16,78 @@ from homeassistant.util import slugify
 import voluptuous as vol
 
 from .account import NetsapiensConfigEntry, async_send
-from .const import CONF_ACTION, CONF_DESTINATION, CONF_GROUP, CONF_RECIPIENT_ACTIONS, DOMAIN, SUBENTRY_RECIPIENT
-from .services import HOW_FIELDS, request_of
+from .const import (
+    CONF_ACTION,
+    CONF_DESTINATION,
+    CONF_FROM_NUMBER,
+    CONF_GROUP,
+    CONF_RECIPIENT_ACTIONS,
+    DOMAIN,
+    SUBENTRY_RECIPIENT,
+)
+from .services import (
+    ATTR_DATA as FIELD_DATA,
+    ATTR_MEDIA,
+    ATTR_MESSAGE_TYPE,
+    ATTR_MESSAGESESSION,
+    ATTR_MIME_TYPE,
+    HOW_FIELDS,
+    NUMBERS,
+    request_of,
+    without_empty,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+# Of what else Home Assistant would make a text.
+_TYPES: dict[str, tuple[type, ...]] = {
+    **dict.fromkeys((FIELD_DATA, ATTR_MESSAGE_TYPE, ATTR_MESSAGESESSION, ATTR_MIME_TYPE), (str,)),
+    **dict.fromkeys((CONF_DESTINATION, CONF_FROM_NUMBER), (str, int, float)),
+    ATTR_MEDIA: (str, dict),
+}
+_FIELDS = {str(marker): vol.Schema(check) for marker, check in HOW_FIELDS.items()}
 
 
-def _of_ours(data: Any) -> Any:
-    """Leave out the ``group`` of Home Assistant's app, a name: an alert gives its data to all its notifiers."""
-    if isinstance(data, dict) and isinstance(data.get(CONF_GROUP), str):
+def _ours(data: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields in ``data`` that are ours, by name and by type.
+
+    An alert gives the same data to all its notifiers, and other integrations have fields of the same name: ``group``,
+    a name, and ``data``, a mapping, are those of Home Assistant's app.
+    """
+    ours: dict[str, Any] = {}
+    for key, check in _FIELDS.items():
+        if key not in data:
+            continue
         try:
-            cv.boolean(data[CONF_GROUP])
+            ours[key] = check(_typed(key, data[key]))
         except vol.Invalid:
-            return {key: value for key, value in data.items() if key != CONF_GROUP}
-    return data
+            _LOGGER.debug("Passed over %s in data: its type is not that of the field of this name", key)
+    return ours
 
 
-# What is not ours in data is left out, likewise.
-_SCHEMA = vol.Schema(
-    {
-        vol.Optional(ATTR_MESSAGE): cv.string,
-        vol.Optional(ATTR_TITLE): cv.string,
-        vol.Optional(ATTR_TARGET): vol.All(cv.ensure_list, [cv.string]),
-        vol.Optional(ATTR_DATA): vol.Any(None, vol.All(_of_ours, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA))),
-    }
+def _typed(key: str, value: Any) -> Any:
+    """Return the value of a field, or a list of such values.
+
+    Raises:
+        vol.Invalid: a value is of a type that nobody gives this field, though a text could be made of it.
+    """
+    types = _TYPES.get(key, (object,))
+    for one in value if isinstance(value, list) else [value]:
+        if not isinstance(one, types) or (isinstance(one, bool) and key != CONF_GROUP):
+            raise vol.Invalid("another type")
+    return value
+
+
+_SCHEMA = vol.All(
+    without_empty,
+    vol.Schema(
+        {
+            vol.Optional(ATTR_MESSAGE): cv.string,
+            vol.Optional(ATTR_TITLE): cv.string,
+            vol.Optional(ATTR_TARGET): NUMBERS,
+            vol.Optional(ATTR_DATA): vol.All(dict, without_empty, _ours),
+        }
+    ),
 )
 
 

@@ -11,6 +11,7 @@ from datetime import timedelta
 import hashlib
 import re
 from typing import Any, NoReturn
+import unicodedata
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import ServiceValidationError
@@ -33,6 +34,12 @@ from .phone import (
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
 _WITH_MEDIA = ("mms", "chat-media")
+# Beside blanks, control and format characters: fillers, an empty Braille pattern, and what only changes its neighbour.
+_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | frozenset(map(chr, range(0xFE00, 0xFE10)))
+_MOST_DIGITS_SHOWN = 7  # in an error: a number without its area code
+_MOST_CHARACTERS_SHOWN = 16
+_MOST_DIGITS_CHAT = 6  # of an extension, where a message is asked to be a chat
+_MOST_DIGITS_EXTENSION = 4  # else; more are a short code or a phone number
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
 
 
@@ -155,7 +162,7 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[Ou
     """
     text = _text_of(request)
     media = [*_media_of(request), *request.media]
-    if not text.strip() and not media:
+    if not text and not media:
         _refuse("nothing_to_send")
     if request.message_type is not None and request.message_type not in _TYPES:
         _refuse("invalid_message_type", types=", ".join(_TYPES))
@@ -187,6 +194,11 @@ def check_one_conversation(messagesession: str | None, messages: Iterable[Outgoi
         _refuse("messagesession_for_several")
 
 
+def is_mixed(destinations: Iterable[Destination]) -> bool:
+    """Whether there are both phone numbers and extensions, which cannot be one group."""
+    return len({destination.is_extension for destination in destinations}) > 1
+
+
 def label_of(numbers: Iterable[str]) -> str:
     """Return what may stand in an error or a log for numbers that have no name."""
     return ", ".join(mask(number) for number in numbers)
@@ -209,13 +221,21 @@ def _refuse(key: str, **placeholders: str) -> NoReturn:
 
 
 def _text_of(request: SendRequest) -> str:
-    """Return the text, the title as its first line."""
-    text = "\n".join(part for part in (request.title, request.message) if part)
+    """Return the text, the title as its first line; empty where nothing of it can be seen."""
+    text = "\n".join(part for part in (request.title, request.message) if part and _is_visible(part))
     try:
         text.encode()
     except UnicodeEncodeError:
         _refuse("invalid_text")
     return text
+
+
+def _is_visible(text: str) -> bool:
+    """Whether a text has a character that a phone shows."""
+    return any(
+        not char.isspace() and char not in _INVISIBLE and unicodedata.category(char) not in {"Cc", "Cf"}
+        for char in text
+    )
 
 
 def _items(text: str, media: Sequence[Media]) -> list[tuple[str, Media | None]]:
@@ -273,21 +293,39 @@ def _destinations(
 ) -> tuple[Destination, ...]:
     """Return the destinations that numbers as people write them mean, each once."""
     region = coordinator.hass.config.country
+    texts = list(numbers)
     found: dict[str, Destination] = {}
-    for number in numbers:
+    for position, text in enumerate(texts, 1):
         try:
-            destination = parse_destination(number, region, message_type)
+            destination = parse_destination(text, region, message_type)
         except InvalidNumberError:
-            _refuse_number(number)
+            _refuse_number(text, position if len(texts) > 1 else None, len(texts))
         found[destination.number] = destination
     return tuple(found.values())
 
 
-def _refuse_number(text: str) -> NoReturn:
+def _refuse_number(text: str, position: int | None, count: int) -> NoReturn:
     """Raise the translated error of what cannot be texted: a name, as some senders have one, or a wrong number."""
+    which = "" if position is None else f" ({position}/{count})"
     if is_name(text):
-        _refuse("sender_without_number", sender=shown_name(text))
-    _refuse("invalid_number", number=mask(text))
+        _refuse("sender_without_number", sender=f"{shown_name(text)}{which}")
+    _refuse("invalid_number", number=f"{_as_typed(text)}{which}")
+
+
+def _as_typed(text: str) -> str:
+    """Return what was typed where a number should be: as it is where it is short and no number, else the end of it."""
+    digits = sum(char.isdigit() for char in text)
+    return text.strip() if digits <= _MOST_DIGITS_SHOWN and len(text) <= _MOST_CHARACTERS_SHOWN else mask(text)
+
+
+def _check_reach(destination: Destination, message_type: str) -> None:
+    """Refuse a type of message that does not reach a destination: chats stay inside the PBX, and MMS outside."""
+    number = destination.number
+    is_phone_number = not destination.is_extension or (number.isdigit() and len(number) > _MOST_DIGITS_CHAT)
+    if message_type in _CHAT and is_phone_number:
+        _refuse("chat_to_phone_number", message_type=message_type, number=mask(number))
+    if message_type == "mms" and len(number) <= _MOST_DIGITS_EXTENSION:
+        _refuse("mms_to_extension", number=mask(number))
 
 
 def _message(
@@ -327,11 +365,12 @@ def _type_of(asked: str | None, party: _Party, *, has_media: bool) -> str:
     if asked is not None:
         if has_media and asked not in _WITH_MEDIA:
             _refuse("type_without_media", message_type=asked)
+        for destination in party.destinations:
+            _check_reach(destination, asked)
         return asked
-    inside = {destination.is_extension for destination in party.destinations}
-    if len(inside) > 1:
+    if is_mixed(party.destinations):
         _refuse("mixed_group")
-    if True in inside:
+    if party.destinations[0].is_extension:
         return "chat-media" if has_media else "chat"
     return "mms" if has_media else "sms"
 
@@ -342,14 +381,22 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     asked = party.from_number or configured
     if not asked:
         _refuse("no_sender")
+    of_recipient: str | None = party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None
+    trusted = [own for own in (configured, party.trusted, of_recipient) if own]
     try:
         number = parse_sender(asked, coordinator.hass.config.country)
     except InvalidNumberError:
-        _refuse("foreign_sender", number=mask(asked))
+        _refuse_sender(asked, [*coordinator.data.numbers, *trusted])
     listed = coordinator.data.listed(number)
     if listed is not None:
         return listed
-    trusted = [configured, party.trusted, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]
-    if not any(own is not None and same_number(own, number) for own in trusted):
-        _refuse("foreign_sender", number=mask(asked))
+    if not any(same_number(own, number) for own in trusted):
+        _refuse_sender(asked, [*coordinator.data.numbers, *trusted])
     return number
+
+
+def _refuse_sender(asked: str, own: Iterable[str]) -> NoReturn:
+    """Refuse a sender number that is not the account's, and name those that are."""
+    if numbers := label_of(sorted(set(own))):
+        _refuse("foreign_sender", number=mask(asked), numbers=numbers)
+    _refuse("no_sender_listed", number=mask(asked))

@@ -5,6 +5,7 @@ import logging
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlow,
@@ -54,6 +55,7 @@ from .api import (
     SmsNumber,
     normalise_base_url,
 )
+from .compose import is_mixed
 from .const import (
     CONF_ACTION,
     CONF_BASE_URL,
@@ -76,15 +78,37 @@ from .const import (
 )
 from .coordinator import async_get_numbers, create_api
 from .errors import error_key
-from .phone import InvalidNumberError, async_load_metadata, from_pbx, parse_sender, split_numbers, to_store
+from .phone import (
+    InvalidNumberError,
+    async_load_metadata,
+    from_pbx,
+    parse_destination,
+    parse_sender,
+    split_numbers,
+    to_store,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
 type _Numbers = Mapping[str, SmsNumber]  # by their digits
 
 _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
-_ERRORS = {"invalid_auth", "mfa_required", "read_only_key", "timeout_connect"}  # what else is cannot_connect
+# The credentials that were typed are of no use, or it is not known whether they are.
+_REFUSED = {"unknown", "invalid_auth", "invalid_api_key", "mfa_required", "read_only_key", "account_mismatch"}
+# What else is cannot_connect.
+_ERRORS = {"invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key", "timeout_connect"}
 _OUT_OF_REACH = {401, 404}
+_LONGEST_TITLE = 64  # characters
+
+# What comes along when people paste: blanks of all widths, line ends, and characters of no width.
+_AROUND = "".join(
+    chr(code)
+    for codes in (
+        *(range(0x21), range(0x7F, 0xA1), range(0x2000, 0x2010), range(0x2028, 0x2030), range(0x205F, 0x2070)),
+        (0xAD, 0x1680, 0x180E, 0x3000, 0xFEFF),
+    )
+    for code in codes
+)
 
 _URL = TextSelector(TextSelectorConfig(type=TextSelectorType.TEXT, autocomplete="url"))
 _TEXT = TextSelector()
@@ -194,15 +218,37 @@ async def _sign_in(
         # So the numbers are refused of a domain that the credentials do not reach, and of a user who is not there.
         out_of_reach = isinstance(err, NetsapiensRequestError) and err.status in _OUT_OF_REACH
         key = "invalid_auth" if out_of_reach else error_key(err)
+        if key == "invalid_auth" and CONF_API_KEY in data:
+            key = "user_refused" if typed_user else "invalid_api_key"
         return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
     except Exception:
         _LOGGER.exception("Unexpected error while signing in")
         return None, {}, {"base": "unknown"}
 
 
+def _cleaned(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what was typed into a form without what pasting puts around it. Of a password everything counts."""
+    return {
+        key: value.strip(_AROUND) if isinstance(value, str) and key != CONF_PASSWORD else value
+        for key, value in user_input.items()
+    }
+
+
+def _title_of(account: Account) -> str:
+    """Return the title of an account: the login on one line, of characters that can be seen."""
+    line = "".join(char for char in " ".join(account.login.split()) if char.isprintable())
+    return line[:_LONGEST_TITLE].strip() or account.uid[:_LONGEST_TITLE]
+
+
 def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a form may show again."""
     return {key: value for key, value in data.items() if key not in _SECRETS}
+
+
+def _to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form shows of what was typed: all of it, unless the phone system refused the secrets."""
+    typed = user_input or {}
+    return _without_secrets(typed) if _REFUSED.intersection(errors.values()) else dict(typed)
 
 
 def _sender_selector(numbers: _Numbers, region: str | None) -> SelectSelector:
@@ -245,7 +291,7 @@ async def _async_read_sender(
     hass: HomeAssistant, user_input: Mapping[str, Any], errors: dict[str, str], *, required: bool = False
 ) -> dict[str, str]:
     """Return the sender that a form gives, if any, as the PBX wants it."""
-    text = user_input.get(CONF_FROM_NUMBER, "").strip()
+    text = _cleaned(user_input).get(CONF_FROM_NUMBER, "")
     if not text and not required:
         return {}
     await async_load_metadata(hass)
@@ -296,16 +342,18 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Ask for host and credentials, and sign in with them."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._enter(user_input)
             if result is not None:
                 return result
-        schema = self.add_suggested_values_to_schema(_SIGN_IN_SCHEMA, _without_secrets(user_input or {}))
+        schema = self.add_suggested_values_to_schema(_SIGN_IN_SCHEMA, _to_show_again(user_input, errors))
         return self.async_show_form(step_id="sign_in", data_schema=schema, errors=errors)
 
     async def async_step_api_key(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for host and API key, and try them."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             try:
                 result, errors = await self._enter(user_input)
             except NetsapiensNoUserError as err:
@@ -313,13 +361,14 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
                 return await self.async_step_api_key_user()
             if result is not None:
                 return result
-        schema = self.add_suggested_values_to_schema(_KEY_SCHEMA, _without_secrets(user_input or {}))
+        schema = self.add_suggested_values_to_schema(_KEY_SCHEMA, _to_show_again(user_input, errors))
         return self.async_show_form(step_id="api_key", data_schema=schema, errors=errors)
 
     async def async_step_api_key_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask whose texts a key sends that is not a user's own."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             try:
                 result, errors = await self._enter({**self._data, **user_input})
             except NetsapiensNoUserError:
@@ -338,13 +387,20 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         account, numbers, errors = await _sign_in(self.hass, typed, typed_user=CONF_USER in typed)
         if account is None:
             return None, errors
-        await self.async_set_unique_id(account.uid)
+        await self.async_set_unique_id(account.uid, raise_on_progress=False)
         self._abort_if_unique_id_configured()
+        self._take_over_from_others()
         self._data = {**typed, CONF_BASE_URL: normalise_base_url(typed[CONF_BASE_URL])}
         if CONF_API_KEY in typed:
             self._data |= {CONF_DOMAIN: account.domain, CONF_USER: account.user}
-        self._title, self._numbers = account.login, numbers
+        self._title, self._numbers = _title_of(account), numbers
         return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self.async_step_sender()), {}
+
+    @callback
+    def _take_over_from_others(self) -> None:
+        """End the dialogs that were left, such as by closing the browser, before they made an entry of this account."""
+        for flow in self._async_in_progress(include_uninitialized=True, match_context={"unique_id": self.unique_id}):
+            self.hass.config_entries.flow.async_abort(flow["flow_id"])
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""
@@ -380,13 +436,14 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reauth_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
         schema = _REAUTH_KEY_SCHEMA if CONF_API_KEY in entry.data else _REAUTH_SCHEMA
         return self.async_show_form(
             step_id="reauth_confirm",
-            data_schema=self.add_suggested_values_to_schema(schema, _without_secrets(user_input or {})),
+            data_schema=self.add_suggested_values_to_schema(schema, _to_show_again(user_input, errors)),
             errors=errors,
             description_placeholders={
                 "login": entry.title,
@@ -399,10 +456,11 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         entry = self._get_reconfigure_entry()
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = _cleaned(user_input)
             result, errors = await self._take_over(entry, user_input)
             if result is not None:
                 return result
-        shown = _without_secrets(entry.data if user_input is None else user_input)
+        shown = _without_secrets(entry.data) if user_input is None else _to_show_again(user_input, errors)
         schema = _RECONFIGURE_KEY_SCHEMA if CONF_API_KEY in entry.data else _RECONFIGURE_SCHEMA
         return self.async_show_form(
             step_id="reconfigure",
@@ -421,7 +479,9 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         account, _, errors = await _sign_in(self.hass, data)
         if account is None:
             return None, errors
-        await self.async_set_unique_id(account.uid)
+        if account.uid != entry.unique_id and self.source == SOURCE_RECONFIGURE:
+            return None, {CONF_API_KEY if CONF_API_KEY in data else CONF_USERNAME: "account_mismatch"}
+        await self.async_set_unique_id(account.uid, raise_on_progress=False)
         self._abort_if_unique_id_mismatch(reason="account_mismatch")
         data[CONF_BASE_URL] = normalise_base_url(data[CONF_BASE_URL])
         # The update listener reloads. An entry whose setup failed has none, and unchanged data do not call it.
@@ -470,6 +530,9 @@ class NetsapiensOptionsFlow(OptionsFlow):
 class RecipientFlow(ConfigSubentryFlow):
     """Add or change somebody to text."""
 
+    def __init__(self) -> None:
+        self._wrong: list[str] = []
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask who it is."""
         errors: dict[str, str] = {}
@@ -507,27 +570,39 @@ class RecipientFlow(ConfigSubentryFlow):
             }
         )
         return self.async_show_form(
-            step_id=step_id, data_schema=self.add_suggested_values_to_schema(schema, shown), errors=errors
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders={"number": ", ".join(self._wrong) or "-"},
         )
 
     async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
-        """Return the name and the data that the form gives."""
-        name = user_input[CONF_NAME].strip()
+        """Return the name and the data that the form gives; remember the numbers that are none."""
+        self._wrong = []
+        name = _cleaned(user_input)[CONF_NAME]
         if not name:
             errors[CONF_NAME] = "name_required"
         await async_load_metadata(self.hass)
         numbers: list[str] = []
-        try:
-            for text in split_numbers(user_input[CONF_DESTINATION]):
+        for text in split_numbers(user_input[CONF_DESTINATION]):
+            try:
                 number = to_store(text, self.hass.config.country)
-                if number not in numbers:
-                    numbers.append(number)
-        except InvalidNumberError:
+            except InvalidNumberError:
+                self._wrong.append(text)
+                continue
+            if number not in numbers:
+                numbers.append(number)
+        if self._wrong or not numbers:
             errors[CONF_DESTINATION] = "invalid_number"
-        if not numbers:
-            errors[CONF_DESTINATION] = "invalid_number"
+        elif user_input.get(CONF_GROUP) and is_mixed(
+            parse_destination(number, self.hass.config.country) for number in numbers
+        ):
+            errors[CONF_GROUP] = "mixed_group"
         data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
-        return name, {**data, **await _async_read_sender(self.hass, user_input, errors)}
+        sender = await _async_read_sender(self.hass, user_input, errors)
+        if CONF_FROM_NUMBER in errors:
+            self._wrong.append(user_input[CONF_FROM_NUMBER])
+        return name, {**data, **sender}
 
 
 def _known_numbers(entry: ConfigEntry) -> _Numbers:

@@ -9,6 +9,7 @@ from .coordinator import AccountFacts
 from .phone import mask
 
 _PUSH_ISSUES = ("push_without_url", "push_refused")
+_FIXABLE = ("outbox_damaged", "push_without_url")
 
 
 @callback
@@ -84,7 +85,8 @@ def _raise(
         hass,
         DOMAIN,
         _id(key, entry),
-        is_fixable=key == "outbox_damaged",
+        data={"entry_id": entry.entry_id},
+        is_fixable=key in _FIXABLE,
         is_persistent=persistent,
         severity=ir.IssueSeverity.ERROR if key == "sender_not_listed" else ir.IssueSeverity.WARNING,
         translation_key=key,

@@ -18,12 +18,15 @@ if TYPE_CHECKING:
 
 DEFAULT_REGION = "US"
 
-_SEPARATORS = re.compile(r"[,;\n]+")
+_SEPARATORS = re.compile(r"[,;]")
+# What a telephone dials after a pause, such as an extension behind a company's number.
+_PAUSE = re.compile(r"[,;]{2}|\d[\d\s().-]{5,20}\d;\d{1,4}#?\s*(?:[,;]|$)")
 _EXTENSION_DIGITS = range(3, 5)
 _SHORT_CODE_DIGITS = range(5, 7)
 _LONGEST_SHORT_CODE = 6
 _FEWEST_DIGITS = 7  # of a phone number
-_LONGEST_NAME = 20  # characters
+_LONGEST_NAME = 20  # characters; an alphanumeric sender has at most 11
+_ADDRESS = re.compile(r"[^@\s]+@[^@\s]+")
 _MAX_LENGTH = 64  # characters of one number, with everything that people put between the digits
 _INSIDE_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,15}(?:@[A-Za-z0-9.-]{1,64})?")
 _CHAT = frozenset({"chat", "chat-media"})
@@ -81,9 +84,18 @@ def _library() -> ModuleType:
 
 
 def split_numbers(value: str | list[str]) -> list[str]:
-    """Return the numbers of a field in which people may have put several, with commas or on lines of their own."""
+    """Return the numbers of a field in which people may have put several.
+
+    Commas, semicolons and line ends separate them. A number with a pause (``,,``) stays as it is, and is none that can
+    be texted: split, its end would be the extension of somebody else.
+
+    Parameters:
+        value: what a field holds; each text may hold several numbers.
+    """
     texts = [value] if isinstance(value, str) else value
-    return [part.strip() for text in texts for part in _SEPARATORS.split(text) if part.strip()]
+    lines = [line for text in texts for line in text.splitlines()]
+    parts = [part for line in lines for part in ([line] if _PAUSE.search(line) else _SEPARATORS.split(line))]
+    return [part.strip() for part in parts if part.strip()]
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -194,10 +206,13 @@ def readings(text: str, region: str | None) -> tuple[str, ...]:
 
 
 def is_name(text: str) -> bool:
-    """Whether a text is a sender's name or an e-mail address, and no slip in a number."""
+    """Whether a text is a sender's name or an e-mail address, and no slip in a number or a text of another kind."""
     letters = sum(char.isalpha() for char in text)
     digits = sum(char.isdigit() for char in text)
-    return "@" in text or letters > digits or (text[:1].isalpha() and digits < _FEWEST_DIGITS)
+    is_short_name = len(text) <= _LONGEST_NAME and (
+        letters > digits or (text[:1].isalpha() and digits < _FEWEST_DIGITS)
+    )
+    return is_short_name or (len(text) <= _MAX_LENGTH and _ADDRESS.fullmatch(text) is not None)
 
 
 def shown_name(text: str) -> str:

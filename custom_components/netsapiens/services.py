@@ -1,7 +1,7 @@
 """Door 3: the action ``netsapiens.send_message``."""
 
-from collections.abc import Iterable
-from typing import Any, NoReturn
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NoReturn
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.components.notify import ATTR_MESSAGE, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
@@ -21,7 +21,7 @@ from .api import NetsapiensError
 from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .outbox import SentMessage
-from .phone import from_pbx, international
+from .phone import from_pbx, international, split_numbers
 
 SERVICE_SEND_MESSAGE = "send_message"
 
@@ -36,9 +36,12 @@ ATTR_MIME_TYPE = "mime_type"
 # What the media selector gives; the picker adds what it likes.
 _PICKED = vol.Schema({vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA)
 
+# Numbers as people write them: one, several in a text, or a list of either.
+NUMBERS: Final = vol.All(cv.ensure_list, [cv.string], split_numbers)
+
 # The types only: the rules are compose's, and have translated words.
 HOW_FIELDS: VolDictType = {
-    vol.Optional(CONF_DESTINATION): vol.All(cv.ensure_list, [cv.string]),
+    vol.Optional(CONF_DESTINATION): NUMBERS,
     vol.Optional(CONF_GROUP): cv.boolean,
     vol.Optional(CONF_FROM_NUMBER): cv.string,
     vol.Optional(ATTR_MESSAGE_TYPE): cv.string,
@@ -60,11 +63,35 @@ _SCHEMA = vol.Schema(
 )
 
 
+def without_empty(fields: Any) -> Any:
+    """Return the fields of a call without those that are empty, and lists without their empty elements.
+
+    A template that finds nothing makes an empty text or None of an optional field: it counts as not given. To be
+    applied before the schema.
+    """
+    if not isinstance(fields, Mapping):
+        return fields
+    return {
+        key: [element for element in value if not _is_empty(element)] if isinstance(value, list) else value
+        for key, value in fields.items()
+        if not _is_empty(value)
+    }
+
+
+def _is_empty(value: Any) -> bool:
+    """Whether a value is what a template makes of nothing."""
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the action."""
     hass.services.async_register(
-        DOMAIN, SERVICE_SEND_MESSAGE, _send_message, _SCHEMA, supports_response=SupportsResponse.OPTIONAL
+        DOMAIN,
+        SERVICE_SEND_MESSAGE,
+        _send_message,
+        vol.All(without_empty, _SCHEMA),
+        supports_response=SupportsResponse.OPTIONAL,
     )
 
 

@@ -48,7 +48,7 @@ async def test_add_an_account_and_a_recipient(person: Person, pbx: Simulator, ho
     number = person.page.locator("ha-form input[type=tel]")
     await number.fill("(858) 555-01")
     await person.press("Submit")
-    await person.see("This is not a phone number")
+    await person.see("Not a number that can be texted")
     await number.fill("(858) 555-0123")
     await person.press("Submit")
     await person.see("Created configuration for Ann.")
