@@ -81,6 +81,13 @@ def bmp(size: int) -> bytes:
     return b"BM" + struct.pack("<IHHI", 1078 + size, 0, 0, 1078) + header + bytes(1024) + b"\x01\x07" * (size // 2)
 
 
+def bmp_line(width: int) -> bytes:
+    """A BMP of one line."""
+    buffer = BytesIO()
+    Image.new("RGB", (width, 1)).save(buffer, "BMP")
+    return buffer.getvalue()
+
+
 JPEG = saved("RGB", "JPEG")
 SCAN = JPEG.index(b"\xff\xda")
 PROGRESSIVE = saved("RGB", "JPEG", progressive=True)
@@ -121,6 +128,7 @@ PICTURES: dict[str, Callable[[int], bytes]] = {
     "GIF: a frame of small blocks": lambda size: GIF[: FRAME + 11] + b"\x01\0" * (size // 2) + b"\0;",
     "TIFF: values on top of each other": tiff,
     "BMP: runs of one": bmp,
+    "BMP: one line": lambda size: bmp_line(size // 3),
     "WebP: Exif on top of itself": lambda size: saved("RGB", "WEBP", exif=b"Exif\0\0" + tiff(size)),
     "WebP: Exif before Exif": lambda size: saved("RGB", "WEBP", exif=b"Exif\0\0" * (size // 6)),
 }
@@ -140,7 +148,7 @@ def stripped(content: bytes) -> None:
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 def test_crafted_pictures(make: Callable[[int], bytes]) -> None:
-    assert_linear(fitted, make, FULL)
+    assert_linear(fitted, make, LARGE)
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)

@@ -20,6 +20,7 @@ _MAX_JPEG_PIXELS = 120_000_000  # a JPEG that goes from top to bottom can be dec
 _MAX_HELD_PIXELS = 13_000_000  # of kinds whose decoders let no other thread run meanwhile
 _MAX_SCANNED = 720_000_000  # pixels of a JPEG, counted once a scan: about a second
 _BYTES_PER_PIXEL = 0.30  # of a photo as JPEG at _FIRST_QUALITY; sets how large the first try is
+_MAX_SIDE = 65_535  # Pillow begins anew with each block in which a line of a BMP does not end
 _LONGEST_SIDE = 2048  # carriers refuse what is much longer
 _MOST_MISSING = 0.1  # of a picture that is cut off
 _RESTARTS = range(0xD0, 0xD8)  # markers in the pixels of a JPEG; one follows the other
@@ -161,7 +162,8 @@ def _fit_picture(image: ImageFile.ImageFile, plain: Plain, size: int, limit: int
     """Return a picture as it is where carriers take it so, else as JPEG. It was of this size with its metadata."""
     kind = image.format or ""
     pixels = image.width * image.height
-    if pixels > _max_pixels(kind, plain) or pixels * plain.scans > _MAX_SCANNED:
+    scanned = pixels * plain.scans
+    if pixels > _max_pixels(kind, plain) or scanned > _MAX_SCANNED or max(image.size) > _MAX_SIDE:
         raise UnreadableMediaError("too many pixels")
     if plain.is_cut_off and kind == "JPEG" and _missing(plain) > _MOST_MISSING:
         raise CutOffMediaError

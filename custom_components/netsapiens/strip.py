@@ -14,11 +14,11 @@ from typing import Final
 # Parts that one picture may have; real ones of 50 MB have fewer. Each costs Pillow some microseconds.
 _MOST_PARTS = 250_000
 # Bytes that are searched at once; until a search ends, no other thread runs.
-_STEP = 1_000_000
+_STEP = 250_000
 
 _JPEG_START = b"\xff\xd8\xff"
 JPEG_END: Final = b"\xff\xd9"
-_FILL = re.compile(rb"\xff*")  # a marker may have any number of them before it
+_FILL = re.compile(rb"\xff+")  # a marker may have any number of them before it, and so may a byte FF of the pixels
 _END_OF_SCAN = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _JPEG_ENDS = 0xD9
 _JPEG_ALONE = {0x00, 0x01, *range(0xD0, 0xD8)}
@@ -86,7 +86,8 @@ def strip(content: bytes) -> Plain:
 
 
 def _jpeg(content: bytes) -> Plain:
-    plain = bytearray(content[:2])
+    view = memoryview(content)
+    plain: list[bytes | memoryview] = [content[:2]]
     exif = b""
     scans = components = scanned = 0
     progressive = False
@@ -99,16 +100,18 @@ def _jpeg(content: bytes) -> Plain:
         if end > len(content) or at + 2 > len(content):
             marker = None
             break
-        segment = content[at:end]
+        segment = view[at:end]
         if marker in _JPEG_FRAMES and not scans and len(segment) > 7:  # noqa: PLR2004 - where the colours are counted
             progressive, components = marker in _JPEG_PROGRESSIVE, segment[7]
-        elif marker == _JPEG_EXIF and not exif and segment[2:].startswith(_EXIF):
-            exif = segment[2:]
+        elif marker == _JPEG_EXIF and not exif and segment[2:8] == _EXIF:
+            exif = bytes(segment[2:])
         elif marker == _JPEG_SCAN:
             scans += 1
             scanned = scanned or (segment[2] if len(segment) > 2 else 0)  # noqa: PLR2004 - likewise
             end = _jpeg_scan_end(content, end)
-            segment = content[at:end]
+            segment = view[at:end]
+            if content.find(b"\xff\xff", at, end) >= 0:  # Pillow begins anew with each block in which they do not end
+                segment = memoryview(_FILL.sub(b"\xff", segment))
         plain += _jpeg_kept(marker, segment)
         at = end
     else:
@@ -116,7 +119,7 @@ def _jpeg(content: bytes) -> Plain:
     if not scans:
         raise ValueError("no picture")
     buffered = progressive or scans > 1 or scanned < components
-    return Plain(bytes(plain + JPEG_END), exif, is_cut_off=marker is None, scans=scans, is_buffered=buffered)
+    return Plain(b"".join([*plain, JPEG_END]), exif, is_cut_off=marker is None, scans=scans, is_buffered=buffered)
 
 
 def _jpeg_marker(content: bytes, at: int) -> tuple[int | None, int]:
@@ -135,46 +138,48 @@ def _jpeg_scan_end(content: bytes, at: int) -> int:
     return len(content) - content.endswith(b"\xff")
 
 
-def _jpeg_kept(marker: int, segment: bytes) -> bytes:
+def _jpeg_kept(marker: int, segment: memoryview) -> tuple[bytes | memoryview, ...]:
     """Return what is kept of a segment, which begins with its length."""
-    if marker in _JPEG_DROPPED:
-        start, length = _JPEG_KEPT.get(marker, (b"", 0))
-        told = segment[2 : 2 + length]
-        if not start or not told.startswith(start) or len(told) < length:
-            return b""
-        if marker == _JFIF:
-            told += b"\0\0"  # the size of its thumbnail
-        segment = struct.pack(">H", len(told) + 2) + told
-    return bytes((0xFF, marker)) + segment
+    if marker not in _JPEG_DROPPED:
+        return bytes((0xFF, marker)), segment
+    start, length = _JPEG_KEPT.get(marker, (b"", 0))
+    told = bytes(segment[2 : 2 + length])
+    if not start or not told.startswith(start) or len(told) < length:
+        return ()
+    if marker == _JFIF:
+        told += b"\0\0"  # the size of its thumbnail
+    return bytes((0xFF, marker)), struct.pack(">H", len(told) + 2), told
 
 
 def _png(content: bytes) -> Plain:
-    plain = bytearray(_PNG_START)
+    view = memoryview(content)
+    plain: list[bytes | memoryview] = [_PNG_START]
     exif = b""
     at = len(_PNG_START)
     for _ in range(_MOST_PARTS):
         if at + 8 > len(content):
-            return Plain(bytes(plain), exif, is_cut_off=True)
+            return Plain(b"".join(plain), exif, is_cut_off=True)
         length, name = struct.unpack_from(">I4s", content, at)
         end = at + length + 12
         if name in _PNG_KEPT:
-            plain += content[at:end]
+            plain.append(view[at:end])
         elif name == b"eXIf":
             exif = exif or content[at + 8 : end - 4]
         if name == b"IEND":
-            return Plain(bytes(plain), exif)
+            return Plain(b"".join(plain), exif)
         at = end
     raise ValueError("too many parts")
 
 
 def _gif(content: bytes) -> Plain:
-    plain = bytearray()
+    view = memoryview(content)
+    plain: list[bytes | memoryview] = []
     parts = iter(range(_MOST_PARTS))
     kind: int | None = None
     pictures = 0
     try:
         at = _GIF_HEAD + _gif_colours(content[10])
-        plain += content[:at]
+        plain.append(view[:at])
         while (kind := content[at]) in {_GIF_PICTURE, _GIF_EXTENSION}:
             if kind == _GIF_PICTURE:
                 end = _gif_blocks_end(content, at + 11 + _gif_colours(content[at + 9]), parts)
@@ -186,13 +191,13 @@ def _gif(content: bytes) -> Plain:
                 loops = label == _GIF_APPLICATION and content[at + 2 : at + 14] in _GIF_LOOPS
                 kept = label == _GIF_CONTROL or loops
             if kept:
-                plain += content[at:end]
+                plain.append(view[at:end])
             at = end
     except IndexError:  # what is cut off goes: one picture that is left can be seen
         kind = None
     if not pictures:
         raise ValueError("no picture")
-    return Plain(bytes(plain + b";"), is_cut_off=kind != _GIF_END)
+    return Plain(b"".join([*plain, b";"]), is_cut_off=kind != _GIF_END)
 
 
 def _gif_colours(flags: int) -> int:
