@@ -145,7 +145,7 @@ async def test_no_route_and_refusals_say_nothing() -> None:
         async def get_messages(
             self, session: str, *, limit: int, start: int = 0, user: str | None = None
         ) -> list[Message]:
-            raise NetsapiensRequestError(404, "No Route Found [92]")
+            raise NetsapiensRequestError(404, "No Route Found [92]", unknown_route=True)
 
     with pytest.raises(NetsapiensRequestError):
         await lookup(Old()).count(outgoing(), Trace(NOW, 0))

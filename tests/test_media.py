@@ -218,7 +218,7 @@ async def test_speech(
         ("{folder}/\0.jpg", "media_not_found"),
         ("{folder}/" + "a" * 300, "media_not_found"),
         ("{folder}/words.jpg", "media_unreadable"),
-        ("{folder}/cut.jpg", "media_unreadable"),
+        ("{folder}/cut.jpg", "media_cut_off"),
         ("{folder}/bomb.png", "media_unreadable"),
         ("{folder}/empty.jpg", "media_unreadable"),
         ("{folder}/film.mp4", "media_too_large"),
@@ -248,7 +248,7 @@ async def test_refused(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, name: str, key: str
 ) -> None:
     (files / "words.jpg").write_text("These are words.\n" * 99)
-    (files / "cut.jpg").write_bytes(RED[: len(RED) - 100])
+    (files / "cut.jpg").write_bytes(RED[: RED.index(b"\xff\xda") + 14])
     (files / "empty.jpg").touch()
     (files / "bomb.png").write_bytes(
         picture("red", "PNG").replace(b"\0\0\0\x40\0\0\0\x30", b"\0\0\xff\xff\0\0\xff\xff")

@@ -308,9 +308,10 @@ def test_every_placeholder_is_given() -> None:
     for name, key, given in raised():
         if given is not None:
             assert placeholders_of(WORDS["exceptions"][key]["message"]) == given, f"{name}: {key}"
-    for key in keys_of_client_errors() - {"refused"}:
+    for key in keys_of_client_errors() - {"refused", "refused_without_words"}:
         assert not placeholders_of(WORDS["exceptions"][key]["message"]), key
     assert placeholders_of(WORDS["exceptions"]["refused"]["message"]) == {"status", "reason"}
+    assert placeholders_of(WORDS["exceptions"]["refused_without_words"]["message"]) == {"status"}
 
 
 def _steps(flow: type) -> set[str]:

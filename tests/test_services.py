@@ -720,6 +720,16 @@ async def test_the_pbx_refuses(hass: HomeAssistant, pbx: Simulator, entry: MockC
     assert "Secret" not in str(caught.value)
 
 
+async def test_the_pbx_refuses_with_words_that_cannot_be_shown(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid: SECRET WORDS")
+    with pytest.raises(HomeAssistantError) as caught:
+        await send(hass, destination=ANN, message="Secret words")
+    assert caught.value.translation_key == "refused_without_words"
+    assert str(caught.value) == "The phone system refused with status 400, and gave no words that can be shown"
+
+
 async def test_some_fail(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
     """The simulator refuses by what is asked of it: Bob's second number is no extension that chats."""
     pbx.fault("status", path="/messages", method="POST", code=403, message="Not to 18585550123: Secret words", times=2)

@@ -32,13 +32,15 @@ _KEYS: tuple[tuple[type[NetsapiensError], str], ...] = (
 
 def error_key(err: NetsapiensError) -> str:
     """Return the translation key of an error of the client."""
+    if isinstance(err, NetsapiensRequestError) and not err.reason:
+        return "refused_without_words"
     return next((key for kind, key in _KEYS if isinstance(err, kind)), "pbx_failed")
 
 
 def placeholders(err: NetsapiensError) -> dict[str, str]:
     """Return what the translation of an error of the client mentions."""
     if isinstance(err, NetsapiensRequestError):
-        return {"status": str(err.status), "reason": err.reason or "-"}
+        return {"status": str(err.status)} | ({"reason": err.reason} if err.reason else {})
     return {}
 
 

@@ -1,6 +1,5 @@
 """Bytes of any kind -> bytes that carriers take, under the limit. Blocking: for the executor only."""
 
-import contextlib
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
@@ -9,16 +8,23 @@ import struct
 from typing import Final
 import zlib
 
-from PIL import Image, ImageFile, UnidentifiedImageError
+from PIL import Image, ImageChops, ImageFile, UnidentifiedImageError
 
-from .strip import strip
+from .exif import check_directory, orientation
+from .strip import JPEG_END, Plain, strip
 
 KILOBYTE: Final = 1000
 
 _MAX_PIXELS = 36_000_000  # of a picture that has to be decoded whole
-_MAX_JPEG_PIXELS = 120_000_000  # a JPEG can be decoded smaller than it is, a progressive one cannot
+_MAX_JPEG_PIXELS = 120_000_000  # a JPEG that goes from top to bottom can be decoded smaller than it is
+_MAX_HELD_PIXELS = 13_000_000  # of kinds whose decoders let no other thread run meanwhile
+_MAX_SCANNED = 720_000_000  # pixels of a JPEG, counted once a scan: about a second
 _BYTES_PER_PIXEL = 0.30  # of a photo as JPEG at _FIRST_QUALITY; sets how large the first try is
-_LONGEST_SIDE = 4096
+_MAX_SIDE = 65_535  # Pillow begins anew with each block in which a line of a BMP does not end
+_LONGEST_SIDE = 2048  # carriers refuse what is much longer
+_MOST_MISSING = 0.1  # of a picture that is cut off
+_RESTARTS = range(0xD0, 0xD8)  # markers in the pixels of a JPEG; one follows the other
+_FILLER = b"\x5a\xa5\x36" * 20  # goes on where a JPEG is cut off, as no picture does
 _SHORTEST_SIDE = 64  # of the longer side: less is of no use
 _FIRST_QUALITY = 82
 _QUALITIES = (50, 95)
@@ -28,12 +34,11 @@ _CLOSE = 0.85  # of the limit is close enough
 _GROWTH = ((50, 0.55), (60, 0.63), (70, 0.75), (75, 0.83), (82, 1.0), (88, 1.28), (92, 1.65), (95, 2.2))
 
 # What is opened as a picture; Pillow knows many more, some of which call other programs.
-_OPENED = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
-_JPEGS = {"JPEG", "MPO"}
+_OPENED = ("JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF", "HEIF")
+_HELD = {"WEBP", "AVIF"}
 # Pictures that carriers take as they are; of the rest, a JPEG is made.
-_TAKEN = {"JPEG": "image/jpeg", "MPO": "image/jpeg", "PNG": "image/png", "GIF": "image/gif"}
+_TAKEN = {"JPEG": "image/jpeg", "PNG": "image/png", "GIF": "image/gif"}
 
-_ORIENTATION = 0x0112
 # What sets a picture upright, by what it says of itself.
 _TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -89,6 +94,10 @@ class UnreadableMediaError(Exception):
     """The bytes are broken, too large to be opened, or no picture, sound, video or contact."""
 
 
+class CutOffMediaError(UnreadableMediaError):
+    """More than a tenth of a picture is missing."""
+
+
 class TooLargeMediaError(Exception):
     """The bytes cannot be made to fit.
 
@@ -118,12 +127,15 @@ def fit(content: bytes, limit: int) -> Fitted:
         limit: how many there may be.
 
     Raises:
+        CutOffMediaError: they are a JPEG of which more than a tenth is missing.
         UnreadableMediaError: they are of no known kind, or broken.
         TooLargeMediaError: they are over the limit and cannot be made smaller, as pictures mostly can.
     """
     try:
-        with _opened(content) as image:
-            return _fit_picture(image, content, limit)
+        check_directory(content)
+        plain = strip(content)
+        with _opened(plain.content) as image:
+            return _fit_picture(image, plain, len(content), limit)
     except UnidentifiedImageError:
         return _fit_other(content, limit)
     except _BROKEN as err:
@@ -146,53 +158,72 @@ def _fit_other(content: bytes, limit: int) -> Fitted:
     return Fitted(content, mime_type)
 
 
-def _fit_picture(image: ImageFile.ImageFile, content: bytes, limit: int) -> Fitted:
-    """Return a picture as it is where carriers take it so, else as JPEG."""
+def _fit_picture(image: ImageFile.ImageFile, plain: Plain, size: int, limit: int) -> Fitted:
+    """Return a picture as it is where carriers take it so, else as JPEG. It was of this size with its metadata."""
     kind = image.format or ""
     pixels = image.width * image.height
-    if pixels > (_MAX_JPEG_PIXELS if kind in _JPEGS and "progressive" not in image.info else _MAX_PIXELS):
+    scanned = pixels * plain.scans
+    if pixels > _max_pixels(kind, plain) or scanned > _MAX_SCANNED or max(image.size) > _MAX_SIDE:
         raise UnreadableMediaError("too many pixels")
-    if len(content) <= limit and kind in _TAKEN and _is_taken(image):
-        plain = None
-        with contextlib.suppress(ValueError):  # what Pillow can read all the same becomes a JPEG
-            plain = strip(content, kind)
-        if plain is not None:
-            with _opened(plain) as sent:
-                sent.draft(None, (1, 1))
-                sent.load()  # raises where it is cut off
-            return Fitted(plain, _TAKEN[kind])
-    jpeg = _as_jpeg(image, limit)
+    if plain.is_cut_off and kind == "JPEG" and _missing(plain) > _MOST_MISSING:
+        raise CutOffMediaError
+    turn = _TURNS.get(orientation(plain.exif or image.info.get("exif", b"")))
+    if len(plain.content) <= limit and turn is None and _is_taken(image, plain):
+        image.draft(None, (1, 1))
+        image.load()  # raises where it is broken
+        return Fitted(plain.content, _TAKEN[kind])
+    jpeg = _as_jpeg(image, turn, limit, len(plain.content))
     if jpeg is None:
-        raise TooLargeMediaError(len(content))
+        raise TooLargeMediaError(size)
     return Fitted(jpeg, "image/jpeg")
 
 
-def _is_taken(image: Image.Image) -> bool:
-    """Whether carriers take a JPEG, PNG or GIF as it is: upright, without alpha, not in CMYK."""
-    if image.format == "GIF":
-        return True
-    return (
-        _orientation(image) not in _TURNS and image.mode in {"RGB", "L", "1", "P"} and "transparency" not in image.info
-    )
+def _max_pixels(kind: str, plain: Plain) -> int:
+    """Return how many pixels a picture may have."""
+    if kind in _HELD:
+        return _MAX_HELD_PIXELS
+    return _MAX_JPEG_PIXELS if kind == "JPEG" and not plain.is_buffered else _MAX_PIXELS
 
 
-def _orientation(image: Image.Image) -> int:
-    """Return what a picture says of how it was held; what cannot be read does not count."""
-    try:
-        return int(image.getexif().get(_ORIENTATION, 1))
-    except _BROKEN:
-        return 1
+def _is_taken(image: Image.Image, plain: Plain) -> bool:
+    """Whether carriers take a picture as it is: a JPEG, PNG or GIF, not too long, without alpha, not in CMYK."""
+    if image.format not in _TAKEN or not plain.is_stripped or plain.is_cut_off or max(image.size) > _LONGEST_SIDE:
+        return False
+    return image.format == "GIF" or (image.mode in {"RGB", "L", "1", "P"} and "transparency" not in image.info)
 
 
-def _as_jpeg(image: ImageFile.ImageFile, limit: int) -> bytes | None:
-    """Return a picture as the best JPEG under the limit, upright and without metadata; None where there is none."""
-    if image.format in _JPEGS:
+def _missing(plain: Plain) -> float:
+    """Return which part of a JPEG that is cut off is missing: all from where it matters how it goes on.
+
+    One that is cut off in a later scan is all there, only coarser.
+    """
+    if plain.scans > 1:
+        return 0.0
+    start = plain.content.removesuffix(JPEG_END)
+    at, last = max((start.rfind(bytes((0xFF, mark))), mark) for mark in _RESTARTS)
+    restart = bytes((0xFF, _RESTARTS[0] if at < 0 else _RESTARTS[(last + 1) % 8]))
+    rests = (b"", _FILLER + restart + _FILLER)  # where a marker was to come, nothing but that one goes on
+    one, other = (_overview(start + rest + JPEG_END) for rest in rests)
+    differs = ImageChops.difference(one, other).getbbox()
+    return 0.0 if differs is None else 1 - differs[1] / one.height
+
+
+def _overview(content: bytes) -> Image.Image:
+    """Return a JPEG decoded at an eighth of its size."""
+    with _opened(content) as image:
+        image.draft(None, (1, 1))
+        image.load()
+        return image.copy()
+
+
+def _as_jpeg(image: ImageFile.ImageFile, turn: Image.Transpose | None, limit: int, size: int) -> bytes | None:
+    """Return a picture of some bytes as the best JPEG under the limit, turned, or None where there is none."""
+    if image.format == "JPEG":
         # Decodes at a half, a quarter or an eighth of the size: faster, and a fraction of the memory.
-        image.draft(None, _target(image.size, limit))
+        image.draft(None, _target(image.size, limit, size))
     image.load()
-    turn = _TURNS.get(_orientation(image))
     picture = _on_white(image)
-    picture = _resized(picture, _target(picture.size, limit))
+    picture = _resized(picture, _target(picture.size, limit, size))
     if turn is not None:
         picture = picture.transpose(turn)
     while True:
@@ -205,9 +236,10 @@ def _as_jpeg(image: ImageFile.ImageFile, limit: int) -> bytes | None:
         picture = _resized(picture, _scaled(picture.size, shrink))
 
 
-def _target(size: tuple[int, int], limit: int) -> tuple[int, int]:
-    """Return the size that a picture has at most as a JPEG of so many bytes."""
-    return _scaled(size, min(1.0, math.sqrt(limit / _BYTES_PER_PIXEL / (size[0] * size[1])), _LONGEST_SIDE / max(size)))
+def _target(size: tuple[int, int], limit: int, encoded: int) -> tuple[int, int]:
+    """Return the size that a picture has at most as a JPEG under the limit; one that is under it keeps its detail."""
+    detail = 1.0 if encoded <= limit else math.sqrt(limit / _BYTES_PER_PIXEL / (size[0] * size[1]))
+    return _scaled(size, min(1.0, detail, _LONGEST_SIDE / max(size)))
 
 
 def _best_quality(picture: Image.Image, limit: int) -> tuple[bytes | None, int]:

@@ -17,7 +17,7 @@ from yarl import URL
 
 from .compose import Media
 from .const import DOMAIN
-from .fit import KILOBYTE, TooLargeMediaError, UnreadableMediaError, fit
+from .fit import KILOBYTE, CutOffMediaError, TooLargeMediaError, UnreadableMediaError, fit
 
 _SCHEME = "media-source://"
 _URLS = ("https://", "http://")
@@ -49,6 +49,8 @@ async def async_load_media(
         try:
             content = await _async_read(hass, name)
             found.append(await hass.async_add_executor_job(_fitted, content, limit_kb * KILOBYTE))
+        except CutOffMediaError:
+            _refuse("media_cut_off", media=name)
         except UnreadableMediaError:
             _refuse("media_unreadable", media=name)
         except TooLargeMediaError as err:

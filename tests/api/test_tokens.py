@@ -312,7 +312,7 @@ async def test_401_again(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> No
     with fails(NetsapiensRequestError) as caught:
         await numbers(api)
     assert caught.value.status == 401
-    assert caught.value.reason == "Bad token, …"
+    assert caught.value.reason == ""
     assert len(pbx.requests_to("/smsnumbers")) == 2
     assert grants(pbx) == ["password", "refresh_token"]
 

@@ -100,19 +100,16 @@ class NetsapiensRequestError(NetsapiensError):
 
     Attributes:
         status: the HTTP status, or the ``code`` of the answer where a 200 carried one.
-        reason: the PBX's own words, cleaned; may be empty.
+        reason: the PBX's own words, cleaned; empty where it gave none, or none that can be shown.
+        unknown_route: whether this version of the API lacks the call, as opposed to the record.
     """
 
-    def __init__(self, status: int, reason: str = "") -> None:
+    def __init__(self, status: int, reason: str = "", *, unknown_route: bool = False) -> None:
         """Keep the status and the PBX's words."""
         super().__init__(f"{status}: {reason}" if reason else str(status))
         self.status = status
         self.reason = reason
-
-    @property
-    def unknown_route(self) -> bool:
-        """Whether this version of the API lacks the call, as opposed to the record."""
-        return "no route found" in self.reason.lower()
+        self.unknown_route = unknown_route
 
     @property
     def no_record(self) -> bool:

@@ -11,13 +11,11 @@ from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
-import html
 import json
 import logging
 import re
 import time
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
@@ -31,6 +29,7 @@ from .exceptions import (
     NetsapiensTLSError,
 )
 from .models import as_text
+from .redaction import shown, without_numbers
 from .session import OwnSessions
 from .url import normalise_base_url
 
@@ -44,9 +43,7 @@ UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 _FRESH_FOR = 60.0  # seconds without kept connections once one broke: some PBXs close them without a word
 
 _JSON = "application/json"
-_MAX_REASON = 200
-_MAX_WORDS = 4096  # what is longer is no reason for a refusal
-_NUMBER = re.compile(r"\d(?:[-. ()/]{0,3}\d){6,}|\d{5,}")
+_UNKNOWN_ROUTE = "no route found"  # in small letters
 _ID = re.compile(r"[0-9A-Za-z_%-]{20,}")  # of a conversation, or of a subscription, which is secret
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
 
@@ -168,7 +165,7 @@ class Connection:
             # From None: aiohttp's errors carry the request, and with it the token.
             raise broken from None
         finally:
-            call = _NUMBER.sub("…", _ID.sub("…", path.rpartition("/")[2]))
+            call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
             _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
         return answer
 
@@ -270,52 +267,24 @@ def _http_date(text: str | None) -> datetime | None:
 
 
 def reason_of(answer: Answer, private: Iterable[str] = ()) -> str:
-    """Return the PBX's own words for a refusal, fit to be shown and logged.
+    """Return the PBX's own words for a refusal, fit to be shown and logged; empty where they are not.
 
     Parameters:
         answer: what came back.
-        private: texts that must not stand in it: secrets, the message. Numbers are cut to their last four digits.
+        private: texts of which nothing may stand in it: secrets, the message, the media.
     """
+    return shown(_words_of(answer), private)
+
+
+def _words_of(answer: Answer) -> str:
+    """Return what the PBX says of a refusal."""
     data = answer.data
     if isinstance(data, list) and data:
         data = data[0]
-    words = data if isinstance(data, str) and not answer.is_html else ""
     if isinstance(data, dict):
         found = (as_text(data.get(key)) for key in ("error_description", "message", "error"))
-        words = next((text for text in found if text.strip()), "")
-    if len(words) > _MAX_WORDS:
-        return ""
-    words = " ".join("".join(char if char.isprintable() else " " for char in _hide(words, private)).split())
-    words = _NUMBER.sub(_last_digits, words)
-    return words if len(words) <= _MAX_REASON else f"{words[:_MAX_REASON]}…"
-
-
-def _hide(words: str, private: Iterable[str]) -> str:
-    """Return words without the private texts, however a PBX may spell them when it says them back."""
-    spellings = {spelling for text in private for spelling in _spellings(text) if spelling.strip()}
-    for spelling in sorted(spellings, key=len, reverse=True):  # one may be a part of another
-        if len(spelling) > 3:  # noqa: PLR2004
-            words = words.replace(spelling, "…")
-        else:  # which would take other words apart
-            words = re.sub(rf"(?<!\w){re.escape(spelling)}(?!\w)", "…", words)
-    return words
-
-
-def _spellings(text: str) -> set[str]:
-    """Return a text as it is, as JSON, as HTML, in a URL, and without its line breaks."""
-    return {
-        text,
-        json.dumps(text)[1:-1],
-        json.dumps(text, ensure_ascii=False)[1:-1],
-        html.escape(text),
-        quote(text, errors="replace"),
-        " ".join(text.split()),
-    }
-
-
-def _last_digits(number: re.Match[str]) -> str:
-    """Return what may be shown of a number."""
-    return f"…{''.join(char for char in number[0] if char.isdigit())[-4:]}"
+        return next((text for text in found if text.strip()), "")
+    return data if isinstance(data, str) and not answer.is_html else ""
 
 
 def check(answer: Answer, private: Iterable[str] = ()) -> Any:
@@ -337,7 +306,9 @@ def check(answer: Answer, private: Iterable[str] = ()) -> Any:
     if status >= 500 or status < 200 or status == 408:  # noqa: PLR2004
         raise NetsapiensServerError(f"the PBX failed with status {status}")
     if status >= 400:  # noqa: PLR2004
-        refusal = NetsapiensRequestError(status, reason_of(answer, private))
+        refusal = NetsapiensRequestError(
+            status, reason_of(answer, private), unknown_route=_UNKNOWN_ROUTE in _words_of(answer).lower()
+        )
         # A 404 of the API is JSON; any other one says nothing of the record that was asked for.
         foreign_404 = status == 404 and not answer.is_json and not refusal.unknown_route  # noqa: PLR2004
         if (answer.is_html and status not in {401, 413}) or foreign_404:
