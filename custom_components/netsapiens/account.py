@@ -1,31 +1,17 @@
-"""What a loaded account consists of, and how every door sends through it."""
+"""What a loaded account consists of."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import Context, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.core import callback
 
 from .api.models import same_number
-from .compose import OutgoingMessage, SendRequest, check_one_conversation, compose
-from .const import (
-    CONF_DESTINATION,
-    CONF_KEEP_UNDELIVERED,
-    CONF_MMS_LIMIT,
-    DEFAULT_KEEP_UNDELIVERED,
-    DEFAULT_MMS_LIMIT,
-    DOMAIN,
-    SUBENTRY_RECIPIENT,
-)
+from .const import CONF_DESTINATION, SUBENTRY_RECIPIENT
 from .coordinator import NetsapiensCoordinator
 from .inbox import Inbox, ReceivedMessage
-from .issues import clear_hourly_limit, raise_hourly_limit
-from .media import async_load_media
-from .outbox import FailedMessage, Outbox, SentMessage
-from .phone import InvalidNumberError, async_load_metadata, parse_destination
+from .outbox import FailedMessage, Outbox
+from .phone import InvalidNumberError, parse_destination
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -112,98 +98,3 @@ def _is_from(received: ReceivedMessage, recipient: ConfigSubentry, region: str |
 
 
 type NetsapiensConfigEntry = ConfigEntry[NetsapiensData]
-
-
-async def async_send(
-    hass: HomeAssistant,
-    requests: Sequence[tuple[NetsapiensConfigEntry, SendRequest]],
-    context: Context | None = None,
-) -> list[SentMessage]:
-    """Send what was asked for, each request through its account.
-
-    Every rule is checked for all of them before anything goes out. A message that fails does not keep the others back.
-
-    Parameters:
-        requests: what to send, with the account to send it through.
-        context: the call's, whose user must be allowed to see the cameras and images that it names.
-
-    Raises:
-        ServiceValidationError: a rule is broken; nothing was sent.
-        Unauthorized: the caller may not see some media.
-        HomeAssistantError: names those that got nothing, and why.
-    """
-    await async_load_metadata(hass)
-    requests = [(entry, await _with_media(hass, entry, request, context)) for entry, request in requests]
-    batches = [(entry.runtime_data, compose(entry.runtime_data.coordinator, request)) for entry, request in requests]
-    for _, request in requests:
-        check_one_conversation(request.messagesession, [message for _, messages in batches for message in messages])
-    for (entry, _), (data, messages) in zip(requests, batches, strict=True):
-        _check_limit(hass, entry, data.outbox, len(messages))
-    sends = [
-        data.outbox.async_send(messages, _keep_for(entry, request))
-        for (entry, request), (data, messages) in zip(requests, batches, strict=True)
-    ]
-    # One alone, as is usual, needs no task of its own.
-    answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
-    sent: list[SentMessage] = []
-    failed: list[tuple[OutgoingMessage, HomeAssistantError]] = []
-    for (data, messages), results in zip(batches, answers, strict=True):
-        for message, result in zip(messages, results, strict=True):
-            if isinstance(result, HomeAssistantError):
-                failed.append((message, result))
-                continue
-            sent.append(result)
-            if message.recipient_id in data.on_texted:
-                data.on_texted[message.recipient_id]()
-    if failed:
-        raise _summary(failed, len(sent) + len(failed))
-    return sent
-
-
-async def _with_media(
-    hass: HomeAssistant, entry: NetsapiensConfigEntry, request: SendRequest, context: Context | None
-) -> SendRequest:
-    """Return the request with the media that it names."""
-    if not request.sources:
-        return request
-    limit = int(entry.options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT))
-    return replace(request, media=await async_load_media(hass, request.sources, limit, context))
-
-
-def _keep_for(entry: NetsapiensConfigEntry, request: SendRequest) -> timedelta:
-    """Return how long to keep trying: as asked, else as the account's option says."""
-    if request.keep_for is not None:
-        return request.keep_for
-    return timedelta(minutes=entry.options.get(CONF_KEEP_UNDELIVERED, DEFAULT_KEEP_UNDELIVERED))
-
-
-def _check_limit(hass: HomeAssistant, entry: NetsapiensConfigEntry, outbox: Outbox, messages: int) -> None:
-    """Stop an automation that runs in a circle.
-
-    Raises:
-        HomeAssistantError: the account's limit is reached.
-    """
-    if outbox.has_room_for(messages):
-        clear_hourly_limit(hass, entry)
-        return
-    raise_hourly_limit(hass, entry, outbox.hourly_limit)
-    raise HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key="hourly_limit",
-        translation_placeholders={"limit": str(outbox.hourly_limit)},
-    )
-
-
-def _summary(failed: list[tuple[OutgoingMessage, HomeAssistantError]], total: int) -> HomeAssistantError:
-    """Return the one error that tells of all that failed."""
-    if total == 1:
-        return failed[0][1]
-    return HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key="some_failed",
-        translation_placeholders={
-            "failed": str(len(failed)),
-            "total": str(total),
-            "details": "; ".join(f"{message.label}: {err}" for message, err in failed),
-        },
-    )

@@ -14,9 +14,10 @@ from homeassistant.helpers.service import async_set_service_schema
 from homeassistant.util import slugify
 import voluptuous as vol
 
-from .account import NetsapiensConfigEntry, async_send
+from .account import NetsapiensConfigEntry
 from .const import CONF_ACTION, CONF_DESTINATION, CONF_GROUP, CONF_RECIPIENT_ACTIONS, DOMAIN, SUBENTRY_RECIPIENT
-from .services import HOW_FIELDS, request_of
+from .sending import async_send
+from .services import ATTR_MEDIA, HOW_FIELDS, request_of
 
 
 def _of_ours(data: Any) -> Any:
@@ -29,13 +30,25 @@ def _of_ours(data: Any) -> Any:
     return data
 
 
+def _with_app_picture(data: Any) -> Any:
+    """Take the picture that is meant for Home Assistant's app, where no media of ours is named."""
+    if not isinstance(data, dict) or data.get(ATTR_MEDIA):
+        return data
+    attachment = data.get("attachment")
+    pictures = (data.get("image"), attachment.get("url") if isinstance(attachment, dict) else None)
+    picture = next((one for one in pictures if isinstance(one, str) and one.strip()), None)
+    return data if picture is None else {**data, ATTR_MEDIA: [picture]}
+
+
 # What is not ours in data is left out, likewise.
 _SCHEMA = vol.Schema(
     {
         vol.Optional(ATTR_MESSAGE): cv.string,
         vol.Optional(ATTR_TITLE): cv.string,
         vol.Optional(ATTR_TARGET): vol.All(cv.ensure_list, [cv.string]),
-        vol.Optional(ATTR_DATA): vol.Any(None, vol.All(_of_ours, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA))),
+        vol.Optional(ATTR_DATA): vol.Any(
+            None, vol.All(_of_ours, _with_app_picture, vol.Schema(HOW_FIELDS, extra=vol.REMOVE_EXTRA))
+        ),
     }
 )
 

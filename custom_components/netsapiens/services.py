@@ -15,9 +15,10 @@ from homeassistant.helpers.target import TargetSelection, async_extract_referenc
 from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
-from .account import NetsapiensConfigEntry, async_send
+from .account import NetsapiensConfigEntry
 from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
+from .sending import async_send
 
 SERVICE_SEND_MESSAGE = "send_message"
 
