@@ -635,6 +635,8 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert dict(entry.options) == typed
+    shown_openly = (await async_get_config_entry_diagnostics(hass, entry))["options"]
+    assert shown_openly == {key: value for key, value in typed.items() if key != "from_number"}
     assert all(type(entry.options[key]) is int for key in counts)
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)

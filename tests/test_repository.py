@@ -37,7 +37,6 @@ KEY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 DOMAINS_OWN_ABORTS = {"reauth_successful", "reconfigure_successful"}  # Home Assistant has the words
 CORE_DOMAIN = "homeassistant"
 BASE_PLATFORMS_AND_ALLOWED = {
-    "media_player",
     "camera",
     "diagnostics",
     "event",

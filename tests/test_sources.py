@@ -6,7 +6,6 @@ from typing import Any
 
 from homeassistant.auth.models import Group
 from homeassistant.components.media_player import MediaPlayerEntity
-from homeassistant.components.media_player.const import DATA_COMPONENT as PLAYERS
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.setup import async_setup_component
@@ -114,7 +113,7 @@ async def test_the_entity_picture_of_any_entity(
 
     radio = Radio()
     assert await async_setup_component(hass, "media_player", {})
-    await hass.data[PLAYERS].async_add_entities([radio])
+    await hass.data["media_player"].async_add_entities([radio])
     name = "/api/media_player_proxy/media_player.radio?token=0123456789&cache=1"
     assert await sent(hass, pbx, name) == ("Radio", BLUE)
     with pytest.raises(Unauthorized):

@@ -5,6 +5,7 @@ import base64
 from http import HTTPStatus
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 from homeassistant.components import media_source
@@ -12,13 +13,18 @@ from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import SSRFRedirectError, async_get_clientsession
+from homeassistant.helpers.entity_component import EntityComponent
 from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util.hass_dict import HassKey
 from yarl import URL
 
 from .compose import Media
 from .const import DOMAIN
 from .fit import KILOBYTE, TooLargeMediaError, UnreadableMediaError, fit
 from .sources import MEDIA_SOURCE, MediaError, PathNotAllowedError, Source, allowed_path, check_url
+
+if TYPE_CHECKING:
+    from homeassistant.components.media_player import MediaPlayerEntity
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -27,6 +33,7 @@ _MOST_BYTES = 50_000_000  # more is not read
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 READ_WITHIN = 60.0  # seconds; a camera, an image and a URL have shorter limits of their own
 _CHUNK = 65_536
+_PLAYERS: HassKey[EntityComponent[MediaPlayerEntity]] = HassKey("media_player")  # whose name moved between releases
 _REDIRECTS = range(300, 400)
 _KINDS = {"image": "picture", "audio": "sound", "video": "video", "text": "contact"}  # by the first half of a MIME type
 
@@ -142,11 +149,8 @@ async def _async_picture(hass: HomeAssistant, source: Source, name: str) -> byte
 
 async def _async_artwork(hass: HomeAssistant, source: Source, entity_id: str) -> bytes:
     """Return what a media player shows."""
-    if "media_player" not in hass.config.components:
-        raise MediaError("media_not_found", media=source.shown)
-    from homeassistant.components.media_player.const import DATA_COMPONENT  # noqa: PLC0415 - as above
-
-    player = hass.data[DATA_COMPONENT].get_entity(entity_id)
+    component = hass.data.get(_PLAYERS)
+    player = component.get_entity(entity_id) if component else None
     content = (await player.async_get_media_image())[0] if player else None
     if content is None:
         raise MediaError("media_not_found", media=source.shown)
