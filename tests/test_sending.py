@@ -316,8 +316,10 @@ async def test_words_whose_picture_fails_are_not_lost(
     assert rows_of(pbx) == expected
 
 
-async def test_the_option_takes_effect_at_once(hass: HomeAssistant, pbx: Simulator, camera: Any, entry: Any) -> None:
-    entry.update_listeners.clear()  # no reload
+async def test_the_option_takes_effect_at_once(
+    hass: HomeAssistant, pbx: Simulator, camera: Any, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(hass.config_entries, "async_schedule_reload", lambda _: None)
     hass.config_entries.async_update_entry(entry, options=TOGETHER)
     await send(hass, destination=ANN, message="Look", media=CAMERA)
     assert rows_of(pbx) == [("mms", "Look", RED)]
