@@ -1,10 +1,16 @@
 """Fixtures: a PBX over real loopback HTTP, a real Home Assistant, and an account in it."""
 
 from collections.abc import AsyncGenerator, Callable, Coroutine
+from importlib.util import find_spec
+from pathlib import Path
+import sys
 from typing import Any
+from unittest.mock import MagicMock
 
+from homeassistant.components.image import DATA_COMPONENT as IMAGES, ImageEntity
 from homeassistant.config_entries import ConfigSubentryData
 from homeassistant.core import HomeAssistant
+from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotExtension
@@ -14,6 +20,7 @@ from syrupy.assertion import SnapshotAssertion
 import custom_components.netsapiens  # noqa: F401
 from custom_components.netsapiens import inbox as inbox_module
 from custom_components.netsapiens.const import DOMAIN
+from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator
 
 type AddAccount = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
@@ -103,3 +110,55 @@ def quick_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
 async def entry(add_account: AddAccount) -> MockConfigEntry:
     """An account with the recipient Ann."""
     return await add_account(recipient("Ann", "18585550123"))
+
+
+@pytest.fixture
+async def camera(hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A camera that sees red."""
+    if find_spec("turbojpeg") is None:  # Home Assistant makes pictures smaller with it, which is not asked for
+        monkeypatch.setitem(sys.modules, "turbojpeg", MagicMock())
+    from homeassistant.components.camera import DATA_COMPONENT as CAMERAS, Camera
+
+    assert await async_setup_component(hass, "camera", {})
+
+    class Door(Camera):
+        _attr_name = "Door"
+        sees = RED
+
+        async def async_camera_image(self, width: int | None = None, height: int | None = None) -> bytes | None:
+            return self.sees
+
+    door = Door()
+    await hass.data[CAMERAS].async_add_entities([door])
+    assert door.entity_id == "camera.door"
+    return door
+
+
+@pytest.fixture
+async def image(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """An image entity that shows blue, as a PNG with alpha."""
+    assert await async_setup_component(hass, "image", {})
+
+    class Map(ImageEntity):
+        _attr_name = "Map"
+        _attr_content_type = "image/png"
+
+        async def async_image(self) -> bytes | None:
+            return picture("blue", "PNG", "RGBA")
+
+    await hass.data[IMAGES].async_add_entities([Map(hass)])
+
+
+@pytest.fixture
+def files(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """A folder that Home Assistant may read, with a picture, beside one that it may not."""
+    folder = tmp_path / "allowed"
+    folder.mkdir()
+    (folder / "red.jpg").write_bytes(RED)
+    (folder / "blue.jpg").write_bytes(BLUE)
+    other = tmp_path / "private"
+    other.mkdir()
+    (other / "red.jpg").write_bytes(RED)
+    hass.config.allowlist_external_dirs = {str(folder)}
+    hass.config.media_dirs["local"] = str(folder)
+    return folder

@@ -1,6 +1,8 @@
 """Door 2: the actions by name in the notify domain."""
 
+import base64
 import logging
+from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -20,6 +22,7 @@ from tests.simulator import Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
 OWN = "18585550199"
+PIXEL = base64.b64decode("R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7")
 
 
 def names(hass: HomeAssistant) -> set[str]:
@@ -113,7 +116,7 @@ async def test_data_that_is_meant_for_the_app_as_well(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, group: Any, texts: int
 ) -> None:
     """Its `group` is a name."""
-    data = {"group": group, "tag": "door", "image": "/local/door.jpg", "destination": [BOB, EVE]}
+    data = {"group": group, "tag": "door", "destination": [BOB, EVE]}
     await call(hass, "netsapiens", data=data)
     assert len(pbx.messages) == texts
 
@@ -166,6 +169,46 @@ async def test_an_empty_field_is_not_given(
     await call(hass, "netsapiens_ann", title=nothing, target=nothing, data=nothing)
     await call(hass, "netsapiens_ann", target=[nothing], data=dict.fromkeys(OTHERS, nothing))
     assert [(message.destination, message.text) for message in pbx.messages] == [([ANN], "Hi")] * 2
+
+
+@pytest.mark.parametrize(
+    ("data", "pictures"),
+    [
+        ({"image": "/local/red.gif"}, ["red"]),
+        ({"image": "/media/local/blue.gif", "attachment": {"content-type": "gif"}}, ["blue"]),
+        ({"attachment": {"url": "/local/red.gif", "hide-thumbnail": False}}, ["red"]),
+        ({"attachment": {"url": "/local/red.gif"}, "image": "/media/local/blue.gif"}, ["blue"]),
+        ({"image": "", "attachment": {"url": "/local/red.gif"}, "media": []}, ["red"]),
+        ({"image": "/local/red.gif", "media": "/media/local/blue.gif"}, ["blue"]),
+        ({"image": "/local/red.gif", "media": {"url": "https://example.com/x.jpg"}}, ["red"]),
+        ({"image": None, "attachment": None}, []),
+        ({"image": 7, "attachment": "red"}, []),
+        ({"image": ["/local/red.gif"], "attachment": {"url": {}}}, []),
+    ],
+)
+@pytest.mark.parametrize("name", ["netsapiens", "netsapiens_ann"])
+async def test_the_apps_picture(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, data: dict[str, Any], pictures: list[str], name: str
+) -> None:
+    folders = {"red": Path(hass.config.path("www")), "blue": Path(hass.config.path("media"))}
+    hass.config.media_dirs = {"local": str(folders["blue"])}
+    for colour, folder in folders.items():
+        folder.mkdir(exist_ok=True)
+        (folder / f"{colour}.gif").write_bytes(PIXEL)
+    await call(hass, name, data=data, **({"target": ANN} if name == "netsapiens" else {}))
+    assert [(one.destination, one.text, bool(one.media)) for one in pbx.messages] == [
+        ([ANN], "Hi", False),
+        *(([ANN], colour, True) for colour in pictures),
+    ]
+
+
+async def test_the_apps_picture_that_is_not_there(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    with pytest.raises(HomeAssistantError, match=r"/local/door\.jpg"):
+        await call(hass, "netsapiens_ann", data={"image": "/local/door.jpg"})
+    assert [message.text for message in pbx.messages] == ["Hi"]
+    with pytest.raises(ServiceValidationError):
+        await call(hass, "netsapiens_ann", data={"image": "/local/../secrets.yaml"})
+    assert len(pbx.messages) == 1
 
 
 async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

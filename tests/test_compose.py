@@ -30,16 +30,16 @@ def test_what_no_phone_shows_is_nothing_to_send(pbx: Simulator, entry: MockConfi
     with pytest.raises(ServiceValidationError) as caught:
         compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=unseen, title=unseen))
     assert caught.value.translation_key == "nothing_to_send"
-    (message,) = compose(
-        entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message="\u200bHi", title=unseen)
-    )
-    assert message.text == "\u200bHi"
+    (one,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message="\u200bHi", title=unseen))
+    assert one.words is not None
+    assert one.words.text == "\u200bHi"
 
 
 @pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469", "\u2764\ufe0f", "a\u200b", "\U000e0041!", "\U0001faef"])
 def test_what_joins_emoji_is_kept(pbx: Simulator, entry: MockConfigEntry, text: str) -> None:
-    (message,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=text))
-    assert message.text == text
+    (one,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=text))
+    assert one.words is not None
+    assert one.words.text == text
 
 
 def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry) -> None:
@@ -53,7 +53,7 @@ def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry)
 def test_whom_a_message_is_for(pbx: Simulator, entry: MockConfigEntry) -> None:
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=[BOB, "1002"], recipients=[ann], message="Hi")
-    messages = compose(entry.runtime_data.coordinator, request)
+    messages = [one.words for one in compose(entry.runtime_data.coordinator, request) if one.words]
     assert [(message.destination, message.label, message.recipient_id) for message in messages] == [
         ((BOB,), "…0124", None),
         (("1002",), "…1002", None),
@@ -66,7 +66,8 @@ def test_a_recipient_who_is_also_a_destination_is_texted_once_and_by_name(
 ) -> None:
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=["858 555 0123"], recipients=[ann], message="Hi")
-    (message,) = compose(entry.runtime_data.coordinator, request)
+    ((message, _),) = [(one.words, one.media) for one in compose(entry.runtime_data.coordinator, request)]
+    assert message is not None
     assert (message.label, message.recipient_id) == ("Ann", ann.subentry_id)
 
 

@@ -126,7 +126,7 @@ def required(form: Any) -> set[str]:
 def options_of(form: Any, field: str) -> list[Any]:
     """Return what a form's select offers."""
     select = next(selector for marker, selector in form["data_schema"].schema.items() if marker == field)
-    return [option["label"] for option in select.config["options"]]
+    return [option if isinstance(option, str) else option["label"] for option in select.config["options"]]
 
 
 # --- user ---------------------------------------------------------------------------
@@ -728,21 +728,26 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
 async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, setups: list[str]) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
     counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
-    assert {"incoming"} | counts <= required(form)
+    assert {"incoming", "picture_text"} | counts <= required(form)
     fields = {str(marker): marker for marker in form["data_schema"].schema}
     assert fields["incoming"].default() == "poll"
     assert fields["mms_limit_kb"].default() == 600
+    assert fields["picture_text"].default() == "separate"
+    assert options_of(form, "picture_text") == ["separate", "together"]
     typed = {
         "from_number": "18585550199",
         "incoming": "off",
         "keep_undelivered": 60,
         "hourly_limit": 0,
         "mms_limit_kb": 700,
+        "picture_text": "together",
     }
     result = await hass.config_entries.options.async_configure(form["flow_id"], typed)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert dict(entry.options) == typed
+    shown_openly = (await async_get_config_entry_diagnostics(hass, entry))["options"]
+    assert shown_openly == {key: value for key, value in typed.items() if key != "from_number"}
     assert all(type(entry.options[key]) is int for key in counts)
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)

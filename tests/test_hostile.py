@@ -11,10 +11,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
-from custom_components.netsapiens import account as account_module, pace
-from custom_components.netsapiens.account import async_send
+from custom_components.netsapiens import pace, sending as sending_module
 from custom_components.netsapiens.compose import SendRequest
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.sending import async_send
 from tests.simulator import Simulator
 
 ANN = "18585550123"
@@ -25,7 +25,7 @@ FIELDS = ("type", "message", "destination", "from-number", "data", "mime-type", 
 @pytest.fixture(autouse=True)
 def _no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pace, "_RATE", 10_000.0)
-    monkeypatch.setattr(account_module, "_check_limit", lambda *_: None)
+    monkeypatch.setattr(sending_module, "_check_limit", lambda *_: None)
 
 
 async def send(hass: HomeAssistant, **data: Any) -> Any:

@@ -88,13 +88,45 @@ async def test_count(rows: list[Message], expected: int) -> None:
     assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Trace(NOW, 0)) == expected
 
 
+def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> OutgoingMessage:
+    """A picture to send."""
+    message = outgoing(name, session, *destination)
+    return replace(message, message_type="mms", media=Media("AA==", "image/png", 1))
+
+
+@pytest.mark.parametrize("text", ["Alarm", "", "Picture", "0012"])
 @pytest.mark.parametrize(
-    ("more", "expected"), [({"type": "mms"}, 1), ({"type": "chat-media"}, 1), ({"media-type": "image/png"}, 1), ({}, 0)]
+    ("more", "expected"),
+    [
+        ({"type": "mms"}, 1),
+        ({"type": "chat-media"}, 1),
+        ({"media-type": "image/png"}, 1),
+        ({"file-access-url ": "https://pbx.example/1"}, 1),
+        ({}, 0),
+        ({"type": "mms", "direction": "orig"}, 0),
+    ],
 )
-async def test_media_of_which_little_is_said(more: dict[str, Any], expected: int) -> None:
-    message = replace(outgoing(), media=Media("AA==", "image/png", 1))
-    listing = Listing(**{message.messagesession: [row(**more)]})
-    assert await lookup(listing).count(message, Trace(NOW, 0)) == expected
+async def test_media_of_which_little_is_said(text: str, more: dict[str, Any], expected: int) -> None:
+    """Nor does its text count: a PBX may lose what stands beside media."""
+    listing = Listing(**{"h" * 32: [row(text, **more)]})
+    assert await lookup(listing).count(picture(), Trace(NOW, 0)) == expected
+
+
+async def test_pictures_are_counted_whatever_they_are_called() -> None:
+    rows = [row("", at=NOW + timedelta(seconds=number), type="mms") for number in range(3)]
+    listing = Listing(**{"h" * 32: [*rows, row("Look"), row("")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 2)) == 3
+
+
+async def test_a_text_that_is_listed_as_an_mms_is_no_picture() -> None:
+    """Many a PBX makes one of what goes to a group."""
+    listing = Listing(**{"h" * 32: [row("Look", type="mms")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 0
+    assert await lookup(listing).count(outgoing("Look"), Trace(NOW, 0)) == 1
+    listing = Listing(**{"h" * 32: [row("Look", type="mms", **{"media-type": "image/png"})]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 1
+    listing = Listing(**{"h" * 32: [row("Door", type="mms")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Door"}))) == 1
 
 
 async def test_equal_without_a_time_tells_nothing() -> None:
@@ -260,6 +292,33 @@ def test_history_forgets_equals_one_by_one(history: History, clock: list[float])
     note(history, outgoing("Other"), clock)
     assert [len(equals) for equals in history._equals.values()] == [1, 1]
     assert trace(history, outgoing(), clock)[1] == 3  # counted on from the ones before
+
+
+def test_history_counts_every_picture(history: History, clock: list[float]) -> None:
+    note(history, picture("Door"), clock)
+    note(history, picture("Map"), clock)
+    assert trace(history, picture("Door"), clock)[1:] == (2, True)
+    assert trace(history, outgoing("Door"), clock)[1:] == (0, True)
+    assert trace(history, picture("Door", "x" * 32, "18585550124"), clock)[1:] == (0, True)
+    note(history, picture("Door"), clock, accepted=False)
+    assert trace(history, picture("Map"), clock)[1:] == (2, False)
+
+
+def test_history_knows_the_texts_beside_pictures(history: History, clock: list[float]) -> None:
+    def texts(message: OutgoingMessage) -> set[str]:
+        return set(history.trace(message, NOW)[0].texts)
+
+    note(history, outgoing("null"), clock)
+    note(history, outgoing("Look"), clock)
+    note(history, outgoing("Elsewhere", "x" * 32, "18585550124"), clock)
+    assert texts(picture()) == {"Look"}
+    assert texts(outgoing("Look")) == set()
+    clock[0] += 8
+    note(history, picture(), clock)
+    clock[0] += 4
+    assert texts(picture()) == {"Look"}, "as far back as is counted"
+    clock[0] += 11
+    assert texts(picture()) == set()
 
 
 # --- equal texts ---------------------------------------------------------------------

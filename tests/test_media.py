@@ -3,21 +3,19 @@
 import asyncio
 import base64
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from importlib.util import find_spec
 from io import BytesIO
 from pathlib import Path
+import re
 import sys
 from types import ModuleType, SimpleNamespace
 from typing import Any
-from unittest.mock import MagicMock
 
 from aiohttp import web
 from homeassistant.auth.models import Group
 from homeassistant.components import media_source
-from homeassistant.components.image import DATA_COMPONENT as IMAGES, ImageEntity
 from homeassistant.components.media_source import Unresolvable
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import HomeAssistantError, Unauthorized, UnknownUser
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized, UnknownUser
 from homeassistant.helpers.aiohttp_client import SSRFRedirectError, async_get_clientsession
 from homeassistant.setup import async_setup_component
 from PIL import Image
@@ -25,102 +23,45 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
 from custom_components.netsapiens import media as media_module, outbox as outbox_module, pace
+from custom_components.netsapiens.sources import read_sources
 from tests.conftest import AddAccount
+from tests.helpers import shown
+from tests.pictures import BLUE, CAMERA, GREEN, IMAGE, RED, arrived, picked, picture
 from tests.simulator import FaultKind, Simulator
 from tests.simulator.model import SmsNumber
 from tests.simulator.tls import TlsDoor, make_certificate
 from tests.test_services import ANN, BOB, OWN, refused, send
 
-CAMERA = "media-source://camera/camera.door"
-IMAGE = "media-source://image/image.map"
 OTHER = "18585550177"
 
 
-def picture(colour: str, kind: str = "JPEG", mode: str = "RGB") -> bytes:
-    """The bytes of a picture in one colour."""
-    buffer = BytesIO()
-    Image.new(mode, (64, 48), colour).save(buffer, kind)
-    return buffer.getvalue()
-
-
-RED, BLUE, GREEN = picture("red"), picture("blue"), picture("green")
-
-
-def picked(name: str, kind: str = "image/jpeg") -> dict[str, Any]:
-    """What the media selector gives."""
-    return {"media_content_id": name, "media_content_type": kind, "metadata": {"title": "x", "navigateIds": [{}]}}
-
-
-def arrived(pbx: Simulator) -> list[bytes | None]:
-    """The pictures that the PBX got, in order."""
-    return [message.media for message in pbx.messages]
-
-
-@pytest.fixture
-async def camera(hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Any:
-    """A camera that sees red."""
-    if find_spec("turbojpeg") is None:  # Home Assistant makes pictures smaller with it, which is not asked for
-        monkeypatch.setitem(sys.modules, "turbojpeg", MagicMock())
-    from homeassistant.components.camera import DATA_COMPONENT as CAMERAS, Camera
-
-    assert await async_setup_component(hass, "camera", {})
-
-    class Door(Camera):
-        _attr_name = "Door"
-        sees = RED
-
-        async def async_camera_image(self, width: int | None = None, height: int | None = None) -> bytes | None:
-            return self.sees
-
-    door = Door()
-    await hass.data[CAMERAS].async_add_entities([door])
-    assert door.entity_id == "camera.door"
-    return door
-
-
-@pytest.fixture
-async def image(hass: HomeAssistant, entry: MockConfigEntry) -> None:
-    """An image entity that shows blue, as a PNG with alpha."""
-    assert await async_setup_component(hass, "image", {})
-
-    class Map(ImageEntity):
-        _attr_name = "Map"
-        _attr_content_type = "image/png"
-
-        async def async_image(self) -> bytes | None:
-            return picture("blue", "PNG", "RGBA")
-
-    await hass.data[IMAGES].async_add_entities([Map(hass)])
-
-
-@pytest.fixture
-def files(hass: HomeAssistant, tmp_path: Path) -> Path:
-    """A folder that Home Assistant may read, with a picture, beside one that it may not."""
-    folder = tmp_path / "allowed"
-    folder.mkdir()
-    (folder / "red.jpg").write_bytes(RED)
-    (folder / "blue.jpg").write_bytes(BLUE)
-    other = tmp_path / "private"
-    other.mkdir()
-    (other / "red.jpg").write_bytes(RED)
-    hass.config.allowlist_external_dirs = {str(folder)}
-    hass.config.media_dirs["local"] = str(folder)
-    return folder
+async def lost(hass: HomeAssistant, pbx: Simulator, key: str, **data: Any) -> ServiceValidationError:
+    """Call the action with media that cannot be had: the words go, which the error says; without words, it alone."""
+    before = len(pbx.messages)
+    with pytest.raises(HomeAssistantError) as caught:
+        await send(hass, **data)
+    assert not isinstance(caught.value, ServiceValidationError)
+    assert caught.value.translation_key == "words_without_picture"
+    assert {(one.type, one.text, one.media) for one in pbx.messages[before:]} == {("sms", "Hi", None)}
+    alone = await refused(hass, pbx, key, **{**data, "message": ""})
+    without_sizes = [re.sub(r"\d+ kB", "… kB", str(err)) for err in (alone, caught.value)]
+    assert without_sizes[0] in without_sizes[1]
+    return alone
 
 
 # --- from where -----------------------------------------------------------------------
 
 
 async def test_a_camera(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
-    (row,) = await send(hass, destination=ANN, message="Look", media=picked(CAMERA))
+    (row,) = await send(hass, destination=ANN, message="", media=picked(CAMERA))
     (message,) = pbx.messages
-    assert (message.type, message.text, message.media, message.mime_type) == ("mms", "Look", RED, "image/jpeg")
+    assert (message.type, message.text, message.media, message.mime_type) == ("mms", "Door", RED, "image/jpeg")
     body = [record.body for record in pbx.requests_to("/messages") if record.method == "POST"][-1]
     assert body["mime-type"] == "image/jpeg"
     assert int(body["size"]) == len(base64.b64decode(body["data"], validate=True)) == len(RED)
     assert row == {
-        "destination": [ANN],
-        "from_number": OWN,
+        "destination": [shown(ANN)],
+        "from_number": shown(OWN),
         "message_type": "mms",
         "messagesession": message.messagesession,
         "status": "sent",
@@ -129,8 +70,9 @@ async def test_a_camera(hass: HomeAssistant, pbx: Simulator, camera: Any) -> Non
 
 
 async def test_an_image_entity(hass: HomeAssistant, pbx: Simulator, image: None) -> None:
-    await send(hass, destination=ANN, media=picked(IMAGE, "image/png"))
+    await send(hass, destination=ANN, message="", media=picked(IMAGE, "image/png"))
     (message,) = pbx.messages
+    assert message.text == "Map"
     assert message.mime_type == "image/jpeg"
     shown = Image.open(BytesIO(message.media or b"")).convert("RGB").getpixel((9, 9))
     assert isinstance(shown, tuple)
@@ -143,14 +85,14 @@ async def test_local_media(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, plain: bool
 ) -> None:
     name = "media-source://media_source/local/red.jpg"
-    await send(hass, destination=ANN, media=name if plain else picked(name))
+    await send(hass, destination=ANN, message="", media=name if plain else picked(name))
     assert arrived(pbx) == [RED]
 
 
 async def test_a_path(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
-    await send(hass, destination=ANN, media=f" {files / 'red.jpg'}\n")
+    await send(hass, destination=ANN, message="", media=f" {files / 'red.jpg'}\n")
     (files / "link.jpg").symlink_to(files / "blue.jpg")
-    await send(hass, destination=ANN, media=picked(str(files / "link.jpg")))
+    await send(hass, destination=ANN, message=" \n", media=picked(str(files / "link.jpg")))
     assert arrived(pbx) == [RED, BLUE]
 
 
@@ -158,7 +100,7 @@ async def test_the_kind_comes_from_the_bytes(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
     (files / "wrong.mp4").write_bytes(picture("red", "PNG"))
-    await send(hass, destination=ANN, media=picked(str(files / "wrong.mp4"), "video/mp4"))
+    await send(hass, destination=ANN, message="", media=picked(str(files / "wrong.mp4"), "video/mp4"))
     (message,) = pbx.messages
     assert (message.mime_type, message.media) == ("image/png", picture("red", "PNG"))
 
@@ -182,17 +124,17 @@ async def test_a_camera_on_newer_home_assistant(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, newer: list[str]
 ) -> None:
     local = "media-source://media_source/local/red.jpg"
-    await send(hass, destination=ANN, media=[picked(CAMERA), local])
+    await send(hass, destination=ANN, message="", media=[picked(CAMERA), local])
     assert arrived(pbx) == [GREEN, RED]
     assert newer == [CAMERA, local]
-    await refused(hass, pbx, "media_not_found", destination=ANN, media="media-source://camera/camera.gone")
+    await lost(hass, pbx, "media_not_found", destination=ANN, media="media-source://camera/camera.gone")
 
 
 async def test_speech(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = "media-source://tts/demo?message=Hello+Ann"
-    err = await refused(hass, pbx, "media_not_found", destination=ANN, media=name)
+    err = await lost(hass, pbx, "media_not_found", destination=ANN, media=name)
     assert "Hello" not in str(err), "an error must not tell what is said"
     speech = ModuleType("homeassistant.components.tts")
 
@@ -204,10 +146,12 @@ async def test_speech(
     speech.async_get_media_source_audio = get  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "homeassistant.components.tts", speech)
     hass.config.components.add("tts")
-    await send(hass, destination=ANN, media=picked(name, "provider"))
+    pbx.messages.clear()
+    await send(hass, destination=ANN, message="", media=picked(name, "provider"))
     (message,) = pbx.messages
     assert (message.type, message.mime_type, message.media) == ("mms", "audio/mpeg", b"ID3\x04" + bytes(60))
-    await refused(hass, pbx, "media_not_found", destination=ANN, media="media-source://tts/other?message=Hello")
+    assert message.text == "Sound"
+    await lost(hass, pbx, "media_not_found", destination=ANN, media="media-source://tts/other?message=Hello")
 
 
 @pytest.mark.parametrize(
@@ -228,7 +172,7 @@ async def test_speech(
         ("{folder}/../private/missing.jpg", "media_path_not_allowed"),
         ("/etc/passwd", "media_path_not_allowed"),
         ("red.jpg", "media_not_found"),
-        ("", "media_not_found"),
+        ("/api/states", "media_not_found"),
         ("ftp://example.com/red.jpg", "media_not_found"),
         ("file:///etc/passwd", "media_not_found"),
         ("media-source://", "media_not_found"),
@@ -256,7 +200,8 @@ async def test_refused(
     (files / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(20_000_000))
     (files / "out.jpg").symlink_to(files.parent / "private" / "red.jpg")
     (files / "out").symlink_to(files.parent / "private")
-    err = await refused(hass, pbx, key, destination=ANN, media=name.replace("{folder}", str(files)))
+    call = refused if key == "media_path_not_allowed" else lost
+    err = await call(hass, pbx, key, destination=ANN, media=name.replace("{folder}", str(files)))
     if key == "media_too_large":
         assert "20000 kB" in str(err)
         assert "600 kB" in str(err)
@@ -267,7 +212,7 @@ async def test_more_than_is_ever_read(
 ) -> None:
     with (files / "disk.img").open("wb") as file:
         file.truncate(60_000_000)
-    err = await refused(hass, pbx, "media_too_large", destination=ANN, media=str(files / "disk.img"))
+    err = await lost(hass, pbx, "media_too_large", destination=ANN, media=str(files / "disk.img"))
     assert "60000 kB" in str(err)
     assert "600 kB" in str(err)
 
@@ -276,7 +221,7 @@ async def test_a_pipe_is_no_file(hass: HomeAssistant, pbx: Simulator, files: Pat
     import os
 
     os.mkfifo(files / "pipe.jpg")
-    await refused(hass, pbx, "media_not_found", destination=ANN, media=str(files / "pipe.jpg"))
+    await lost(hass, pbx, "media_not_found", destination=ANN, media=str(files / "pipe.jpg"))
 
 
 async def test_a_stream_is_no_file(
@@ -286,23 +231,61 @@ async def test_a_stream_is_no_file(
         return media_source.PlayMedia("/api/radio", "audio/mpeg")
 
     monkeypatch.setattr(media_source, "async_resolve_media", resolve)
-    await refused(hass, pbx, "media_not_a_file", destination=ANN, media="media-source://radio/x")
+    await lost(hass, pbx, "media_not_a_file", destination=ANN, media="media-source://radio/x")
 
 
 async def test_a_camera_that_fails(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
     camera.sees = None
-    with pytest.raises(HomeAssistantError, match="image"):
-        await send(hass, destination=ANN, media=CAMERA)
-    camera.sees = b"oops"  # type: ignore[attr-defined]
-    await refused(hass, pbx, "media_unreadable", destination=ANN, media=CAMERA)
-    assert pbx.messages == []
+    assert "camera.door" in str(await lost(hass, pbx, "media_unavailable", destination=ANN, media=CAMERA))
+    camera.sees = b"oops"
+    await lost(hass, pbx, "media_unreadable", destination=ANN, media=CAMERA)
 
 
-async def test_one_bad_of_several_stops_all(
+async def test_a_camera_with_a_fault_of_its_own(
+    hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def fail(*args: Any, **kwargs: Any) -> bytes:
+        raise ZeroDivisionError("rtsp://admin:secret@10.0.0.9")
+
+    monkeypatch.setattr(camera, "async_camera_image", fail)
+    await lost(hass, pbx, "media_unavailable", destination=ANN, media=CAMERA)
+    assert "ZeroDivisionError" in caplog.text
+    assert "secret" not in caplog.text
+
+
+async def test_what_never_comes_to_an_end(
+    hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def hang(*args: Any) -> bytes:
+        await asyncio.Event().wait()
+        return b""
+
+    monkeypatch.setattr(media_module, "_async_read", hang)
+    (source,) = read_sources(hass, [CAMERA])
+    with pytest.raises(ServiceValidationError) as caught:
+        await media_module.async_load_media(hass, source, 600, within=0.05)
+    assert caught.value.translation_key == "media_unavailable"
+
+
+async def test_one_bad_of_several_holds_back_nothing(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
-    names = [str(files / "red.jpg"), str(files / "missing.jpg")]
-    await refused(hass, pbx, "media_not_found", destination=[ANN, BOB], media=names)
+    names = [str(files / "missing.jpg"), str(files / "red.jpg")]
+    with pytest.raises(HomeAssistantError) as caught:
+        await send(hass, destination=[ANN, BOB], media=names)
+    assert caught.value.translation_key == "words_without_picture"
+    assert "missing.jpg" in str(caught.value)
+    assert "red.jpg" not in str(caught.value)
+    for number in (ANN, BOB):
+        assert [(one.text, one.media) for one in pbx.messages if one.destination == [number]] == [
+            ("Hi", None),
+            ("red", RED),
+        ]
+    pbx.messages.clear()
+    with pytest.raises(HomeAssistantError, match="2 of 4") as caught:
+        await send(hass, destination=[ANN, BOB], message="", media=names)
+    assert str(caught.value).count("missing.jpg") == 1
+    assert arrived(pbx) == [RED, RED]
 
 
 async def test_the_limit_is_an_option(
@@ -311,10 +294,10 @@ async def test_the_limit_is_an_option(
     await add_account(options={"from_number": OWN, "mms_limit_kb": 50})
     noise = Image.effect_noise((900, 900), 100)
     noise.save(files / "noise.png")
-    await send(hass, destination=ANN, media=str(files / "noise.png"))
+    await send(hass, destination=ANN, message="", media=str(files / "noise.png"))
     assert 40_000 < len(pbx.messages[0].media or b"") <= 50_000
     (files / "film.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(99_988))
-    err = await refused(hass, pbx, "media_too_large", destination=ANN, media=str(files / "film.mp4"))
+    err = await lost(hass, pbx, "media_too_large", destination=ANN, media=str(files / "film.mp4"))
     assert "100 kB" in str(err)
     assert "50 kB" in str(err)
 
@@ -429,11 +412,11 @@ async def test_a_url(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, web_server: tuple[str, list[str]]
 ) -> None:
     url, asked = web_server
-    await send(hass, destination=ANN, media=f"{url}/red.jpg?token=secret")
-    await send(hass, destination=ANN, media=picked(f"{url}/hop/4"))
-    assert [(message.media, message.mime_type) for message in pbx.messages] == [
-        (RED, "image/jpeg"),
-        (BLUE, "image/jpeg"),
+    await send(hass, destination=ANN, message="", media=f"{url}/red.jpg?token=secret")
+    await send(hass, destination=ANN, message="", media=picked(f"{url}/hop/4"))
+    assert [(message.text, message.media, message.mime_type) for message in pbx.messages] == [
+        ("red", RED, "image/jpeg"),
+        ("Picture", BLUE, "image/jpeg"),
     ]
     assert len(asked) == 6
 
@@ -450,7 +433,7 @@ async def test_a_url(
         ("/endless", "media_too_large"),
         ("/claim", "media_too_large"),
         ("/to?url={private}/red.jpg", "media_url_not_allowed"),
-        ("/to?url={http}/red.jpg", "media_url_not_allowed"),
+        ("/to?url={http}/red.jpg", "media_url_insecure"),
         ("/to?url=//127.0.0.2/red.jpg", "media_url_not_allowed"),
         ("/to?url=https://192.168.1.1/", "media_url_not_allowed"),
         ("/to?url=file:///etc/passwd", "media_url_not_allowed"),
@@ -467,7 +450,7 @@ async def test_a_url_that_leads_nowhere(
     url, asked = web_server
     private = url.replace("127.0.0.1", "127.0.0.2")
     path = path.replace("{private}", private).replace("{http}", url.replace("https", "http"))
-    err = await refused(hass, pbx, key, destination=ANN, media=f"{url}{path}")
+    err = await lost(hass, pbx, key, destination=ANN, media=f"{url}{path}")
     assert "127.0.0.1" in str(err)
     assert path not in str(err), "the rest of a URL may be a secret"
     assert asked, "the first address is allowed"
@@ -475,19 +458,25 @@ async def test_a_url_that_leads_nowhere(
 
 
 @pytest.mark.parametrize(
-    "address",
+    ("address", "key"),
     [
-        "{private}/red.jpg",
-        "{http}/red.jpg",
-        "https://127.0.0.1/red.jpg",
-        "https://user:secret@{host}@127.0.0.2/red.jpg",
-        "https://[",
-        "https://",
-        "https://[::1]/secret",
+        ("{private}/red.jpg", "media_url_not_allowed"),
+        ("{http}/red.jpg", "media_url_insecure"),
+        ("https://127.0.0.1/red.jpg", "media_url_not_allowed"),
+        ("https://user:secret@{host}@127.0.0.2/red.jpg", "media_url_not_allowed"),
+        ("https://[", "media_url_not_allowed"),
+        ("http://[", "media_url_insecure"),
+        ("https://", "media_url_not_allowed"),
+        ("https://[::1]/secret", "media_url_not_allowed"),
     ],
 )
 async def test_a_url_that_is_not_allowed(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, web_server: tuple[str, list[str]], address: str
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    web_server: tuple[str, list[str]],
+    address: str,
+    key: str,
 ) -> None:
     url, asked = web_server
     values = {
@@ -497,7 +486,7 @@ async def test_a_url_that_is_not_allowed(
     }
     for name, value in values.items():
         address = address.replace(name, value)
-    err = await refused(hass, pbx, "media_url_not_allowed", destination=ANN, media=address)
+    err = await refused(hass, pbx, key, destination=ANN, media=address)
     assert "secret" not in str(err)
     assert asked == []
 
@@ -512,7 +501,22 @@ async def test_a_redirect_into_this_machine(
         raise SSRFRedirectError("blocked")
 
     monkeypatch.setattr(media_module, "async_get_clientsession", lambda hass: SimpleNamespace(get=get))
-    await refused(hass, pbx, "media_url_not_allowed", destination=ANN, media="https://example.com/x")
+    await lost(hass, pbx, "media_url_not_allowed", destination=ANN, media="https://example.com/x")
+
+
+async def test_a_certificate_that_is_not_trusted(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    web_server: tuple[str, list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    url, asked = web_server
+    monkeypatch.setattr(media_module, "async_get_clientsession", async_get_clientsession)
+    err = await lost(hass, pbx, "media_certificate_refused", destination=ANN, media=f"{url}/red.jpg?token=secret")
+    assert "127.0.0.1" in str(err)
+    assert "secret" not in str(err)
+    assert asked == []
 
 
 # --- several, and by which door -------------------------------------------------------
@@ -522,11 +526,11 @@ async def test_several_are_as_many_messages(
     hass: HomeAssistant, pbx: Simulator, files: Path, camera: Any, image: None
 ) -> None:
     rows = await send(hass, destination=ANN, message="All", media=[CAMERA, picked(str(files / "blue.jpg")), CAMERA])
-    assert arrived(pbx) == [RED, BLUE, RED]
-    assert [message.text for message in pbx.messages] == ["All", "", ""]
-    assert {message.type for message in pbx.messages} == {"mms"}
+    assert arrived(pbx) == [None, RED, BLUE, RED]
+    assert [message.text for message in pbx.messages] == ["All", "Door", "blue", "Door"]
+    assert [message.type for message in pbx.messages] == ["sms", "mms", "mms", "mms"]
     assert len({message.messagesession for message in pbx.messages}) == 1
-    assert [(row["status"], row["message_type"]) for row in rows] == [("sent", "mms")] * 3
+    assert [(row["status"], row["message_type"]) for row in rows] == [("sent", "sms"), *[("sent", "mms")] * 3]
     assert {row["messagesession"] for row in rows} == {pbx.messages[0].messagesession}
 
 
@@ -536,7 +540,8 @@ async def test_several_to_several(hass: HomeAssistant, pbx: Simulator, files: Pa
     assert len(rows) == 4
     for number in (ANN, BOB):
         assert [one.media for one in pbx.messages if one.destination == [number]] == [RED, BLUE]
-    assert {one.text for one in pbx.messages} == {""}
+    assert {one.text for one in pbx.messages} == {"red", "blue"}
+    assert [row["destination"] for row in rows] == [[shown(BOB)], [shown(BOB)], [shown(ANN)], [shown(ANN)]]
 
 
 async def test_data_goes_before_media(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
@@ -547,13 +552,20 @@ async def test_data_goes_before_media(hass: HomeAssistant, pbx: Simulator, files
         mime_type="image/jpeg",
         media=[str(files / "red.jpg")],
     )
-    assert [(message.text, message.media) for message in pbx.messages] == [("Hi", GREEN), ("", RED)]
+    assert [(message.text, message.media) for message in pbx.messages] == [
+        ("Hi", None),
+        ("Picture", GREEN),
+        ("red", RED),
+    ]
 
 
 async def test_an_empty_list_is_a_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     await send(hass, destination=ANN, media=[])
     assert [(message.type, message.media) for message in pbx.messages] == [("sms", None)]
-    await refused(hass, pbx, "nothing_to_send", destination=ANN, message="", media=[])
+    await send(hass, destination=ANN, media=["", " ", {"media_content_id": ""}])
+    assert [(message.type, message.media) for message in pbx.messages] == [("sms", None)] * 2
+    for nothing in ([], "", [" "]):
+        await refused(hass, pbx, "nothing_to_send", destination=ANN, message="", media=nothing)
 
 
 @pytest.mark.parametrize("action", ["netsapiens", "netsapiens_ann"])
@@ -562,13 +574,20 @@ async def test_by_name(hass: HomeAssistant, pbx: Simulator, files: Path, entry: 
     if action == "netsapiens":
         data["target"] = [ANN]
     await hass.services.async_call("notify", action, data, blocking=True)
-    assert [(one.destination, one.text, one.media) for one in pbx.messages] == [([ANN], "Look", RED), ([ANN], "", BLUE)]
+    assert [(one.destination, one.text, one.media) for one in pbx.messages] == [
+        ([ANN], "Look", None),
+        ([ANN], "red", RED),
+        ([ANN], "blue", BLUE),
+    ]
 
 
 async def test_inside_the_pbx(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
-    (row,) = await send(hass, destination="1002", media=str(files / "red.jpg"))
-    assert (row["message_type"], row["from_number"]) == ("chat-media", None)
-    assert [(message.type, message.media) for message in pbx.messages] == [("chat-media", RED)]
+    rows = await send(hass, destination="1002", media=str(files / "red.jpg"))
+    assert [(row["message_type"], row["from_number"]) for row in rows] == [("chat", None), ("chat-media", None)]
+    assert [(one.type, one.text, one.media) for one in pbx.messages] == [
+        ("chat", "Hi", None),
+        ("chat-media", "red", RED),
+    ]
 
 
 async def test_media_cannot_go_as_a_text(
@@ -603,8 +622,9 @@ async def test_the_order_stays_when_one_is_tried_again(
     pbx.fault(kind, path="/messages", method="POST", **details)
     names = [str(files / "red.jpg"), str(files / "blue.jpg")]
     rows = await send(hass, destination=ANN, message=message, media=names)
-    assert [row["status"] for row in rows] == ["sent", "sent"]
-    assert [(one.text, one.media) for one in pbx.messages] == [(message, RED), ("", BLUE)]
+    expected = [*([(message, None)] if message else []), ("red", RED), ("blue", BLUE)]
+    assert [row["status"] for row in rows] == ["sent"] * len(expected)
+    assert [(one.text, one.media) for one in pbx.messages] == expected
 
 
 # --- which number can ------------------------------------------------------------------
@@ -646,7 +666,7 @@ async def test_a_number_that_cannot(
     data = {"destination": [ANN, BOB], "group": group, "media": str(files / "red.jpg")}
     if key is None:
         await send(hass, **data)
-        assert set(arrived(pbx)) == {RED}
+        assert set(arrived(pbx)) == {None, RED}
         return
     err = await refused(hass, pbx, key, **data)
     assert OWN[-4:] in str(err)
@@ -666,7 +686,7 @@ async def test_a_number_of_which_nothing_is_said(
 
     numbers[OWN] = replace(numbers[OWN], mms_capable=None, group_mms_capable=None)
     await send(hass, destination=[ANN, BOB], group=True, media=str(files / "red.jpg"))
-    assert arrived(pbx) == [RED]
+    assert arrived(pbx) == [None, RED]
 
 
 # --- who may --------------------------------------------------------------------------
@@ -695,7 +715,7 @@ async def _via_name(hass: HomeAssistant, context: Context, media: Any) -> None:
 
 
 async def _via_script(hass: HomeAssistant, context: Context, media: Any) -> None:
-    step = {"action": "netsapiens.send_message", "data": {"destination": ANN, "media": media}}
+    step = {"action": "netsapiens.send_message", "data": {"destination": ANN, "message": "Hi", "media": media}}
     assert await async_setup_component(hass, "script", {"script": {"snap": {"sequence": [step]}}})
     await hass.services.async_call("script", "snap", blocking=True, context=context)
 
@@ -734,10 +754,10 @@ async def test_a_user_who_may(
     await _via_name(hass, allowed, CAMERA)
     await _via_action(hass, Context(user_id=hass_admin_user.id), CAMERA)
     await _via_action(hass, Context(), CAMERA)
-    assert arrived(pbx) == [RED] * 5
+    assert arrived(pbx) == [None, RED] * 5
     with pytest.raises(UnknownUser):
         await _via_action(hass, Context(user_id="nobody"), CAMERA)
-    assert len(pbx.messages) == 5
+    assert len(pbx.messages) == 10
 
 
 async def test_one_forbidden_of_several_stops_all(

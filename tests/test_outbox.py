@@ -22,6 +22,7 @@ from custom_components.netsapiens import lookup, outbox as outbox_module, pace
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount
 from tests.helpers import shown
+from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
 ANN = "18585550123"
@@ -473,6 +474,28 @@ async def test_kill_between_acceptance_and_noting_does_not_send_twice(
     await until(lambda: hass.states.get(QUEUED).state == "0")
     await asyncio.sleep(0.7)
     assert texts(pbx) == ["Alarm"]
+
+
+@pytest.mark.parametrize("loses_text", [False, True])
+async def test_a_kill_repeats_no_picture(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, files: Path, loses_text: bool
+) -> None:
+    """The first picture is out when the process is killed, the second one is not; none is taken for the other."""
+    pbx.loses_mms_text = loses_text
+    await pbx.stop()
+    media = [str(files / name) for name in ("red.jpg", "blue.jpg")]
+    assert (await send(hass, "Alarm", media=media))["status"] == "queued"
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0)
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 2)
+    await crash(hass, entry)
+    assert [row["text"] for row in on_disk(hass, entry)][-2:] == ["red", "blue"]
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "red", "blue"]
+    assert arrived(pbx) == [None, RED, BLUE]
 
 
 async def test_failure_that_came_up_while_starting_fires_after_the_start(

@@ -53,7 +53,8 @@ async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.doorbell", "off")
     await use(hass, "### 2. Who is at the door")
     hass.states.async_set("binary_sensor.doorbell", "on")
-    await until(lambda: [(row.type, row.text) for row in pbx.messages] == [("mms", "Somebody is at the door.")])
+    expected = [("sms", "Somebody is at the door."), ("mms", "Picture")]
+    await until(lambda: [(row.type, row.text) for row in pbx.messages] == expected)
 
 
 @pytest.mark.usefixtures("house")

@@ -41,6 +41,7 @@ BASE_PLATFORMS_AND_ALLOWED = {
     "diagnostics",
     "event",
     "image",
+    "media_player",
     "media_source",
     "notify",
     "persistent_notification",
@@ -228,6 +229,7 @@ def test_no_html_and_no_references() -> None:
         placeholders_of(text)
     assert not (FOLDER / "strings.json").exists()
     known = {
+        "common",
         "config",
         "config_subentries",
         "device",
@@ -246,7 +248,7 @@ def _given(call: ast.Call) -> tuple[list[str], set[str] | None]:
     """Return the translation keys that a call raises, and its placeholders where the code shows them."""
     name = ast.unparse(call.func).rpartition(".")[2]
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    if name == "_refuse" and call.args:
+    if name in ("_refuse", "MediaError") and call.args:
         return sorted(_constants(call.args[0])), {str(key) for key in keywords}
     if name == "_refuse_target" and call.args:
         return sorted(_constants(call.args[0])), {"target"}

@@ -358,7 +358,7 @@ async def test_data(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry)
     for message in pbx.messages:
         assert message.media == base64.b64decode(PICTURE)
         assert message.mime_type == "image/png"
-        assert message.text == ""
+        assert message.text == "Picture"
 
 
 EMPTY = (
@@ -571,7 +571,7 @@ async def test_a_conversation_is_kept(hass: HomeAssistant, pbx: Simulator, add_a
     alone = await session(destination=ANN)
     assert re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{31,}", alone)
     assert await session(destination="+1 (858) 555-0123") == alone
-    assert await session(destination=ANN, data=PICTURE, mime_type="image/png") == alone
+    assert await session(destination=ANN, data=PICTURE, mime_type="image/png", message="") == alone
     assert await session(entity_id="notify.ann") == alone
     group = await session(destination=[ANN, BOB], group=True)
     assert await session(destination=[BOB, "858 555 0123"], group=True) == group

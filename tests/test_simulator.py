@@ -172,6 +172,9 @@ async def test_sends_are_taken(pbx: Simulator, line: Line) -> None:
         {"type": "sms", "message": "Hi", "from-number": NUMBER},
         sms(type="group-sms"),
         sms(message=""),
+        sms(message=" \n"),
+        mms(message=""),
+        {"type": "chat-media", "message": "", "destination": "1002", "data": "AAEC", "mime-type": "image/png"},
         sms(message=5),
         sms(**{"from-number": None}),
         sms(**{"from-number": "18585550111"}),
@@ -230,6 +233,21 @@ async def test_lists(pbx: Simulator, line: Line) -> None:
     assert [row["text"] for row in messages] == ["0012", "Hello"]
     assert "deleted-timestamp" in messages[0]
     assert (await line.call("GET", f"{ME}/messagesessions/{'b' * 32}/messages"))[0] == 404
+
+
+async def test_the_words_of_an_mms_are_lost(pbx: Simulator, line: Line) -> None:
+    pbx.loses_mms_text = True
+    await line.send(sms(message="Look"))
+    await line.send(mms(message="Door"))
+    _, messages = await line.call("GET", f"{ME}/messagesessions/{SESSION}/messages")
+    assert [(row["type"], row["text"]) for row in messages] == [("mms", ""), ("sms", "Look")]
+    assert [row["messagesession-last-message"] for row in (await line.call("GET", f"{ME}/messagesessions"))[1]] == [""]
+    assert [message.text for message in pbx.messages] == ["Look", "Door"]
+
+
+async def test_a_send_without_words(pbx: Simulator, line: Line) -> None:
+    answer = {"code": 400, "message": "Please include field message"}
+    assert await line.send(mms(message="")) == (400, answer)
 
 
 async def test_pages(pbx: Simulator, line: Line) -> None:

@@ -15,7 +15,7 @@ LANGUAGES = ["de", "es", "fr", "nl"]
 # Words that are the same in another language.
 SAME = {
     *("MMS", "SMS", "Chat", "Client-ID", "Domain", "Name", "Number", "Data", "Media", "Account", "Message", "Messages"),
-    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants"),
+    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video"),
 }
 
 
@@ -66,7 +66,7 @@ def test_nothing_was_left_in_english(language: str) -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_home_assistant_shows_it(hass: HomeAssistant, language: str) -> None:
-    for category in ("config", "exceptions", "services"):
+    for category in ("common", "config", "exceptions", "services"):
         shown = await async_get_translations(hass, language, category, {"netsapiens"})
         wanted = {path: text for path, text in texts_in(language).items() if path.startswith(f".{category}.")}
         assert {text for key, text in shown.items() if ".netsapiens." in key} == set(wanted.values())

@@ -1,34 +1,19 @@
-"""What a loaded account consists of, and how every door sends through it."""
+"""What a loaded account consists of."""
 
-import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import Context, HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.core import callback
 
-from .api import NetsapiensError
 from .api.models import is_digits, number_of
-from .compose import Conversation, OutgoingMessage, SendRequest, check_one_conversation, compose
-from .const import (
-    CONF_DESTINATION,
-    CONF_KEEP_UNDELIVERED,
-    CONF_MMS_LIMIT,
-    DEFAULT_KEEP_UNDELIVERED,
-    DEFAULT_MMS_LIMIT,
-    DOMAIN,
-    SUBENTRY_RECIPIENT,
-)
+from .compose import ExistingConversation
+from .const import CONF_DESTINATION, SUBENTRY_RECIPIENT
 from .conversations import Conversations
 from .coordinator import NetsapiensCoordinator
-from .errors import translated
 from .inbox import Inbox, ReceivedMessage
-from .issues import clear_hourly_limit, raise_hourly_limit
-from .media import async_load_media
-from .outbox import FailedMessage, Outbox, SentMessage
-from .phone import InvalidNumberError, async_load_metadata, from_pbx, parse_destination, readings
+from .outbox import FailedMessage, Outbox
+from .phone import InvalidNumberError, from_pbx, parse_destination, readings
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -99,7 +84,7 @@ class NetsapiensData:
         candidates = self._by_ending.get(number[-_ENDING:], [])
         return [recipient for recipient in candidates if _has_number(recipient, number, region)]
 
-    async def async_conversation(self, messagesession: str) -> Conversation | None:
+    async def async_conversation(self, messagesession: str) -> ExistingConversation | None:
         """Return the conversation with this id, and the recipient that it is with; None where there is none.
 
         Raises:
@@ -152,7 +137,7 @@ def _numbers(recipient: ConfigSubentry, region: str | None) -> list[str]:
     return numbers
 
 
-def _is_with(recipient: ConfigSubentry, conversation: Conversation, region: str | None) -> bool:
+def _is_with(recipient: ConfigSubentry, conversation: ExistingConversation, region: str | None) -> bool:
     """Whether a conversation is with a recipient and nobody else: all of a group, or one of its numbers."""
     numbers = _numbers(recipient, region)
     if len(conversation.others) > 1 and len(numbers) != len(conversation.others):
@@ -161,119 +146,3 @@ def _is_with(recipient: ConfigSubentry, conversation: Conversation, region: str 
 
 
 type NetsapiensConfigEntry = ConfigEntry[NetsapiensData]
-
-
-async def async_send(
-    hass: HomeAssistant,
-    requests: Sequence[tuple[NetsapiensConfigEntry, SendRequest]],
-    context: Context | None = None,
-) -> list[SentMessage]:
-    """Send what was asked for, each request through its account.
-
-    Every rule is checked for all of them before anything goes out. A message that fails does not keep the others back.
-
-    Parameters:
-        requests: what to send, with the account to send it through.
-        context: the call's, whose user must be allowed to see the cameras and images that it names.
-
-    Raises:
-        ServiceValidationError: a rule is broken; nothing was sent.
-        Unauthorized: the caller may not see some media.
-        HomeAssistantError: names those that got nothing, and why.
-    """
-    await async_load_metadata(hass)
-    requests = [(entry, await _addressed(entry, request)) for entry, request in requests]
-    requests = [(entry, await _with_media(hass, entry, request, context)) for entry, request in requests]
-    batches = [(entry.runtime_data, compose(entry.runtime_data.coordinator, request)) for entry, request in requests]
-    for _, request in requests:
-        check_one_conversation(request.messagesession, [message for _, messages in batches for message in messages])
-    for (entry, _), (data, messages) in zip(requests, batches, strict=True):
-        _check_limit(hass, entry, data.outbox, len(messages))
-    sends = [
-        data.outbox.async_send(messages, _keep_for(entry, request))
-        for (entry, request), (data, messages) in zip(requests, batches, strict=True)
-    ]
-    # One alone, as is usual, needs no task of its own.
-    answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
-    sent: list[SentMessage] = []
-    failed: list[tuple[OutgoingMessage, HomeAssistantError]] = []
-    for (data, messages), results in zip(batches, answers, strict=True):
-        for message, result in zip(messages, results, strict=True):
-            if isinstance(result, HomeAssistantError):
-                failed.append((message, result))
-                continue
-            sent.append(result)
-            if message.recipient_id in data.on_texted:
-                data.on_texted[message.recipient_id]()
-    if failed:
-        raise _summary(failed, len(sent) + len(failed))
-    return sent
-
-
-async def _addressed(entry: NetsapiensConfigEntry, request: SendRequest) -> SendRequest:
-    """Return the request with whom it is for, where the PBX's list of conversations tells.
-
-    Raises:
-        ServiceValidationError: it answers in a conversation that the PBX does not list.
-        HomeAssistantError: the PBX could not be asked for the conversation.
-    """
-    data = entry.runtime_data
-    if request.destinations or request.recipients or request.messagesession is None:
-        destinations = [await data.async_destination(text) for text in request.destinations]
-        return replace(request, destinations=destinations)
-    try:
-        conversation = await data.async_conversation(request.messagesession)
-    except NetsapiensError as err:
-        raise translated(err, HomeAssistantError) from err
-    if conversation is None:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="conversation_not_found")
-    return replace(request, conversation=conversation)
-
-
-async def _with_media(
-    hass: HomeAssistant, entry: NetsapiensConfigEntry, request: SendRequest, context: Context | None
-) -> SendRequest:
-    """Return the request with the media that it names."""
-    if not request.sources:
-        return request
-    limit = int(entry.options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT))
-    return replace(request, media=await async_load_media(hass, request.sources, limit, context))
-
-
-def _keep_for(entry: NetsapiensConfigEntry, request: SendRequest) -> timedelta:
-    """Return how long to keep trying: as asked, else as the account's option says."""
-    if request.keep_for is not None:
-        return request.keep_for
-    return timedelta(minutes=entry.options.get(CONF_KEEP_UNDELIVERED, DEFAULT_KEEP_UNDELIVERED))
-
-
-def _check_limit(hass: HomeAssistant, entry: NetsapiensConfigEntry, outbox: Outbox, messages: int) -> None:
-    """Stop an automation that runs in a circle.
-
-    Raises:
-        HomeAssistantError: the account's limit is reached.
-    """
-    if outbox.has_room_for(messages):
-        clear_hourly_limit(hass, entry)
-        return
-    raise_hourly_limit(hass, entry, outbox.hourly_limit)
-    raise HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key="hourly_limit",
-        translation_placeholders={"limit": str(outbox.hourly_limit)},
-    )
-
-
-def _summary(failed: list[tuple[OutgoingMessage, HomeAssistantError]], total: int) -> HomeAssistantError:
-    """Return the one error that tells of all that failed."""
-    if total == 1:
-        return failed[0][1]
-    return HomeAssistantError(
-        translation_domain=DOMAIN,
-        translation_key="some_failed",
-        translation_placeholders={
-            "failed": str(len(failed)),
-            "total": str(total),
-            "details": "; ".join(f"{message.label}: {err}" for message, err in failed),
-        },
-    )

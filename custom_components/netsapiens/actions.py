@@ -15,7 +15,7 @@ from homeassistant.helpers.service import async_set_service_schema
 from homeassistant.util import slugify
 import voluptuous as vol
 
-from .account import NetsapiensConfigEntry, async_send
+from .account import NetsapiensConfigEntry
 from .const import (
     CONF_ACTION,
     CONF_DESTINATION,
@@ -25,6 +25,7 @@ from .const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from .sending import async_send
 from .services import (
     ATTR_DATA as FIELD_DATA,
     ATTR_MEDIA,
@@ -62,6 +63,8 @@ def _ours(data: dict[str, Any]) -> dict[str, Any]:
             ours[key] = check(_typed(key, data[key]))
         except vol.Invalid:
             _LOGGER.debug("Passed over %s in data: its type is not that of the field of this name", key)
+    if not ours.get(ATTR_MEDIA) and (picture := _app_picture(data)) is not None:
+        ours[ATTR_MEDIA] = [picture]
     return ours
 
 
@@ -76,6 +79,13 @@ def _typed(key: str, value: Any) -> Any:
         if not isinstance(one, types) or (isinstance(one, bool) and key != CONF_GROUP):
             raise vol.Invalid("another type")
     return value
+
+
+def _app_picture(data: dict[str, Any]) -> str | None:
+    """Return the picture in ``data`` that is meant for Home Assistant's app, if there is one."""
+    attachment = data.get("attachment")
+    pictures = (data.get("image"), attachment.get("url") if isinstance(attachment, dict) else None)
+    return next((one for one in pictures if isinstance(one, str) and one.strip()), None)
 
 
 _SCHEMA = vol.All(

@@ -40,6 +40,7 @@ _MOST_DIGITS_SHOWN = 7  # in an error: a number without its area code
 _MOST_CHARACTERS_SHOWN = 16
 _MOST_DIGITS_CHAT = 6  # of an extension, where a message is asked to be a chat
 _MOST_DIGITS_EXTENSION = 4  # else; more are a short code or a phone number
+_FOR_WORDS = {"mms": "sms", "chat-media": "chat"}  # what words go as that stand beside media
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
 
 
@@ -59,7 +60,7 @@ class Media:
 
 
 @dataclass(frozen=True, slots=True)
-class Conversation:
+class ExistingConversation:
     """One conversation, for an answer in it.
 
     Attributes:
@@ -83,13 +84,12 @@ class SendRequest:
         destinations: numbers as people write them, each texted privately unless ``group``.
         recipients: each texted in the way it is configured.
         conversation: to answer in, where neither a destination nor a recipient is named.
-        sources: where media is: what the media selector gives, or a text.
-        media: what was found there.
+        sources: where media is: what the media selector gives, or a text. Each is a message of its own.
     """
 
     destinations: Sequence[str] = ()
     recipients: Sequence[ConfigSubentry] = ()
-    conversation: Conversation | None = None
+    conversation: ExistingConversation | None = None
     message: str | None = None
     title: str | None = None
     group: bool = False
@@ -99,7 +99,6 @@ class SendRequest:
     data: str | None = None
     mime_type: str | None = None
     sources: Sequence[str | Mapping[str, Any]] = ()
-    media: Sequence[Media] = ()
     keep_for: timedelta | None = None
 
 
@@ -110,7 +109,7 @@ class OutgoingMessage:
     Attributes:
         destination: digits with country code, short codes or extensions; several are one group.
         message_type: ``sms``, ``mms``, ``chat`` or ``chat-media``.
-        text: what it says; may be empty where there is media.
+        text: what it says; beside media the words that go with it, or its name. Never empty.
         from_number: as the PBX lists it; None for chat.
         messagesession: the conversation's id.
         media: what goes with it.
@@ -128,6 +127,25 @@ class OutgoingMessage:
     recipient_id: str | None
     label: str
     owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What one conversation gets.
+
+    Attributes:
+        words: the words as a message of their own; None where there are none.
+        media: the message that each media becomes, media and text still to be filled in; None where there is none.
+    """
+
+    words: OutgoingMessage | None
+    media: OutgoingMessage | None
+
+    @property
+    def key(self) -> tuple[str, str | None, tuple[str, ...]] | None:
+        """What makes it another conversation: its id, the sender, and who takes part."""
+        message = self.media or self.words
+        return (message.messagesession, message.from_number, message.destination) if message else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +172,19 @@ class _Party:
         return self.recipient.title if self.recipient else label_of(self.numbers)
 
 
-def compose(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[OutgoingMessage]:
-    """Return the messages that the request makes: one a conversation, and a further one for each further media.
+def compose(coordinator: NetsapiensCoordinator, request: SendRequest, *, has_media: bool = False) -> list[Conversation]:
+    """Return what each conversation gets that the request makes.
+
+    Parameters:
+        coordinator: the account.
+        request: what was asked for.
+        has_media: whether media goes with it, there already or still to be loaded.
 
     Raises:
         ServiceValidationError: a rule is broken; nothing was sent.
     """
     text = _text_of(request)
-    media = [*_media_of(request), *request.media]
-    if not text and not media:
+    if not text and not has_media:
         _refuse("nothing_to_send")
     if request.message_type is not None and request.message_type not in _TYPES:
         _refuse("invalid_message_type", types=", ".join(_TYPES))
@@ -171,32 +193,48 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[Ou
         _refuse("nobody_to_send_to")
     if request.messagesession is not None and not is_session_id(request.messagesession):
         _refuse("invalid_messagesession")
-    conversations = {
-        (message.messagesession, message.from_number, message.destination): message
-        for message in (_message(coordinator, request, party, text, media) for party in parties)
-    }
+    messages = [_message(coordinator, request, party, text, has_media=has_media) for party in parties]
+    conversations = {one.key: one for one in (_conversation(message, has_media=has_media) for message in messages)}
     check_one_conversation(request.messagesession, conversations.values())
-    return [
-        replace(message, text=words, media=item)
-        for message in conversations.values()
-        for words, item in _items(text, media)
-    ]
+    return list(conversations.values())
 
 
-def check_one_conversation(messagesession: str | None, messages: Iterable[OutgoingMessage]) -> None:
+def check_one_conversation(messagesession: str | None, conversations: Iterable[Conversation]) -> None:
     """Refuse a given conversation for a call that makes several.
 
     Raises:
         ServiceValidationError: it is so.
     """
-    conversations = {(message.messagesession, message.from_number, message.destination) for message in messages}
-    if messagesession is not None and len(conversations) > 1:
+    if messagesession is not None and len({one.key for one in conversations}) > 1:
         _refuse("messagesession_for_several")
 
 
 def is_mixed(destinations: Iterable[Destination]) -> bool:
     """Whether there are both phone numbers and extensions, which cannot be one group."""
     return len({destination.is_extension for destination in destinations}) > 1
+
+
+def attached_media(request: SendRequest) -> list[Media]:
+    """Return the media that came as base64, if any did.
+
+    Raises:
+        ServiceValidationError: it is not base64, or of no kind.
+    """
+    if request.data is None:
+        if request.mime_type is not None:
+            _refuse("mime_type_without_data")
+        return []
+    mime_type = (request.mime_type or "").strip().lower()
+    if not _MIME_TYPE.fullmatch(mime_type):
+        _refuse("invalid_mime_type")
+    data = "".join(request.data.split())  # base64 is often wrapped
+    try:
+        size = len(base64.b64decode(data, validate=True))
+    except binascii.Error, ValueError:
+        _refuse("invalid_data")
+    if size == 0:
+        _refuse("invalid_data")
+    return [Media(data, mime_type, size)]
 
 
 def label_of(numbers: Iterable[str]) -> str:
@@ -238,30 +276,6 @@ def _is_visible(text: str) -> bool:
     )
 
 
-def _items(text: str, media: Sequence[Media]) -> list[tuple[str, Media | None]]:
-    """Return what each message of a conversation holds: the API takes one media a message, the text goes first."""
-    return [(text, media[0] if media else None), *(("", further) for further in media[1:])]
-
-
-def _media_of(request: SendRequest) -> list[Media]:
-    """Return the media that came as base64, if any did."""
-    if request.data is None:
-        if request.mime_type is not None:
-            _refuse("mime_type_without_data")
-        return []
-    mime_type = (request.mime_type or "").strip().lower()
-    if not _MIME_TYPE.fullmatch(mime_type):
-        _refuse("invalid_mime_type")
-    data = "".join(request.data.split())  # base64 is often wrapped
-    try:
-        size = len(base64.b64decode(data, validate=True))
-    except binascii.Error, ValueError:
-        _refuse("invalid_data")
-    if size == 0:
-        _refuse("invalid_data")
-    return [Media(data, mime_type, size)]
-
-
 def _parties(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[_Party]:
     """Return who is to be texted: the destinations, then the recipients."""
     destinations = _destinations(coordinator, request.destinations, request.message_type)
@@ -277,7 +291,7 @@ def _parties(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[_
     return parties
 
 
-def _answering(request: SendRequest, conversation: Conversation) -> _Party:
+def _answering(request: SendRequest, conversation: ExistingConversation) -> _Party:
     """Return who takes part in a conversation that is answered in."""
     is_chat = conversation.from_number is None
     for other in conversation.others:
@@ -329,10 +343,10 @@ def _check_reach(destination: Destination, message_type: str) -> None:
 
 
 def _message(
-    coordinator: NetsapiensCoordinator, request: SendRequest, party: _Party, text: str, media: Sequence[Media]
+    coordinator: NetsapiensCoordinator, request: SendRequest, party: _Party, text: str, *, has_media: bool
 ) -> OutgoingMessage:
-    """Return the first message of one conversation."""
-    message_type = _type_of(request.message_type, party, has_media=bool(media))
+    """Return the message to one party, its media left open."""
+    message_type = _type_of(request.message_type, party, has_media=has_media)
     from_number = None if message_type in _CHAT else _sender(coordinator, party)
     session = request.messagesession or stable_session_id(coordinator.data.account.uid, from_number, party.numbers)
     recipient_id = party.recipient.subentry_id if party.recipient else None
@@ -342,6 +356,14 @@ def _message(
     return OutgoingMessage(
         party.numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner
     )
+
+
+def _conversation(message: OutgoingMessage, *, has_media: bool) -> Conversation:
+    """Return what the conversation of a message gets."""
+    if not has_media:
+        return Conversation(message, None)
+    words = replace(message, message_type=_FOR_WORDS[message.message_type]) if message.text.strip() else None
+    return Conversation(words, message)
 
 
 def _check_mms(coordinator: NetsapiensCoordinator, from_number: str, *, group: bool) -> None:

@@ -66,6 +66,7 @@ from .const import (
     CONF_INCOMING,
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
+    CONF_PICTURE_TEXT,
     CONF_USER,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
@@ -74,6 +75,8 @@ from .const import (
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
+    PICTURE_TEXT_SEPARATE,
+    PICTURE_TEXT_TOGETHER,
     SUBENTRY_RECIPIENT,
 )
 from .coordinator import async_get_numbers, create_api
@@ -167,6 +170,13 @@ _KILOBYTES = NumberSelector(
 _INCOMING = SelectSelector(
     SelectSelectorConfig(
         options=[INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF], translation_key="incoming", mode=SelectSelectorMode.LIST
+    )
+)
+_PICTURE_TEXT = SelectSelector(
+    SelectSelectorConfig(
+        options=[PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER],
+        translation_key="picture_text",
+        mode=SelectSelectorMode.LIST,
     )
 )
 _COUNT = NumberSelector(NumberSelectorConfig(min=0, max=100_000, step=1, mode=NumberSelectorMode.BOX))
@@ -284,6 +294,7 @@ def _delivery_fields(options: Mapping[str, Any]) -> VolDictType:
         vol.Required(CONF_KEEP_UNDELIVERED, default=keep): _MINUTES,
         vol.Required(CONF_HOURLY_LIMIT, default=limit): _COUNT,
         vol.Required(CONF_MMS_LIMIT, default=options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT)): _KILOBYTES,
+        vol.Required(CONF_PICTURE_TEXT, default=options.get(CONF_PICTURE_TEXT, PICTURE_TEXT_SEPARATE)): _PICTURE_TEXT,
     }
 
 
@@ -511,8 +522,8 @@ class NetsapiensOptionsFlow(OptionsFlow):
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
-                incoming = {CONF_INCOMING: user_input[CONF_INCOMING]}
-                return self.async_create_entry(data={**sender, **incoming, **counts})
+                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
+                return self.async_create_entry(data={**sender, **chosen, **counts})
         options = self.config_entry.options
         await async_load_metadata(self.hass)
         region = self.hass.config.country

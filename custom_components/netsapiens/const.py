@@ -23,6 +23,9 @@ CONF_HOURLY_LIMIT: Final = "hourly_limit"  # texts; 0 = none
 DEFAULT_HOURLY_LIMIT: Final = 500
 CONF_MMS_LIMIT: Final = "mms_limit_kb"
 DEFAULT_MMS_LIMIT: Final = 600
+CONF_PICTURE_TEXT: Final = "picture_text"
+PICTURE_TEXT_SEPARATE: Final = "separate"
+PICTURE_TEXT_TOGETHER: Final = "together"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"

@@ -8,7 +8,7 @@ import time
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
 from .api.models import number_of, same_number
-from .compose import Conversation
+from .compose import ExistingConversation
 from .coordinator import NetsapiensCoordinator
 from .inbox import ReceivedMessage
 from .phone import from_pbx
@@ -33,7 +33,7 @@ class Conversations:
         self._coordinator = coordinator
         self._shared_senders = shared_senders
         self._api = MessageAPI(coordinator.api)
-        self._latest: OrderedDict[str, Conversation] = OrderedDict()  # by id; those that a message came in on
+        self._latest: OrderedDict[str, ExistingConversation] = OrderedDict()  # by id; those that a message came in on
         self._senders: frozenset[str] = frozenset()
         self._senders_until = 0.0
 
@@ -42,12 +42,12 @@ class Conversations:
         account = self._coordinator.data.account
         our_number = None if received.message_type.startswith("chat") else received.to_number
         others = _others_of(received.participants, our_number, account) or (received.from_number,)
-        self._latest[received.messagesession] = Conversation(received.messagesession, others, our_number)
+        self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
         self._latest.move_to_end(received.messagesession)
         if len(self._latest) > _MOST:
             self._latest.popitem(last=False)
 
-    async def async_find(self, messagesession: str) -> Conversation | None:
+    async def async_find(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation as the PBX lists it; None where it lists none with this id.
 
         Where the PBX is away, the conversation of a message that came in since the start is returned as it was then.
@@ -95,7 +95,7 @@ class Conversations:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
         return number_of(from_pbx(number, self._coordinator.hass.config.country))
 
-    async def _find_listed(self, messagesession: str) -> Conversation | None:
+    async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation that the PBX lists: of the login, or of another user with a number we send from."""
         account = self._coordinator.data.account
         if (row := await self._find_row(None, messagesession)) is not None:
@@ -126,10 +126,10 @@ class Conversations:
         )
 
 
-def _conversation_of(row: MessageSession, account: Account) -> Conversation:
+def _conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
     """Return a conversation from its row in the list."""
     our_number = row.sms_number or None
-    return Conversation(row.id, _others_of(row.remotes or row.participants, our_number, account), our_number)
+    return ExistingConversation(row.id, _others_of(row.remotes or row.participants, our_number, account), our_number)
 
 
 def _others_of(everybody: Collection[str], our_number: str | None, account: Account) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from .account import NetsapiensConfigEntry
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, SUBENTRY_RECIPIENT
 from .phone import mask
 
-_OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb")
+_OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb", "picture_text")
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Was it accepted? What the PBX itself lists tells, where its answer did not.
 
 The API has no key that would make a second try harmless. So the equal messages in the conversation are counted: one
-more than we know of means that ours is among them.
+more than we know of means that ours is among them. Of media every message counts, whatever its text: some a PBX lists
+without the words that stand beside them.
 """
 
 from collections import deque
@@ -57,10 +58,12 @@ class Trace:
     Attributes:
         since: by the PBX's clock; only messages from then on count.
         known: how many of its equals since then are other messages of ours.
+        texts: the keys of our recent texts without media, which are no media however they are listed; for media only.
     """
 
     since: datetime
     known: int
+    texts: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,19 +111,29 @@ class History:
         """
         now = time.monotonic()
         where = set(scopes(message))
+        texts = self._texts(where, now) if message.media is not None else frozenset()
         for past in reversed(self._equals.get(_key(message), ())):
             if past.end < now - _NEAR:
                 break
             if not where.isdisjoint(past.scopes):
-                return Trace(past.trace.since, past.trace.known + past.accepted), past.accepted
+                texts |= past.trace.texts  # since the count began
+                return Trace(past.trace.since, past.trace.known + past.accepted, texts), past.accepted
         # Never before this process began: what the last one sent is not known any more.
         since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))
-        return Trace(since.replace(microsecond=0), 0), True
+        return Trace(since.replace(microsecond=0), 0, texts), True
+
+    def _texts(self, where: set[str], now: float) -> frozenset[str]:
+        """Return the keys of the texts without media that ended a moment ago in some scopes."""
+        return frozenset(
+            past.key[0]
+            for past in self._past
+            if not past.key[1] and past.end >= now - _NEAR and not where.isdisjoint(past.scopes)
+        ) - {""}
 
 
 def _key(message: OutgoingMessage) -> tuple[str, bool]:
-    """Return what equal messages have in common."""
-    return text_key(message.text), message.media is not None
+    """Return what equal messages have in common: of media nothing that is listed reliably."""
+    return ("", True) if message.media is not None else (text_key(message.text), False)
 
 
 class Lookup:
@@ -176,9 +189,7 @@ class Lookup:
 
     def _is_equal(self, row: Message, message: OutgoingMessage, trace: Trace) -> bool:
         """Whether a row may be the message."""
-        # Media may be listed without a word of what it is.
-        has_media = bool(row.media_type or row.media_url) or (message.media is not None and row.type in _MEDIA_TYPES)
-        if (text_key(row.text), has_media) != _key(message) or not row.is_outbound(self._account()):
+        if not _is_alike(row, message, trace) or not row.is_outbound(self._account()):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")
@@ -201,6 +212,15 @@ class Lookup:
             and (session.last_time is None or session.last_time >= trace.since)
             and _same_party(session, message)
         ]
+
+
+def _is_alike(row: Message, message: OutgoingMessage, trace: Trace) -> bool:
+    """Whether a row may be the message by its kind and text."""
+    text, own, has_media = text_key(row.text), text_key(message.text), bool(row.media_type or row.media_url)
+    if message.media is None:
+        return not has_media and text == own
+    # Media may be listed without a word of what it is. So may be a group's text, which many a PBX makes an MMS.
+    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in trace.texts))
 
 
 def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:

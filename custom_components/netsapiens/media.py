@@ -1,61 +1,81 @@
 """Media from anywhere -> bytes that fit an MMS."""
 
+import asyncio
 import base64
-from collections.abc import Mapping, Sequence
 from http import HTTPStatus
+import logging
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING
 
 import aiohttp
-from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.components import media_source
 from homeassistant.components.media_source import Unresolvable
-from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.aiohttp_client import SSRFRedirectError, async_get_clientsession
+from homeassistant.helpers.entity_component import EntityComponent
+from homeassistant.helpers.translation import async_get_translations
+from homeassistant.util.hass_dict import HassKey
 from yarl import URL
 
 from .compose import Media
 from .const import DOMAIN
 from .fit import KILOBYTE, CutOffMediaError, TooLargeMediaError, UnreadableMediaError, fit
+from .sources import MEDIA_SOURCE, MediaError, PathNotAllowedError, Source, allowed_path, check_url
 
-_SCHEME = "media-source://"
-_URLS = ("https://", "http://")
+if TYPE_CHECKING:
+    from homeassistant.components.media_player import MediaPlayerEntity
+
+_LOGGER = logging.getLogger(__name__)
+
 _IMAGE_DOMAINS = ("camera", "image")
 _MOST_BYTES = 50_000_000  # more is not read
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
+READ_WITHIN = 60.0  # seconds; a camera, an image and a URL have shorter limits of their own
 _CHUNK = 65_536
+_PLAYERS: HassKey[EntityComponent[MediaPlayerEntity]] = HassKey("media_player")  # whose name moved between releases
 _REDIRECTS = range(300, 400)
+_KINDS = {"image": "picture", "audio": "sound", "video": "video", "text": "contact"}  # by the first half of a MIME type
 
 
-async def async_load_media(
-    hass: HomeAssistant, sources: Sequence[str | Mapping[str, Any]], limit_kb: int, context: Context | None
-) -> list[Media]:
-    """Return the media that a call names, each fit to be sent.
+async def async_load_media(hass: HomeAssistant, source: Source, limit_kb: int, *, within: float = READ_WITHIN) -> Media:
+    """Return media that fits a message.
 
     Parameters:
-        sources: what the media selector gives, or a ``media-source://`` text, a local path, an ``https://`` URL.
-        limit_kb: how many kilobytes each may have.
-        context: the call's; its user must be allowed to see the cameras and images.
+        source: where it is; the rules were checked.
+        limit_kb: how many kilobytes it may have.
+        within: how many seconds it may take to read.
 
     Raises:
-        ServiceValidationError: one of them is not there, not allowed, broken, or cannot be made to fit.
-        Unauthorized: the caller may not see one of them.
+        MediaError: it cannot be had, is broken, or cannot be made to fit.
     """
-    names = [_name_of(source) for source in sources]
-    await _check_permissions(hass, names, context)
-    found = []
-    for name in names:  # one after the other: each may be large
-        try:
-            content = await _async_read(hass, name)
-            found.append(await hass.async_add_executor_job(_fitted, content, limit_kb * KILOBYTE))
-        except CutOffMediaError:
-            _refuse("media_cut_off", media=name)
-        except UnreadableMediaError:
-            _refuse("media_unreadable", media=name)
-        except TooLargeMediaError as err:
-            _refuse("media_too_large", media=name, size=_kilobytes(err.size), limit=str(limit_kb))
-    return found
+    try:
+        async with asyncio.timeout(within):
+            content = await _async_read(hass, source)
+        return await hass.async_add_executor_job(_fitted, content, limit_kb * KILOBYTE)
+    except CutOffMediaError:
+        raise MediaError("media_cut_off", media=source.shown) from None
+    except UnreadableMediaError:
+        raise MediaError("media_unreadable", media=source.shown) from None
+    except TooLargeMediaError as err:
+        raise MediaError(
+            "media_too_large", media=source.shown, size=_kilobytes(err.size), limit=str(limit_kb)
+        ) from None
+    except MediaError:
+        raise
+    except HomeAssistantError, TimeoutError:
+        raise MediaError("media_unavailable", media=source.shown) from None
+    except Exception as err:  # noqa: BLE001 - cameras are other people's, and must not hold back the rest
+        # Its words, and what a traceback shows, may hold a password.
+        _LOGGER.error("Unexpected %s while reading media", type(err).__name__)  # noqa: TRY400
+        raise MediaError("media_unavailable", media=source.shown) from None
+
+
+async def async_word_for(hass: HomeAssistant, mime_type: str) -> str:
+    """Return what media is called that has no name, in Home Assistant's language."""
+    kind = _KINDS.get(mime_type.partition("/")[0], "file")
+    words = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
+    return words[f"component.{DOMAIN}.common.{kind}"]
 
 
 def _fitted(content: bytes, limit: int) -> Media:
@@ -64,104 +84,62 @@ def _fitted(content: bytes, limit: int) -> Media:
     return Media(base64.b64encode(fitted.content).decode(), fitted.mime_type, len(fitted.content))
 
 
-def _name_of(source: str | Mapping[str, Any]) -> str:
-    """Return where media is."""
-    name = source if isinstance(source, str) else str(source.get("media_content_id", ""))
-    return name.strip()
-
-
 def _kilobytes(size: int) -> str:
     """Return a size as people read it."""
     return str(max(1, round(size / KILOBYTE)))
 
 
-def _refuse(key: str, *, media: str, **placeholders: str) -> NoReturn:
-    """Raise the translated error of media that cannot be sent."""
-    raise ServiceValidationError(
-        translation_domain=DOMAIN,
-        translation_key=key,
-        translation_placeholders={"media": _shown(media), **placeholders},
-    )
-
-
-def _shown(name: str) -> str:
-    """Return what an error may say of a name: of a URL the host alone, of speech not the words."""
-    if not name.startswith(_URLS):
-        return name.partition("?")[0]
-    try:
-        return URL(name).host or _URLS[0]
-    except ValueError:
-        return _URLS[0]
-
-
-def _image_entity(name: str) -> str | None:
-    """Return the camera or image entity that a name means, if it means one."""
-    domain, _, entity_id = name.removeprefix(_SCHEME).partition("/")
-    return entity_id if name.startswith(_SCHEME) and domain in _IMAGE_DOMAINS else None
-
-
-async def _check_permissions(hass: HomeAssistant, names: list[str], context: Context | None) -> None:
-    """Check that the caller may see the cameras and images; what calls for nobody may."""
-    if context is None or context.user_id is None:
-        return
-    user = await hass.auth.async_get_user(context.user_id)
-    if user is None:
-        raise UnknownUser(context=context)
-    for name in names:
-        entity_id = _image_entity(name)
-        if entity_id is not None and not user.permissions.check_entity(entity_id, POLICY_READ):
-            raise Unauthorized(context=context, entity_id=entity_id, permission=POLICY_READ)
-
-
-async def _async_read(hass: HomeAssistant, name: str) -> bytes:
+async def _async_read(hass: HomeAssistant, source: Source) -> bytes:
     """Return the bytes of some media, wherever it is."""
-    if name.startswith(_SCHEME):
-        return await _async_read_source(hass, name)
-    if name.startswith(_URLS):
-        return await _async_download(hass, name)
-    if not name.startswith("/") or "\0" in name:
-        _refuse("media_not_found", media=name)
-    return await _async_read_file(hass, name, None)
+    if source.media_id is not None:
+        return await _async_read_source(hass, source, source.media_id)
+    if source.url is not None:
+        return await _async_download(hass, source, source.url)
+    if source.path is not None:
+        return await _async_read_file(hass, source, source.path)
+    if source.entity_id is not None:
+        return await _async_artwork(hass, source, source.entity_id)
+    raise MediaError("media_not_found", media=source.shown)
 
 
-async def _async_read_source(hass: HomeAssistant, name: str) -> bytes:
+async def _async_read_source(hass: HomeAssistant, source: Source, name: str) -> bytes:
     """Return the bytes of a media source: a camera's or an image's picture, speech, a file."""
-    if not all(name.removeprefix(_SCHEME).partition("/")):
-        _refuse("media_not_found", media=name)
+    if not all(name.removeprefix(MEDIA_SOURCE).partition("/")):
+        raise MediaError("media_not_found", media=source.shown)
     try:
-        if name.startswith(f"{_SCHEME}tts/"):
-            return await _async_speech(hass, name)
-        if (content := await _async_picture(hass, name)) is not None:
+        if name.startswith(f"{MEDIA_SOURCE}tts/"):
+            return await _async_speech(hass, source, name)
+        if (content := await _async_picture(hass, source, name)) is not None:
             return content
         found = await media_source.async_resolve_media(hass, name, None)
     except Unresolvable, ValueError, LookupError:
-        _refuse("media_not_found", media=name)
+        raise MediaError("media_not_found", media=source.shown) from None
     if found.path is None:
-        _refuse("media_not_a_file", media=name)
-    return await _async_read_file(hass, name, found.path)
+        raise MediaError("media_not_a_file", media=source.shown)
+    return await _async_read_file(hass, source, found.path)
 
 
-async def _async_speech(hass: HomeAssistant, name: str) -> bytes:
+async def _async_speech(hass: HomeAssistant, source: Source, name: str) -> bytes:
     """Return what text-to-speech makes."""
     if "tts" not in hass.config.components:
-        _refuse("media_not_found", media=name)
+        raise MediaError("media_not_found", media=source.shown)
     # Here, since importing it asks for packages that are there only where speech is set up.
     from homeassistant.components.tts import async_get_media_source_audio  # noqa: PLC0415
 
     return (await async_get_media_source_audio(hass, name))[1]
 
 
-async def _async_picture(hass: HomeAssistant, name: str) -> bytes | None:
+async def _async_picture(hass: HomeAssistant, source: Source, name: str) -> bytes | None:
     """Return the picture of a source that gives one; None where it gives files."""
     if (get_media_image := getattr(media_source, "async_get_media_image", None)) is not None:
         picture = await get_media_image(hass, name)
         return None if picture is None else picture.content
     # Before Home Assistant 2026.11.
-    if (entity_id := _image_entity(name)) is None:
+    if (entity_id := source.entity_id) is None:
         return None
     domain = entity_id.partition(".")[0]
     if domain not in _IMAGE_DOMAINS or domain not in hass.config.components:
-        _refuse("media_not_found", media=name)
+        raise MediaError("media_not_found", media=source.shown)
     if domain == "camera":
         from homeassistant.components.camera import async_get_image  # noqa: PLC0415 - as above
 
@@ -171,28 +149,31 @@ async def _async_picture(hass: HomeAssistant, name: str) -> bytes | None:
     return (await image.async_get_image(hass, entity_id)).content
 
 
-async def _async_read_file(hass: HomeAssistant, name: str, path: Path | None) -> bytes:
-    """Return the bytes of a file that Home Assistant names, or, without a path, of one that a person names."""
+async def _async_artwork(hass: HomeAssistant, source: Source, entity_id: str) -> bytes:
+    """Return what a media player shows."""
+    component = hass.data.get(_PLAYERS)
+    player = component.get_entity(entity_id) if component else None
+    content = (await player.async_get_media_image())[0] if player else None
+    if content is None:
+        raise MediaError("media_not_found", media=source.shown)
+    return content
+
+
+async def _async_read_file(hass: HomeAssistant, source: Source, path: Path) -> bytes:
+    """Return the bytes of a file: one that Home Assistant names, or one that a person names."""
     try:
-        if path is None:
-            return await hass.async_add_executor_job(_read_allowed, hass, name)
-        return await hass.async_add_executor_job(_read_file, path)
+        if source.path is None:
+            return await hass.async_add_executor_job(_read_file, path)
+        return await hass.async_add_executor_job(_read_allowed, hass, source, path)
     except PathNotAllowedError:
-        _refuse("media_path_not_allowed", media=name)
+        raise MediaError("media_path_not_allowed", media=source.shown) from None
     except OSError, ValueError:
-        _refuse("media_not_found", media=name)
+        raise MediaError("media_not_found", media=source.shown) from None
 
 
-class PathNotAllowedError(Exception):
-    """Home Assistant may not read a file."""
-
-
-def _read_allowed(hass: HomeAssistant, name: str) -> bytes:
-    """Return the bytes of a file where Home Assistant may read it; links are followed before it is asked."""
-    path = Path(name).resolve()
-    if not hass.config.is_allowed_path(str(path)):
-        raise PathNotAllowedError
-    return _read_file(path)
+def _read_allowed(hass: HomeAssistant, source: Source, path: Path) -> bytes:
+    """Return the bytes of a file where Home Assistant may still read it."""
+    return _read_file(allowed_path(hass, source, path))
 
 
 def _read_file(path: Path) -> bytes:
@@ -206,35 +187,27 @@ def _read_file(path: Path) -> bytes:
     return content
 
 
-async def _async_download(hass: HomeAssistant, url: str) -> bytes:
+async def _async_download(hass: HomeAssistant, source: Source, url: str) -> bytes:
     """Return the bytes behind a URL that Home Assistant allows. A redirect must lead to an allowed one, too."""
     session = async_get_clientsession(hass)
     address = url
     for _ in range(5):
-        _check_url(hass, url, address)
+        check_url(hass, source, address)
         try:
             async with session.get(address, timeout=_TIMEOUT, allow_redirects=False) as response:
                 if response.status in _REDIRECTS and (target := response.headers.get("Location")):
                     address = str(URL(address).join(URL(target)))
                     continue
                 if response.status != HTTPStatus.OK:
-                    _refuse("media_not_found", media=url)
+                    raise MediaError("media_not_found", media=source.shown)
                 return await _read_response(response)
         except SSRFRedirectError:
-            _refuse("media_url_not_allowed", media=url)
+            raise MediaError("media_url_not_allowed", media=source.shown) from None
+        except aiohttp.ClientConnectorCertificateError:
+            raise MediaError("media_certificate_refused", media=source.shown) from None
         except aiohttp.ClientError, TimeoutError, OSError, ValueError:
             break
-    _refuse("media_not_found", media=url)
-
-
-def _check_url(hass: HomeAssistant, url: str, address: str) -> None:
-    """Check that Home Assistant allows an address."""
-    try:
-        allowed = address.startswith("https://") and hass.config.is_allowed_external_url(address)
-    except ValueError:
-        allowed = False
-    if not allowed:
-        _refuse("media_url_not_allowed", media=url)
+    raise MediaError("media_not_found", media=source.shown)
 
 
 async def _read_response(response: aiohttp.ClientResponse) -> bytes:

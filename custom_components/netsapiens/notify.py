@@ -7,10 +7,11 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .account import NetsapiensConfigEntry, async_send
+from .account import NetsapiensConfigEntry
 from .compose import SendRequest
 from .const import SUBENTRY_RECIPIENT
 from .entity import RecipientEntity
+from .sending import async_send
 
 # The outbox keeps the order and the pace; a text that hangs must not hold up the next one here.
 PARALLEL_UPDATES = 0

@@ -16,12 +16,13 @@ from homeassistant.helpers.typing import VolDictType
 from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
-from .account import NetsapiensConfigEntry, async_send
+from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
 from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .outbox import SentMessage
 from .phone import from_pbx, international, split_numbers
+from .sending import async_send
 
 SERVICE_SEND_MESSAGE = "send_message"
 

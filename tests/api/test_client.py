@@ -184,7 +184,7 @@ async def test_send_in_conversation(pbx: Simulator, messages: MessageAPI) -> Non
 async def test_send_mms(pbx: Simulator, messages: MessageAPI) -> None:
     """The size is sent as given."""
     await messages.send_message(
-        **sms(message_type="mms", message="", data=DATA, mime_type="image/png", size=len(PIXEL))
+        **sms(message_type="mms", message="Picture", data=DATA, mime_type="image/png", size=len(PIXEL))
     )
     (sent,) = pbx.messages
     assert (sent.type, sent.media, sent.mime_type) == ("mms", PIXEL, "image/png")

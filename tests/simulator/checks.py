@@ -56,6 +56,8 @@ def check_send(body: Any, user: User, extensions: set[str]) -> Draft:
         raise bad_request("Invalid type")
     if not isinstance(text, str):
         raise bad_request("Invalid message")
+    if not text.strip():  # media or not, as a live operator refuses it
+        raise bad_request("Please include field message")
     destination = _destinations(body["destination"], message_type, extensions)
     number = _sender(body.get("from-number"), user) if message_type in OFFNET_TYPES else None
     draft = Draft(message_type, text, destination, number.number if number else None)
@@ -63,8 +65,6 @@ def check_send(body: Any, user: User, extensions: set[str]) -> Draft:
         draft.media, draft.mime_type = _media(body)
     if number is not None and message_type == "mms":
         _check_mms(number, draft)
-    if not text and draft.media is None:
-        raise bad_request("Missing required field: message")
     return draft
 
 

@@ -80,6 +80,11 @@ def sms_number(owner: User, row: SmsNumber) -> dict[str, Any]:
     }
 
 
+def _text(row: StoredMessage, settings: Settings) -> str:
+    """What the lists show of a message's words: some hosts lose those that stand beside media."""
+    return "" if settings.loses_mms_text and row.media is not None else row.text
+
+
 def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[str, Any]:
     """A message of the lists."""
     body: dict[str, Any] = {
@@ -89,7 +94,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
         "domain": row.domain,
         "direction": row.direction,
         "dialed": ",".join(row.destination) if row.from_number else "",
-        "text": row.text,
+        "text": _text(row, settings),
         "status": row.status,
         "messagesession-reciever-hostname": HOSTNAME,
         "from-number": row.from_number or "",
@@ -121,7 +126,7 @@ def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, 
         "messagesession-sms-number": row.sms_number,
         f"messagesession-last-{suffix}": _session_time(last.timestamp, settings),
         f"messagesession-start-{suffix}": _session_time(row.started, settings),
-        "messagesession-last-message": last.text,
+        "messagesession-last-message": _text(last, settings),
         "messagesession-last-sender": last.from_uid or last.from_number,
         "messagesession-last-status": row.last_status,
         "messagesession-muted": "no",

@@ -26,6 +26,7 @@ class Settings:
     push_delay: float = 0.0
     subscription_refusal: int | None = None
     describes_keys: bool = True
+    loses_mms_text: bool = False
 
     @property
     def is_45(self) -> bool:
