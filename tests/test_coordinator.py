@@ -17,9 +17,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 import custom_components.netsapiens as integration
-from custom_components.netsapiens import coordinator as coordinator_module
+from custom_components.netsapiens import coordinator as coordinator_module, pace
 from custom_components.netsapiens.coordinator import NetsapiensCoordinator
-from tests.conftest import AddAccount
+from custom_components.netsapiens.receiving import Receiver
+from tests.conftest import AddAccount, close
 from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
@@ -42,7 +43,14 @@ def setups() -> Generator[list[str]]:
 @pytest.fixture(autouse=True)
 def _no_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for no messages: that goes on for ever, and these tests wait until nothing goes on any more."""
-    monkeypatch.setattr(integration, "_start_inbox", lambda hass, entry: None)
+    monkeypatch.setattr(Receiver, "async_start", lambda self: None)
+
+
+@pytest.fixture(autouse=True)
+def _quick_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a PBX that is away, or that refused, again at once."""
+    for wait in ("_FIRST_WAIT", "_LONGEST_WAIT", "_REFUSED_WAIT", "_LONGEST_REFUSED_WAIT"):
+        monkeypatch.setattr(pace, wait, 0.01)
 
 
 def timer(hass: HomeAssistant) -> asyncio.TimerHandle | None:
@@ -186,7 +194,7 @@ async def test_a_later_start_does_not_wait_for_a_silent_pbx(
 ) -> None:
     """It begins with what is known."""
     monkeypatch.setattr(coordinator_module, "_START_WITHIN", 0.3)
-    assert await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     pbx.fault(FaultKind.HANG, times=None)
     async with asyncio.timeout(5):
         assert await hass.config_entries.async_setup(entry.entry_id)

@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens import lookup, outbox as outbox_module, pace
 from custom_components.netsapiens.const import DOMAIN
-from tests.conftest import AddAccount
+from tests.conftest import AddAccount, close
 from tests.simulator import FaultKind, Simulator
 
 ANN = "18585550123"
@@ -99,6 +99,7 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """End the account as a killed process does: nothing is written, nothing is waited for."""
     outbox = entry.runtime_data.outbox
     outbox._stopped = True
+    outbox._forget_stop()
     if outbox._tidy_timer is not None:
         outbox._tidy_timer.cancel()
     tasks = [item.task for item in outbox._items if item.task is not None]
@@ -109,6 +110,7 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         timer.cancel()
     hass.data["netsapiens_histories"].clear()
     await hass.config_entries.async_unload(entry.entry_id)
+    hass.data["netsapiens_parked"].pop(entry.entry_id).forget()
 
 
 # --- a clear answer ------------------------------------------------------------------
@@ -448,7 +450,7 @@ async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: Mo
     if way == "crash":
         await crash(hass, entry)
     else:
-        await hass.config_entries.async_unload(entry.entry_id)
+        await close(hass, entry)
     assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1"]
     await pbx.start()
     await hass.config_entries.async_setup(entry.entry_id)
@@ -518,7 +520,7 @@ async def test_refused_credentials_stop_the_start_and_keep_what_waits(
 ) -> None:
     await pbx.stop()
     await send(hass, "Alarm")
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     pbx.users["1001@acme.example"].password = "changed"
     await pbx.start()
     await hass.config_entries.async_setup(entry.entry_id)
@@ -731,7 +733,7 @@ async def test_stopping_home_assistant_keeps_what_waits(
 async def test_a_damaged_file_is_set_aside(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, content: bytes
 ) -> None:
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     path = outbox_path(hass, entry)
     path.write_bytes(content)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -748,7 +750,7 @@ async def test_what_is_known_of_the_account_is_damaged(
 ) -> None:
     """Then it is read anew, and waited for where the PBX is away."""
     path = Path(hass.config.path(".storage", f"netsapiens.account.{entry.entry_id}"))
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     damaged = {**json.loads(path.read_text()), "data": {"numbers": 5}}
     path.write_text(json.dumps(damaged))
     await pbx.stop()
@@ -840,7 +842,7 @@ async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simu
     [row] = on_disk(hass, entry)
     assert row["until"] - time.time() == pytest.approx(7 * 86400, abs=60)
     # Nor where the clock was wrong when it was kept.
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     path = outbox_path(hass, entry)
     content = json.loads(path.read_text())
     content["data"]["messages"][0]["until"] += 400 * 86400

@@ -1,7 +1,7 @@
 """What a loaded account consists of, and how every door sends through it."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
@@ -21,11 +21,13 @@ from .const import (
     SUBENTRY_RECIPIENT,
 )
 from .coordinator import NetsapiensCoordinator
+from .errors import call_safely
 from .inbox import Inbox, ReceivedMessage
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media
 from .outbox import FailedMessage, Outbox, SentMessage
 from .phone import InvalidNumberError, async_load_metadata, parse_destination
+from .receiving import Receiver
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -38,30 +40,45 @@ class NetsapiensData:
         coordinator: the login and what the account has.
         outbox: the way out.
         device_id: the account's device.
-        inbox: the way in, unless it is switched off.
-        on_texted: called, by recipient, when a text to them was taken.
+        receiver: the way in.
+        on_sent: called, by recipient, when the PBX took a text to them.
         on_failed: called, by recipient (None for all), when a text that was answered ``queued`` is given up.
         on_received: called, by recipient (None for all), with each message that came in and the sender's name, if it
             is a recipient.
         _by_ending: the recipients, by the last digits of their numbers, once they were asked for.
-        _indexed: of which recipients that is.
+        _is_indexed: whether that is so.
     """
 
     coordinator: NetsapiensCoordinator
     outbox: Outbox
     device_id: str
-    inbox: Inbox | None = None
-    on_texted: dict[str, Callable[[], None]] = field(default_factory=dict)
+    receiver: Receiver = field(init=False)
+    on_sent: dict[str | None, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
     _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
-    _indexed: Mapping[str, ConfigSubentry] | None = None
+    _is_indexed: bool = False
+
+    def __post_init__(self) -> None:
+        """Make what needs the others."""
+        self.receiver = Receiver(self.coordinator, self.tell_received)
+
+    @property
+    def inbox(self) -> Inbox | None:
+        """What looks for messages, unless it is switched off."""
+        return self.receiver.inbox
+
+    @callback
+    def tell_sent(self, message: OutgoingMessage) -> None:
+        """Tell the recipient's notify entity of a text that the PBX took."""
+        if message.recipient_id in self.on_sent:
+            call_safely(self.on_sent[message.recipient_id])
 
     @callback
     def tell_failure(self, failed: FailedMessage) -> None:
         """Tell the account's and the recipient's event entity of a text that was given up."""
         for listener in {None, failed.message.recipient_id} & self.on_failed.keys():
-            self.on_failed[listener](failed)
+            call_safely(self.on_failed[listener], failed)
 
     @callback
     def tell_received(self, received: ReceivedMessage) -> None:
@@ -70,7 +87,12 @@ class NetsapiensData:
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
             if recipient_id in self.on_received:
-                self.on_received[recipient_id](received, name)
+                call_safely(self.on_received[recipient_id], received, name)
+
+    @callback
+    def forget_index(self) -> None:
+        """Look recipients up anew: they changed."""
+        self._is_indexed = False
 
     def _senders_of(self, received: ReceivedMessage) -> list[ConfigSubentry]:
         """Return the recipients whose number a message came from.
@@ -79,8 +101,8 @@ class NetsapiensData:
         thousands.
         """
         entry, region = self.coordinator.config_entry, self.coordinator.hass.config.country
-        if self._indexed is not entry.subentries:
-            self._indexed, self._by_ending = entry.subentries, {}
+        if not self._is_indexed:
+            self._is_indexed, self._by_ending = True, {}
             for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
                 for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
                     self._by_ending.setdefault(ending, []).append(recipient)
@@ -134,7 +156,11 @@ async def async_send(
     """
     await async_load_metadata(hass)
     requests = [(entry, await _with_media(hass, entry, request, context)) for entry, request in requests]
-    batches = [(entry.runtime_data, compose(entry.runtime_data.coordinator, request)) for entry, request in requests]
+    accounts = [_account_of(entry) for entry, _ in requests]  # only now: media take their time
+    batches = [
+        (account, compose(account.coordinator, request))
+        for account, (_, request) in zip(accounts, requests, strict=True)
+    ]
     for _, request in requests:
         check_one_conversation(request.messagesession, [message for _, messages in batches for message in messages])
     for (entry, _), (data, messages) in zip(requests, batches, strict=True):
@@ -147,17 +173,26 @@ async def async_send(
     answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
     sent: list[SentMessage] = []
     failed: list[tuple[OutgoingMessage, HomeAssistantError]] = []
-    for (data, messages), results in zip(batches, answers, strict=True):
+    for (_, messages), results in zip(batches, answers, strict=True):
         for message, result in zip(messages, results, strict=True):
             if isinstance(result, HomeAssistantError):
                 failed.append((message, result))
                 continue
             sent.append(result)
-            if message.recipient_id in data.on_texted:
-                data.on_texted[message.recipient_id]()
     if failed:
         raise _summary(failed, len(sent) + len(failed))
     return sent
+
+
+def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
+    """Return the parts of an account.
+
+    Raises:
+        HomeAssistantError: it is not loaded.
+    """
+    if not hasattr(entry, "runtime_data"):
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="stopped")
+    return entry.runtime_data
 
 
 async def _with_media(
