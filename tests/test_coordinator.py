@@ -358,9 +358,9 @@ async def test_one_request_at_a_time_while_it_is_set_up(
     assert [record.method for record in pbx.requests] == ["POST"]
     await text
     async with asyncio.timeout(5):
-        while not pbx.requests_to("/smsnumbers"):
+        while not coordinator_of(entry).last_update_success:
             await asyncio.sleep(0.01)
-    assert coordinator_of(entry).last_update_success
+    assert pbx.requests_to("/smsnumbers")
 
 
 async def test_a_token_refresh_outlives_a_reload(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

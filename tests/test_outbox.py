@@ -994,15 +994,16 @@ async def test_an_unexpected_error_ends_one_message_only(
     assert texts(pbx) == ["Next"]
 
 
+@pytest.mark.parametrize("err", [KeyError, asyncio.CancelledError])
 @pytest.mark.parametrize("keep_for", [0, 60])
 async def test_an_unexpected_error_of_the_request_is_unconfirmed(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int, err: type[BaseException]
 ) -> None:
     genuine = outbox_module.MessageAPI.send_message
 
     async def broken(*args: Any, **kwargs: Any) -> None:
         await genuine(*args, **kwargs)
-        raise KeyError("Alarm")
+        raise err("Alarm")
 
     with patch.object(outbox_module.MessageAPI, "send_message", broken):
         calls = [asyncio.create_task(send(hass, text, keep_for=keep_for)) for text in ("Alarm", "Behind")]

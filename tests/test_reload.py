@@ -397,6 +397,18 @@ async def test_a_set_up_that_fails_leaves_the_queue_stopped(
     await until(lambda: texts(pbx) == ["Alarm"])
 
 
+async def test_a_start_that_fails_keeps_what_waits(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm")
+    await close(hass, family)
+    with patch.object(hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError):
+        assert not await hass.config_entries.async_setup(family.entry_id)
+    assert [row["text"] for row in on_disk(hass, family)] == ["Alarm"]
+    assert hass.data["netsapiens_parked"] == {}
+
+
 async def test_recent_texts_outlive_a_close(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
     """What was sent a moment ago still tells equal ones apart."""
     await send(hass, "Alarm")

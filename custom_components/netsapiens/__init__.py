@@ -17,7 +17,7 @@ from .const import DOMAIN
 from .issues import check_sender, clear_all
 from .phone import load_metadata
 from .push import async_end_push
-from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, async_start_outbox, label_in
+from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, label_in
 from .services import async_setup_services
 from .store import FactsStore, InboxStore, OutboxStore
 
@@ -62,7 +62,6 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
     entry.async_on_unload(account.outbox.async_report_sent(account.tell_sent))
-    await async_start_outbox(hass, entry)
 
     @callback
     def report_failures(_hass: HomeAssistant) -> None:
@@ -103,6 +102,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete what is kept of an account, and say what will not be sent any more."""
+    if hasattr(entry, "runtime_data"):  # it could not be unloaded
+        await async_give_up(entry.runtime_data)
     await async_end(hass, entry.entry_id)
     store = OutboxStore(hass, entry.entry_id, label_in(entry))
     dropped, _ = await store.async_load()

@@ -58,7 +58,7 @@ class _UnexpectedError(Exception):
     """Stands in the log for an error whose own words may hold a text or a number."""
 
 
-def log_unexpected(logger: logging.Logger, doing: str, err: Exception) -> None:
+def log_unexpected(logger: logging.Logger, doing: str, err: BaseException) -> None:
     """Log an error that nobody foresaw: what it is and where it came up, without its words.
 
     Parameters:

@@ -180,8 +180,9 @@ class Outbox:
         self._items: dict[_Item, asyncio.TimerHandle] = {}  # in the order in which they came, each with its end
         self._lanes: dict[str, dict[_Item, None]] = {}
         self._queued = 0
+        self._running: set[asyncio.Task[Any]] = set()
         self._in_flight: dict[asyncio.Task[Exception | None], _Item] = {}
-        self._started = self._stopped = False
+        self._stopped = False
         self._stopping: asyncio.Task[None] | None = None
         self._forget_stop: CALLBACK_TYPE | None = None
         self._listeners: list[Callable[[], None]] = []
@@ -213,11 +214,6 @@ class Outbox:
     def is_away(self) -> bool:
         """Whether the PBX was away when it was last asked."""
         return self._gate.is_away
-
-    @property
-    def is_started(self) -> bool:
-        """Whether it took up what waited on disk."""
-        return self._started
 
     @property
     def is_stopped(self) -> bool:
@@ -285,7 +281,6 @@ class Outbox:
             self._forget_stop = None
             await self.async_stop()
 
-        self._started = True
         self._forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
         kept, aside = await self._store.async_load()
         for message in kept:
@@ -377,7 +372,10 @@ class Outbox:
 
     def _spawn[ResultT](self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
         """Start a task that is no background task of Home Assistant's, which cancels those before its stop event."""
-        return create_eager_task(work, name=name, loop=self._hass.loop)
+        task = create_eager_task(work, name=name, loop=self._hass.loop)
+        self._running.add(task)  # the loop itself does not hold it
+        task.add_done_callback(self._running.discard)
+        return task
 
     @callback
     def _time_up_waiting(self, item: _Item) -> None:
@@ -403,7 +401,9 @@ class Outbox:
         """Bring a message to its end, also where something breaks that nobody foresaw: the next one must go."""
         try:
             await self._try_until_its_end(item)
-        except Exception as err:  # noqa: BLE001 - the one place that catches everything
+        except (Exception, asyncio.CancelledError) as err:
+            if isinstance(err, asyncio.CancelledError) and item.task is not asyncio.current_task():
+                raise  # it begins anew, or the outbox stops
             log_unexpected(_LOGGER, "sending a text", err)
             if item.in_doubt:
                 self._finish(item, _error("unconfirmed"), UNCONFIRMED)
@@ -736,9 +736,12 @@ class Outbox:
 
     async def _end_tasks(self) -> None:
         """Let nothing new begin, and give the requests under way a while. What is cut off then stays in doubt."""
-        tasks: list[asyncio.Task[Any]] = [item.task for item in self._items if item.task is not None]
-        for task in tasks:
-            task.cancel()
+        tasks: list[asyncio.Task[Any]] = []
+        for item in self._items:
+            if item.task is not None:
+                item.task.cancel()
+                tasks.append(item.task)
+                item.task = None
         if self._in_flight:
             _, late = await asyncio.wait(self._in_flight, timeout=self.stop_within)
             for request in late:

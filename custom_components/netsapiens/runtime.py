@@ -59,6 +59,8 @@ async def async_begin(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> Nets
     if parked is not None and parked.outbox.is_stopped:
         await async_end(hass, entry.entry_id)  # a second queue may only begin once it is done
         parked = None
+    if parked is not None:
+        parked.forget()
     try:
         coordinator, outbox = await (_async_go_on(hass, entry, parked) if parked else _async_begin_anew(hass, entry))
     except BaseException:
@@ -66,21 +68,23 @@ async def async_begin(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> Nets
         raise
     if parked is not None:
         del hass.data[_PARKED][entry.entry_id]
-        parked.forget()
     device = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device_info(coordinator))
     return NetsapiensData(coordinator, outbox, device.id)
 
 
 async def _async_begin_anew(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> tuple[NetsapiensCoordinator, Outbox]:
-    """Sign in; the queue is empty until it is started."""
+    """Sign in, and take up the texts that waited on disk."""
     coordinator = NetsapiensCoordinator(hass, entry)
     try:
         await coordinator.async_start(await FactsStore(hass, entry.entry_id).async_load())
+        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, History())
+        outbox = Outbox(coordinator, OutboxStore(hass, entry.entry_id, label_in(entry)), history)
+        if (aside := await outbox.async_load()) is not None:
+            raise_outbox_damaged(hass, entry, aside)
     except BaseException:
         await coordinator.async_close()
         raise
-    history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, History())
-    return coordinator, Outbox(coordinator, OutboxStore(hass, entry.entry_id, label_in(entry)), history)
+    return coordinator, outbox
 
 
 async def _async_go_on(
@@ -99,13 +103,6 @@ async def async_give_up(account: NetsapiensData) -> None:
     """End the parts of an account that could not be set up."""
     await account.outbox.async_stop()
     await account.coordinator.async_close()
-
-
-async def async_start_outbox(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
-    """Take up the texts that waited on disk, unless they go on from before a reload."""
-    outbox = entry.runtime_data.outbox
-    if not outbox.is_started and (aside := await outbox.async_load()) is not None:
-        raise_outbox_damaged(hass, entry, aside)
 
 
 async def async_park(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
