@@ -281,6 +281,23 @@ async def test_a_failure_during_a_reload_is_told_afterwards(
     await until(lambda: on_disk(hass, family) == [])
 
 
+async def test_a_failure_while_the_entities_go_away_is_told_afterwards(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
+) -> None:
+    genuine = hass.config_entries.async_unload_platforms
+
+    async def slow(*args: Any) -> bool:
+        done = await genuine(*args)
+        await until(lambda: family.runtime_data.outbox.queued == 0)
+        return done
+
+    await pbx.stop()
+    await send(hass, "Alarm", keep_for=1.2)
+    with patch.object(hass.config_entries, "async_unload_platforms", slow):
+        assert await hass.config_entries.async_reload(family.entry_id)
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "expired")
+
+
 async def test_sent_during_a_reload_is_shown_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:

@@ -61,15 +61,21 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
-    entry.async_on_unload(account.outbox.async_report_sent(account.tell_sent))
+    _report(hass, entry)
+    account.receiver.async_start()
+
+
+@callback
+def _report(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+    """Tell what becomes of texts; of failures only once automations listen."""
+    account = entry.runtime_data
+    account.outbox.async_report_sent(account.tell_sent)
 
     @callback
     def report_failures(_hass: HomeAssistant) -> None:
-        """Tell of failures, now that automations listen."""
-        entry.async_on_unload(account.outbox.async_report_failures(account.tell_failure))
+        account.outbox.async_report_failures(account.tell_failure)
 
     entry.async_on_unload(async_at_started(hass, report_failures))
-    account.receiver.async_start()
 
 
 def _follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
@@ -91,10 +97,12 @@ def _follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
 
 async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> bool:
     """Close an account's doors. What was asked for goes on: this may be a reload."""
-    receiver = entry.runtime_data.receiver
-    await receiver.async_stop()  # first: what it tells must still be heard
+    account = entry.runtime_data
+    await account.receiver.async_stop()  # first: what it tells must still be heard
+    account.outbox.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
-        receiver.async_start()
+        _report(hass, entry)
+        account.receiver.async_start()
         return False
     await async_park(hass, entry)
     return True

@@ -243,32 +243,25 @@ class Outbox:
         return lambda: self._listeners.remove(listener)
 
     @callback
-    def async_report_failures(self, report: Callable[[FailedMessage], None]) -> CALLBACK_TYPE:
-        """Report failures from now on, and those that came up while nobody listened; return what ends that."""
+    def async_report_failures(self, report: Callable[[FailedMessage], None]) -> None:
+        """Report failures from now on, and those that came up while nobody listened."""
         self._report = report
         unreported, self._unreported = self._unreported, []
         for item, failed in unreported:
             self._tell(item, failed)
 
-        @callback
-        def end() -> None:
-            self._report = None
-
-        return end
-
     @callback
-    def async_report_sent(self, report: Callable[[OutgoingMessage], None]) -> CALLBACK_TYPE:
-        """Report each message that the PBX took from now on, or took while nobody listened; return what ends that."""
+    def async_report_sent(self, report: Callable[[OutgoingMessage], None]) -> None:
+        """Report each message that the PBX takes from now on, or took while nobody listened."""
         self._report_sent = report
         unreported, self._unreported_sent = self._unreported_sent, []
         for message in unreported:
             call_safely(report, message)
 
-        @callback
-        def end() -> None:
-            self._report_sent = None
-
-        return end
+    @callback
+    def async_hold_reports(self) -> None:
+        """Hold back what there is to report until somebody listens again."""
+        self._report = self._report_sent = None
 
     async def async_load(self) -> str | None:
         """Take up the messages that were kept, and see that none is lost when Home Assistant stops.
@@ -413,7 +406,7 @@ class Outbox:
     async def _try_until_its_end(self, item: _Item) -> None:
         """Try to send a message until it is clear what became of it."""
         while item in self._items and not self._stopped:
-            coordinator = self._coordinator
+            api = self._coordinator.api
             if item.in_doubt and item.trace is not None and not await self._clear_up(item, item.trace):
                 continue
             if self._is_late(item):
@@ -427,7 +420,8 @@ class Outbox:
                 if not limit.expired():
                     raise
             except NetsapiensError as err:
-                coordinator.note_failure(err)
+                if api is self._coordinator.api:  # else it says nothing of the login that is used now
+                    self._coordinator.note_failure(err)
                 await self._after_failure(item, err)
 
     def _is_late(self, item: _Item) -> bool:
