@@ -149,6 +149,7 @@ async def test_what_was_told_is_noted(
     assert len(json.loads(after)["data"]["seen"]) == len(json.loads(before)["data"]["seen"]) + 1
 
 
+@pytest.mark.timeout(240)
 @pytest.mark.skipif(not PYTHON.exists(), reason="scripts/setup demo was not run")
 async def test_a_real_home_assistant_is_told_to_end() -> None:
     """Once with a request that ends in time, once with one that does not; each text arrives once."""

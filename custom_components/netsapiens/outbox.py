@@ -181,6 +181,7 @@ class Outbox:
         self._lanes: dict[str, dict[_Item, None]] = {}
         self._queued = 0
         self._running: set[asyncio.Task[Any]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()  # also of messages that ended meanwhile
         self._in_flight: dict[asyncio.Task[Exception | None], _Item] = {}
         self._stopped = False
         self._stopping: asyncio.Task[None] | None = None
@@ -362,6 +363,8 @@ class Outbox:
             return
         if all(next(iter(self._lanes[scope])) is item for scope in scopes(item.message)):
             item.task = self._spawn(self._deliver(item), "netsapiens message")
+            self._deliveries.add(item.task)
+            item.task.add_done_callback(self._deliveries.discard)
 
     def _spawn[ResultT](self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
         """Start a task that is no background task of Home Assistant's, which cancels those before its stop event."""
@@ -395,8 +398,9 @@ class Outbox:
         try:
             await self._try_until_its_end(item)
         except (Exception, asyncio.CancelledError) as err:
-            if isinstance(err, asyncio.CancelledError) and item.task is not asyncio.current_task():
-                raise  # it begins anew, or the outbox stops
+            ours = self._stopped or item.task is not asyncio.current_task()
+            if isinstance(err, asyncio.CancelledError) and ours:
+                raise  # the outbox stops, or the message begins anew
             log_unexpected(_LOGGER, "sending a text", err)
             if item.in_doubt:
                 self._finish(item, _error("unconfirmed"), UNCONFIRMED)
@@ -730,12 +734,9 @@ class Outbox:
 
     async def _end_tasks(self) -> None:
         """Let nothing new begin, and give the requests under way a while. What is cut off then stays in doubt."""
-        tasks: list[asyncio.Task[Any]] = []
-        for item in self._items:
-            if item.task is not None:
-                item.task.cancel()
-                tasks.append(item.task)
-                item.task = None
+        tasks: list[asyncio.Task[Any]] = [*self._deliveries]
+        for task in tasks:
+            task.cancel()
         if self._in_flight:
             _, late = await asyncio.wait(self._in_flight, timeout=self.stop_within)
             for request in late:
