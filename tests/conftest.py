@@ -20,6 +20,7 @@ from syrupy.assertion import SnapshotAssertion
 import custom_components.netsapiens  # noqa: F401
 from custom_components.netsapiens import inbox as inbox_module
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.runtime import async_end
 from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator
 
@@ -88,6 +89,12 @@ def add_account(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) ->
         return entry
 
     return add
+
+
+async def close(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Close an account as the end of Home Assistant does: its queue goes on for no reload."""
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await async_end(hass, entry.entry_id)
 
 
 @pytest.fixture

@@ -720,7 +720,7 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert entry.options["from_number"] == SECOND_NUMBER
-    assert setups == [entry.entry_id]
+    assert setups == []
     await hass.services.async_call("notify", "netsapiens", {"message": "Hi", "target": "8585550123"}, blocking=True)
     assert pbx.messages[0].from_number == SECOND_NUMBER
 
@@ -755,7 +755,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
     await hass.async_block_till_done()
     assert dict(entry.options) == {**typed, "from_number": SECOND_NUMBER}
-    assert setups == [entry.entry_id] * 2
+    assert setups == []
 
 
 async def test_options_of_an_account_without_numbers(
@@ -770,7 +770,7 @@ async def test_options_of_an_account_without_numbers(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
     assert "from_number" not in entry.options
-    assert setups == [entry.entry_id]
+    assert setups == []
 
 
 async def test_options_while_the_account_is_not_loaded(
@@ -826,7 +826,7 @@ async def test_add_a_recipient(
     assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Bob")
     bob = next(one for one in entry.subentries.values() if one.title == "Bob")
     assert (bob.subentry_type, dict(bob.data)) == ("recipient", {"destination": stored, "group": False})
-    assert setups == [entry.entry_id]
+    assert setups == []
     assert hass.states.get("notify.bob") is not None
     assert hass.services.has_service("notify", "netsapiens_bob")
 
@@ -843,7 +843,7 @@ async def test_add_a_group_with_its_own_sender(
         "group": True,
         "from_number": "18585550199",
     }
-    assert setups == [entry.entry_id]
+    assert setups == []
 
 
 @pytest.mark.parametrize(
@@ -879,7 +879,7 @@ async def test_a_recipient_with_a_mistake(
     assert setups == []
     result = await _fill_in(hass, form, good)
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert setups == [entry.entry_id]
+    assert setups == []
 
 
 @pytest.mark.parametrize(
@@ -920,7 +920,7 @@ async def test_change_a_recipient(
     result = await _fill_in(hass, form, {"name": "Ann", "destination": ["858 555 0124"], "group": False})
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     assert dict(entry.subentries["ann"].data) == {"destination": ["+1 858-555-0124"], "group": False}
-    assert setups == [entry.entry_id]
+    assert setups == []
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert pbx.messages[0].destination == ["18585550124"]
 
@@ -938,7 +938,7 @@ async def test_rename_a_recipient(
     await _fill_in(hass, form, {**shown(form), "name": "Anna Smith"})
     assert entry.subentries["ann"].title == "Anna Smith"
     assert "name" not in entry.subentries["ann"].data
-    assert setups == [entry.entry_id]
+    assert setups == []
     assert hass.services.has_service("notify", "netsapiens_anna_smith")
     assert not hass.services.has_service("notify", "netsapiens_ann")
     devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
@@ -970,7 +970,7 @@ async def test_remove_a_recipient(
     setups.clear()
     hass.config_entries.async_remove_subentry(entry, "ann")
     await hass.async_block_till_done()
-    assert setups == [entry.entry_id]
+    assert setups == []
     assert not hass.services.has_service("notify", "netsapiens_ann")
     assert hass.services.has_service("notify", "netsapiens_bob")
     assert hass.states.get("notify.ann") is None

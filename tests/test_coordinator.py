@@ -17,9 +17,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 import custom_components.netsapiens as integration
-from custom_components.netsapiens import coordinator as coordinator_module
+from custom_components.netsapiens import coordinator as coordinator_module, pace
 from custom_components.netsapiens.coordinator import NetsapiensCoordinator
-from tests.conftest import AddAccount
+from custom_components.netsapiens.receiving import Receiver
+from tests.conftest import AddAccount, close
 from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
@@ -42,7 +43,14 @@ def setups() -> Generator[list[str]]:
 @pytest.fixture(autouse=True)
 def _no_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look for no messages: that goes on for ever, and these tests wait until nothing goes on any more."""
-    monkeypatch.setattr(integration, "_start_inbox", lambda hass, entry: None)
+    monkeypatch.setattr(Receiver, "async_start", lambda self: None)
+
+
+@pytest.fixture(autouse=True)
+def _quick_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask a PBX that is away, or that refused, again at once."""
+    for wait in ("_FIRST_WAIT", "_LONGEST_WAIT", "_REFUSED_WAIT", "_LONGEST_REFUSED_WAIT"):
+        monkeypatch.setattr(pace, wait, 0.01)
 
 
 def timer(hass: HomeAssistant) -> asyncio.TimerHandle | None:
@@ -210,7 +218,7 @@ async def test_a_later_start_does_not_wait_for_a_silent_pbx(
 ) -> None:
     """It begins with what is known."""
     monkeypatch.setattr(coordinator_module, "_START_WITHIN", 0.3)
-    assert await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     pbx.fault(FaultKind.HANG, times=None)
     async with asyncio.timeout(5):
         assert await hass.config_entries.async_setup(entry.entry_id)
@@ -330,3 +338,66 @@ async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Si
     assert entry.runtime_data.coordinator.last_update_success
     assert timer(hass) is None
     assert len(pbx.requests_to("/apikeys/")) == 1
+
+
+async def test_one_request_at_a_time_while_the_pbx_is_away(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The account's own as well: what it has, and its token."""
+    coordinator = coordinator_of(entry)
+    await pbx.stop()
+    await coordinator.async_refresh()
+    assert coordinator.gate.is_away
+    await pbx.start()
+    pbx.requests.clear()
+    probe = pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.6)
+    text = asyncio.create_task(hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True))
+    while not probe.struck:
+        await asyncio.sleep(0.01)
+    reading = asyncio.create_task(coordinator.async_refresh())
+    refreshing = asyncio.create_task(coordinator._refresh_token())
+    await asyncio.sleep(0.2)
+    assert [record.method for record in pbx.requests] == ["POST"]
+    await asyncio.gather(text, reading, refreshing)
+    assert coordinator.last_update_success
+    assert len(pbx.messages) == 1
+    assert grants(pbx)[0] == "refresh_token"
+    assert pbx.requests_to("/smsnumbers")
+
+
+async def test_one_request_at_a_time_while_it_is_set_up(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also where a text that goes on from before a reload sees whether the PBX is back."""
+    await pbx.stop()
+    await coordinator_of(entry).async_refresh()
+    await pbx.start()
+    pbx.requests.clear()
+    probe = pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.6)
+    text = asyncio.create_task(hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True))
+    while not probe.struck:
+        await asyncio.sleep(0.01)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await asyncio.sleep(0.2)
+    assert [record.method for record in pbx.requests] == ["POST"]
+    await text
+    async with asyncio.timeout(5):
+        while not coordinator_of(entry).last_update_success:
+            await asyncio.sleep(0.01)
+    assert pbx.requests_to("/smsnumbers")
+
+
+async def test_a_token_refresh_outlives_a_reload(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Its refresh token serves once."""
+    slow = pbx.fault(FaultKind.SLOW, path="/tokens", seconds=0.4)
+    refreshing = asyncio.create_task(coordinator_of(entry)._refresh_token())
+    while not slow.struck:
+        await asyncio.sleep(0.01)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await refreshing
+    assert grants(pbx) == ["password", "refresh_token"]
+    handle = timer(hass)
+    assert handle is not None
+    assert handle.when() - hass.loop.time() > 2900, "the coordinator that followed plans the next one"
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
+    assert grants(pbx) == ["password", "refresh_token"]

@@ -821,7 +821,7 @@ async def test_a_disk_that_is_full(
 
 async def test_removal_deletes_the_file(hass: HomeAssistant, looking: MockConfigEntry) -> None:
     path = place_path(hass, looking)
-    assert path.exists()
+    await until(path.exists)
     await hass.config_entries.async_remove(looking.entry_id)
     assert not path.exists()
 

@@ -15,7 +15,7 @@ from syrupy.filters import props
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.issues import raise_outbox_damaged
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, close, recipient
 from tests.simulator import Simulator
 from tests.test_outbox import until
 
@@ -111,7 +111,8 @@ async def test_diagnostics_of_an_account_that_could_not_be_loaded(
     entry = await add_account(recipient("Ann", "18585550123"))
     pbx.first_user.password = "another"
     pbx.revoke_tokens(refresh=True)
-    await hass.config_entries.async_reload(entry.entry_id)
+    await close(hass, entry)
+    await hass.config_entries.async_setup(entry.entry_id)
     found = await async_get_config_entry_diagnostics(hass, entry)
     assert (found["state"], found["sender"]) == ("setup_error", "…0199")
     assert "refused the credentials" in found["why"]

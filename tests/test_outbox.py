@@ -10,6 +10,7 @@ from pathlib import Path
 import time
 from types import SimpleNamespace
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
@@ -20,7 +21,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens import lookup, outbox as outbox_module, pace
 from custom_components.netsapiens.const import DOMAIN
-from tests.conftest import AddAccount
+from tests.conftest import AddAccount, close
 from tests.helpers import shown
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
@@ -101,6 +102,7 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """End the account as a killed process does: nothing is written, nothing is waited for."""
     outbox = entry.runtime_data.outbox
     outbox._stopped = True
+    outbox._forget_stop()
     if outbox._tidy_timer is not None:
         outbox._tidy_timer.cancel()
     tasks = [item.task for item in outbox._items if item.task is not None]
@@ -111,6 +113,7 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
         timer.cancel()
     hass.data["netsapiens_histories"].clear()
     await hass.config_entries.async_unload(entry.entry_id)
+    hass.data["netsapiens_parked"].pop(entry.entry_id).forget()
 
 
 # --- a clear answer ------------------------------------------------------------------
@@ -450,7 +453,7 @@ async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: Mo
     if way == "crash":
         await crash(hass, entry)
     else:
-        await hass.config_entries.async_unload(entry.entry_id)
+        await close(hass, entry)
     assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1"]
     await pbx.start()
     await hass.config_entries.async_setup(entry.entry_id)
@@ -542,7 +545,7 @@ async def test_refused_credentials_stop_the_start_and_keep_what_waits(
 ) -> None:
     await pbx.stop()
     await send(hass, "Alarm")
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     pbx.users["1001@acme.example"].password = "changed"
     await pbx.start()
     await hass.config_entries.async_setup(entry.entry_id)
@@ -755,7 +758,7 @@ async def test_stopping_home_assistant_keeps_what_waits(
 async def test_a_damaged_file_is_set_aside(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, content: bytes
 ) -> None:
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     path = outbox_path(hass, entry)
     path.write_bytes(content)
     assert await hass.config_entries.async_setup(entry.entry_id)
@@ -772,7 +775,7 @@ async def test_what_is_known_of_the_account_is_damaged(
 ) -> None:
     """Then it is read anew, and waited for where the PBX is away."""
     path = Path(hass.config.path(".storage", f"netsapiens.account.{entry.entry_id}"))
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     damaged = {**json.loads(path.read_text()), "data": {"numbers": 5}}
     path.write_text(json.dumps(damaged))
     await pbx.stop()
@@ -864,7 +867,7 @@ async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simu
     [row] = on_disk(hass, entry)
     assert row["until"] - time.time() == pytest.approx(7 * 86400, abs=60)
     # Nor where the clock was wrong when it was kept.
-    await hass.config_entries.async_unload(entry.entry_id)
+    await close(hass, entry)
     path = outbox_path(hass, entry)
     content = json.loads(path.read_text())
     content["data"]["messages"][0]["until"] += 400 * 86400
@@ -985,3 +988,130 @@ async def test_closing_says_that_a_text_in_doubt_may_have_arrived(
     with pytest.raises(HomeAssistantError) as raised:
         await call
     assert raised.value.translation_key == "unconfirmed"
+
+
+# --- what nobody foresaw -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("err", [ValueError, KeyError, OSError, TimeoutError, RuntimeError])
+@pytest.mark.parametrize("keep_for", [0, 60])
+async def test_an_unexpected_error_ends_one_message_only(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    err: type[Exception],
+    keep_for: int,
+) -> None:
+    """Where it breaks before the request, nothing went out; the log says where, and not of what."""
+    with patch.object(lookup.History, "trace", side_effect=err("Alarm to +1 858 555 0123")):
+        call = asyncio.create_task(send(hass, "Alarm", keep_for=keep_for))
+        with pytest.raises(HomeAssistantError) as raised:
+            await asyncio.wait_for(call, 5)
+    assert raised.value.translation_key == "unexpected"
+    assert caplog.text.count("Unexpected error while sending a text") == 1
+    assert err.__name__ in caplog.text
+    assert "_try_until_its_end" in caplog.text
+    assert "Alarm to" not in caplog.text
+    assert "0123" not in caplog.text
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Next"]
+
+
+@pytest.mark.parametrize("err", [KeyError, asyncio.CancelledError])
+@pytest.mark.parametrize("keep_for", [0, 60])
+async def test_an_unexpected_error_of_the_request_is_unconfirmed(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int, err: type[BaseException]
+) -> None:
+    genuine = outbox_module.MessageAPI.send_message
+
+    async def broken(*args: Any, **kwargs: Any) -> None:
+        await genuine(*args, **kwargs)
+        raise err("Alarm")
+
+    with patch.object(outbox_module.MessageAPI, "send_message", broken):
+        calls = [asyncio.create_task(send(hass, text, keep_for=keep_for)) for text in ("Alarm", "Behind")]
+        for call in calls:
+            with pytest.raises(HomeAssistantError) as raised:
+                await asyncio.wait_for(call, 5)
+            assert raised.value.translation_key == "unconfirmed"
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Alarm", "Behind", "Next"]
+
+
+async def test_an_unexpected_error_after_queued_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    with patch.object(lookup.History, "trace", side_effect=KeyError("x")):
+        await pbx.start()
+        await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "unexpected")
+    await until(lambda: on_disk(hass, entry) == [])
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Next"]
+
+
+async def test_a_broken_listener_breaks_nothing(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither that of the sensor, nor those of the entities that tell of sent and failed texts."""
+    account, heard = entry.runtime_data, []
+
+    def broken(*args: Any) -> None:
+        heard.append(args)
+        raise RuntimeError("Alarm")
+
+    recipient_id = next(iter(entry.subentries))
+    account.outbox.async_listen(broken)
+    account.on_sent[recipient_id] = broken
+    account.on_failed[None] = broken
+    told: list[Any] = []
+    account.on_failed[recipient_id] = told.append
+    await pbx.stop()
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Alarm"}, blocking=True)
+    await hass.services.async_call(
+        "notify", "netsapiens_ann", {"message": "Late", "data": {"keep_for": 0.7}}, blocking=True
+    )
+    await until(lambda: told)
+    await pbx.start()
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await until(lambda: account.outbox.queued == 0)
+    assert len(heard) >= 5
+    assert "RuntimeError: Alarm" not in caplog.text
+
+
+async def test_an_unexpected_error_of_the_disk_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    with (
+        patch.object(outbox_module.OutboxStore, "async_save", side_effect=RuntimeError),
+        pytest.raises(HomeAssistantError) as raised,
+    ):
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+
+
+@pytest.mark.parametrize(
+    "damage", [{"messagesession": "short"}, {"messagesession": "x" * 31 + "é"}, {"destination": []}]
+)
+async def test_a_kept_text_that_can_never_go_holds_up_nothing(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, damage: dict[str, Any]
+) -> None:
+    """It is one that cannot be read."""
+    await pbx.stop()
+    await asyncio.gather(send(hass, "Alarm"), send(hass, "Behind"))
+    await close(hass, entry)
+    path = outbox_path(hass, entry)
+    content = json.loads(path.read_text())
+    content["data"]["messages"][0] |= damage
+    path.write_text(json.dumps(content))
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: texts(pbx) == ["Behind"])
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == ["outbox_damaged"]
+    assert (await asyncio.wait_for(send(hass, "Next", keep_for=0), 5))["status"] == "sent"

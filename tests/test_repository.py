@@ -442,7 +442,7 @@ def test_every_attribute_of_an_event_has_words() -> None:
     words = WORDS["entity"]["event"]["messages"]["state_attributes"]
     assert {"message", "reason"} <= keys
     assert set(words) - {"event_type"} == keys
-    assert set(words["reason"]["state"]) == {"expired", "refused", "unconfirmed"}
+    assert set(words["reason"]["state"]) == {"expired", "refused", "unconfirmed", "unexpected"}
     assert set(words["message_type"]["state"]) == set(WORDS["selector"]["message_type"]["options"])
 
 

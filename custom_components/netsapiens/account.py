@@ -1,19 +1,21 @@
 """What a loaded account consists of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import callback
 
 from .api.models import is_digits, number_of
-from .compose import ExistingConversation
+from .compose import ExistingConversation, OutgoingMessage
 from .const import CONF_DESTINATION, SUBENTRY_RECIPIENT
 from .conversations import Conversations
 from .coordinator import NetsapiensCoordinator
+from .errors import call_safely
 from .inbox import Inbox, ReceivedMessage
 from .outbox import FailedMessage, Outbox
 from .phone import InvalidNumberError, from_pbx, parse_destination, readings
+from .receiving import Receiver
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -26,38 +28,50 @@ class NetsapiensData:
         coordinator: the login and what the account has.
         outbox: the way out.
         device_id: the account's device.
-        inbox: the way in, unless it is switched off.
         conversations: whom the account's conversations are with.
-        on_texted: called, by recipient, when a text to them was taken.
+        receiver: the way in.
+        on_sent: called, by recipient, when the PBX took a text to them.
         on_failed: called, by recipient (None for all), when a text that was answered ``queued`` is given up.
         on_received: called, by recipient (None for all), with each message that came in and the sender's name, if it
             is a recipient.
         _by_ending: the recipients, by the last digits of their numbers, once they were asked for.
-        _indexed: of which recipients that is.
+        _is_indexed: whether that is so.
     """
 
     coordinator: NetsapiensCoordinator
     outbox: Outbox
     device_id: str
-    inbox: Inbox | None = None
     conversations: Conversations = field(init=False)
-    on_texted: dict[str, Callable[[], None]] = field(default_factory=dict)
+    receiver: Receiver = field(init=False)
+    on_sent: dict[str | None, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
     _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
-    _indexed: Mapping[str, ConfigSubentry] | None = None
+    _is_indexed: bool = False
 
     def __post_init__(self) -> None:
-        """Begin with no conversation known."""
+        """Make what needs the others."""
+        self.receiver = Receiver(self.coordinator, self.tell_received)
         self.conversations = Conversations(
             self.coordinator, lambda: self.inbox.foreign_senders if self.inbox is not None else {}
         )
+
+    @property
+    def inbox(self) -> Inbox | None:
+        """What looks for messages, unless it is switched off."""
+        return self.receiver.inbox
+
+    @callback
+    def tell_sent(self, message: OutgoingMessage) -> None:
+        """Tell the recipient's notify entity of a text that the PBX took."""
+        if message.recipient_id in self.on_sent:
+            call_safely(self.on_sent[message.recipient_id])
 
     @callback
     def tell_failure(self, failed: FailedMessage) -> None:
         """Tell the account's and the recipient's event entity of a text that was given up."""
         for listener in {None, failed.message.recipient_id} & self.on_failed.keys():
-            self.on_failed[listener](failed)
+            call_safely(self.on_failed[listener], failed)
 
     @callback
     def tell_received(self, received: ReceivedMessage) -> None:
@@ -67,7 +81,12 @@ class NetsapiensData:
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
             if recipient_id in self.on_received:
-                self.on_received[recipient_id](received, name)
+                call_safely(self.on_received[recipient_id], received, name)
+
+    @callback
+    def forget_index(self) -> None:
+        """Look recipients up anew: they changed."""
+        self._is_indexed = False
 
     def recipients_with(self, number: str) -> list[ConfigSubentry]:
         """Return the recipients that have a number or extension, as the PBX gives it.
@@ -76,8 +95,8 @@ class NetsapiensData:
         thousands.
         """
         entry, region = self.coordinator.config_entry, self.coordinator.hass.config.country
-        if self._indexed is not entry.subentries:
-            self._indexed, self._by_ending = entry.subentries, {}
+        if not self._is_indexed:
+            self._is_indexed, self._by_ending = True, {}
             for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
                 for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
                     self._by_ending.setdefault(ending, []).append(recipient)

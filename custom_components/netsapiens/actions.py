@@ -135,32 +135,60 @@ def async_name_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
         hass.config_entries.async_update_entry(entry, data=data)
 
 
-@callback
-def async_register_actions(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
-    """Register the account's action and one for each recipient; they go with the entry."""
-    _register(hass, entry, entry.data[CONF_ACTION], None)
-    for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
-        _register(hass, entry, entry.data[CONF_RECIPIENT_ACTIONS][recipient.subentry_id]["name"], recipient)
+class NamedActions:
+    """The actions of one account and its recipients, under the names that they have now.
 
+    Parameters:
+        entry: the account.
+    """
 
-def _register(hass: HomeAssistant, entry: NetsapiensConfigEntry, name: str, recipient: ConfigSubentry | None) -> None:
-    """Register one action."""
+    def __init__(self, hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._shown: dict[str, tuple[str | None, str, str]] = {}  # by name: whose it is, and the titles that it shows
 
-    async def handle(call: ServiceCall) -> None:
-        """Text the recipient, if it is one's action, and the numbers that the call names."""
-        fields = call.data.get(ATTR_DATA) or {}
-        request = request_of(
-            fields,
-            [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])],
-            [recipient] if recipient else [],
-            call.data.get(ATTR_MESSAGE),
-            call.data.get(ATTR_TITLE),
-        )
-        await async_send(hass, [(entry, request)], call.context)
+    @callback
+    def async_update(self) -> None:
+        """Register what is new, and take away what is gone."""
+        async_name_recipients(self._hass, self._entry)
+        names = self._entry.data[CONF_RECIPIENT_ACTIONS]
+        wanted: dict[str, tuple[str | None, str, str]] = {self._entry.data[CONF_ACTION]: (None, "", self._entry.title)}
+        for recipient in self._entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
+            name = names[recipient.subentry_id]["name"]
+            wanted[name] = (recipient.subentry_id, recipient.title, self._entry.title)
+        for name in self._shown.keys() - wanted.keys():
+            self._hass.services.async_remove(NOTIFY_DOMAIN, name)
+        for name, shown in wanted.items():
+            if self._shown.get(name) != shown:
+                self._register(name, shown[0])
+        self._shown = wanted
 
-    hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
-    async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
-    entry.async_on_unload(lambda: hass.services.async_remove(NOTIFY_DOMAIN, name))
+    @callback
+    def async_remove(self) -> None:
+        """Take all away."""
+        for name in self._shown:
+            self._hass.services.async_remove(NOTIFY_DOMAIN, name)
+        self._shown = {}
+
+    def _register(self, name: str, recipient_id: str | None) -> None:
+        """Register one action."""
+        hass, entry = self._hass, self._entry
+
+        async def handle(call: ServiceCall) -> None:
+            """Text the recipient, if it is one's action, and the numbers that the call names."""
+            fields = call.data.get(ATTR_DATA) or {}
+            request = request_of(
+                fields,
+                [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])],
+                [entry.subentries[recipient_id]] if recipient_id else [],
+                call.data.get(ATTR_MESSAGE),
+                call.data.get(ATTR_TITLE),
+            )
+            await async_send(hass, [(entry, request)], call.context)
+
+        recipient = entry.subentries[recipient_id] if recipient_id else None
+        hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
+        async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
 
 
 def _description(entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:

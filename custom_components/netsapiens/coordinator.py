@@ -1,13 +1,13 @@
 """Owns the login to the PBX: token refresh, and what the account has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 import logging
 import math
 import random
-from typing import override
+from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
@@ -66,16 +66,21 @@ _NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or t
 _NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
 
 
-def create_api(hass: HomeAssistant, data: dict[str, object]) -> NetsapiensAPI:
+def login_of(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the part of an entry's data that says where to sign in, and with what."""
+    login = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
+    return {**login, CONF_VERIFY_SSL: bool(data.get(CONF_VERIFY_SSL, True))}
+
+
+def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
     """Return the client for what an entry's data, or the form that makes one, holds.
 
     Raises:
         NetsapiensURLError: the base_url is none.
         NetsapiensConfigError: a part of the credentials is missing.
     """
-    verify_ssl = bool(data.get(CONF_VERIFY_SSL, True))
-    config = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
-    return NetsapiensAPI({**config, "verify_ssl": verify_ssl}, async_get_clientsession(hass, verify_ssl))
+    login = login_of(data)
+    return NetsapiensAPI(login, async_get_clientsession(hass, login[CONF_VERIFY_SSL]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +117,8 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     Parameters:
         entry: the account.
+        former: the account's coordinator before a reload: what it knows is taken over, and where the login is the
+            same, its client with the token and its rate limiter as well.
 
     Raises:
         ConfigEntryAuthFailed: a part of the credentials is missing.
@@ -119,11 +126,14 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     """
 
     config_entry: ConfigEntry
+    login: dict[str, Any]
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry, former: NetsapiensCoordinator | None = None) -> None:
+        login = login_of(entry.data)
+        same = former if former is not None and former.login == login else None
         # Before anything that Home Assistant would shut down.
         try:
-            self.api = create_api(hass, dict(entry.data))
+            api = same.api if same else create_api(hass, entry.data)
         except NetsapiensURLError:
             raise  # which new credentials would not mend
         except NetsapiensConfigError as err:
@@ -135,14 +145,27 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             name=entry.title,
             update_interval=_INTERVAL * random.uniform(1 - _SPREAD, 1 + _SPREAD),  # noqa: S311
         )
-        self.gate = Gate()
+        self.login = login
+        self.api: NetsapiensAPI = api
+        self.gate: Gate = same.gate if same else Gate()
         self.api.on_token = self._plan_refresh
         self._reading: asyncio.Task[None] | None = None
         self._cancel_retry: CALLBACK_TYPE = _nothing
         self._cancel_refresh: CALLBACK_TYPE = _nothing
         self._retry_job = HassJob(self._read_anew, "netsapiens retry", cancel_on_shutdown=True)
-        self._refresh_job = HassJob(self._refresh_token, "netsapiens token refresh", cancel_on_shutdown=True)
+        self._refresh_job = HassJob(self._start_refresh, "netsapiens token refresh", cancel_on_shutdown=True)
         self._failures = 0
+        if former is not None:
+            self.data = former.data
+            self.last_update_success, self.last_exception = former.last_update_success, former.last_exception
+
+    @callback
+    def async_go_on(self) -> None:
+        """Start from what the former coordinator knew; the account is read in the background."""
+        self.gate.hurry()
+        if self.api.token_left > 0:
+            self._plan_refresh()
+        self._read_anew()
 
     async def async_start(self, known: AccountFacts | None) -> None:
         """Sign in; where the PBX is away, start from what is known of the account.
@@ -170,10 +193,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     async def _async_update_data(self) -> AccountFacts:
         """Sign in if need be, and read what the account has."""
         try:
-            await self.api.get_token()
-            version = await self.api.get_version()
-            known = self.data.numbers if self.data is not None else {}
-            facts = AccountFacts(self.api.account, version, await async_get_numbers(self.api, known))
+            facts = await self.gate.run(self._read)
         except NetsapiensAuthError as err:
             raise translated(err, ConfigEntryAuthFailed) from err
         except NetsapiensError as err:
@@ -181,18 +201,31 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         self._failures = 0
         return facts
 
+    async def _read(self) -> AccountFacts:
+        """Read what the account has, as one turn at the gate: while the PBX is away, its requests see if it is back."""
+        await self.api.get_token()
+        version = await self.api.get_version()
+        known = self.data.numbers if self.data is not None else {}
+        return AccountFacts(self.api.account, version, await async_get_numbers(self.api, known))
+
     @override
     async def async_shutdown(self) -> None:
-        """Stop the timers too."""
+        """Stop the timers too. The client stays: texts go out through it, also while the account is reloaded."""
         await super().async_shutdown()
         self._cancel_refresh()
         self._cancel_retry()
         self.api.on_token = None
+
+    async def async_close(self) -> None:
+        """End the client as well, once nothing goes out through it any more."""
+        await self.async_shutdown()
         await self.api.close()
 
     @callback
     def note_failure(self, err: NetsapiensError) -> None:
         """Learn from a request that failed elsewhere: ask for new credentials, or note that the PBX is away."""
+        if self._shutdown_requested:
+            return  # another one has followed, maybe with other credentials
         if isinstance(err, NetsapiensAuthError):
             self.config_entry.async_start_reauth(self.hass)
         elif isinstance(err, (NetsapiensConnectionError, NetsapiensServerError)) and self.last_update_success:
@@ -203,7 +236,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     @callback
     def note_success(self) -> None:
         """Learn from a request that succeeded elsewhere that the PBX is back."""
-        if not self.last_update_success:
+        if not self.last_update_success and not self._shutdown_requested:
             self._read_anew()
 
     @callback
@@ -229,14 +262,21 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         self._cancel_refresh()
         self._cancel_refresh = async_call_later(self.hass, delay, self._refresh_job)
 
-    async def _refresh_token(self, _now: datetime) -> None:
-        """Get a new token; the old one goes on serving meanwhile."""
+    @callback
+    def _start_refresh(self, _now: datetime) -> None:
+        """Refresh the token in the background: while the PBX is away, that waits for its turn."""
         self._cancel_refresh = _nothing
+        self.config_entry.async_create_background_task(self.hass, self._refresh_token(), "netsapiens token refresh")
+
+    async def _refresh_token(self) -> None:
+        """Get a new token; the old one goes on serving meanwhile."""
         try:
-            await self.api.get_token(min_left=float("inf"))
+            await self.gate.run(lambda: self.api.get_token(min_left=float("inf")))
         except NetsapiensAuthError as err:
             self.note_failure(err)
         except NetsapiensError as err:
+            if self._shutdown_requested:
+                return
             self.async_set_update_error(self._failed(err))
             asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
             self._refresh_in(asked + self._backoff())

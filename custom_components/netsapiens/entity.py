@@ -1,11 +1,17 @@
 """The devices: the account as a service, and one for each recipient."""
 
+from collections.abc import Callable, Iterable
+
 from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
-from .const import DOMAIN, MANUFACTURER
+from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
 from .coordinator import NetsapiensCoordinator
 
 
@@ -39,7 +45,7 @@ class AccountEntity(Entity):
 
 
 class RecipientEntity(Entity):
-    """An entity on a recipient's device.
+    """An entity on a recipient's device. What it knows of the recipient is what the account's entry says now.
 
     Parameters:
         entry: the account.
@@ -52,13 +58,62 @@ class RecipientEntity(Entity):
 
     def __init__(self, entry: NetsapiensConfigEntry, recipient: ConfigSubentry, key: str) -> None:
         self._entry = entry
-        self._recipient = recipient
-        identifier = f"{entry.unique_id}_{recipient.subentry_id}"
-        self._attr_unique_id = f"{identifier}_{key}"
-        self._attr_device_info = DeviceInfo(
-            entry_type=DeviceEntryType.SERVICE,
-            identifiers={(DOMAIN, identifier)},
-            manufacturer=MANUFACTURER,
-            name=recipient.title,
-            via_device_id=entry.runtime_data.device_id,
-        )
+        self._recipient_id = recipient.subentry_id
+        self._attr_unique_id = f"{entry.unique_id}_{recipient.subentry_id}_{key}"
+        self._attr_device_info = _recipient_device_info(entry, recipient)
+
+
+def _recipient_device_info(entry: NetsapiensConfigEntry, recipient: ConfigSubentry) -> DeviceInfo:
+    """Return what describes a recipient's device."""
+    return DeviceInfo(
+        entry_type=DeviceEntryType.SERVICE,
+        identifiers={(DOMAIN, f"{entry.unique_id}_{recipient.subentry_id}")},
+        manufacturer=MANUFACTURER,
+        name=recipient.title,
+        via_device_id=entry.runtime_data.device_id,
+    )
+
+
+def signal_recipients(entry: NetsapiensConfigEntry) -> str:
+    """Return the dispatcher's signal that an account's recipients changed."""
+    return f"{DOMAIN}_recipients_{entry.entry_id}"
+
+
+@callback
+def async_add_for_recipients(
+    hass: HomeAssistant,
+    entry: NetsapiensConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+    make: Callable[[NetsapiensConfigEntry, ConfigSubentry], Entity],
+) -> None:
+    """Add an entity for each recipient, and for those who are added later. Home Assistant takes away the removed ones.
+
+    Parameters:
+        entry: the account.
+        async_add_entities: the platform's.
+        make: returns a recipient's entity.
+    """
+    known: set[str] = set()
+
+    @callback
+    def add_new() -> None:
+        recipients = {
+            recipient.subentry_id: recipient for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        }
+        known.intersection_update(recipients)
+        for recipient_id in [one for one in recipients if one not in known]:
+            known.add(recipient_id)
+            async_add_entities([make(entry, recipients[recipient_id])], config_subentry_id=recipient_id)
+
+    add_new()
+    entry.async_on_unload(async_dispatcher_connect(hass, signal_recipients(entry), add_new))
+
+
+@callback
+def async_name_devices(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient_ids: Iterable[str]) -> None:
+    """Give the account's device and those of these recipients the names that they have now."""
+    devices = dr.async_get(hass)
+    devices.async_update_device(entry.runtime_data.device_id, name=entry.title)
+    for recipient_id in recipient_ids:
+        info = _recipient_device_info(entry, entry.subentries[recipient_id])
+        devices.async_get_or_create(config_entry_id=entry.entry_id, config_subentry_id=recipient_id, **info)

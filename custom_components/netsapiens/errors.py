@@ -1,4 +1,7 @@
-"""The one place where the client's errors become translated words for people."""
+"""The one place where errors become words: the client's for people, those that nobody foresaw for the log."""
+
+from collections.abc import Callable
+import logging
 
 from homeassistant.exceptions import HomeAssistantError
 
@@ -15,6 +18,8 @@ from .api import (
     NetsapiensTLSError,
 )
 from .const import DOMAIN
+
+_LOGGER = logging.getLogger(__name__)
 
 # The first that fits: the kinds stand before what they are kinds of.
 _KEYS: tuple[tuple[type[NetsapiensError], str], ...] = (
@@ -51,3 +56,27 @@ def translated[ErrorT: HomeAssistantError](err: NetsapiensError, kind: type[Erro
         translation_key=error_key(err),
         translation_placeholders=placeholders(err),
     )
+
+
+class _UnexpectedError(Exception):
+    """Stands in the log for an error whose own words may hold a text or a number."""
+
+
+def log_unexpected(logger: logging.Logger, doing: str, err: BaseException) -> None:
+    """Log an error that nobody foresaw: what it is and where it came up, without its words.
+
+    Parameters:
+        logger: whose log.
+        doing: what failed, as in "Unexpected error while …".
+        err: the error.
+    """
+    shown = _UnexpectedError(type(err).__name__)
+    logger.error("Unexpected error while %s", doing, exc_info=(_UnexpectedError, shown, err.__traceback__))
+
+
+def call_safely[*Args](listener: Callable[[*Args], object], *args: *Args) -> None:
+    """Call a listener; one that breaks is logged, and breaks nothing else."""
+    try:
+        listener(*args)
+    except Exception as err:  # noqa: BLE001
+        log_unexpected(_LOGGER, "telling a listener", err)

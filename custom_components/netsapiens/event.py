@@ -7,8 +7,7 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
-from .const import SUBENTRY_RECIPIENT
-from .entity import AccountEntity, RecipientEntity
+from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
 from .inbox import ReceivedMessage
 from .outbox import FailedMessage
 from .phone import from_pbx, international
@@ -26,8 +25,7 @@ async def async_setup_entry(
 ) -> None:
     """Add the account's entity and its recipients'."""
     async_add_entities([AccountMessages(entry)])
-    for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
-        async_add_entities([RecipientMessages(entry, recipient)], config_subentry_id=recipient.subentry_id)
+    async_add_for_recipients(hass, entry, async_add_entities, RecipientMessages)
 
 
 class _Messages(EventEntity, Entity):
@@ -89,8 +87,16 @@ class _Messages(EventEntity, Entity):
     @callback
     def _listen(self, recipient_id: str | None) -> None:
         """Hear of failures and of what came in."""
-        self._entry.runtime_data.on_failed[recipient_id] = self._fire_failed
-        self._entry.runtime_data.on_received[recipient_id] = self._fire_received
+        account = self._entry.runtime_data
+        account.on_failed[recipient_id] = self._fire_failed
+        account.on_received[recipient_id] = self._fire_received
+
+        @callback
+        def end() -> None:
+            account.on_failed.pop(recipient_id, None)
+            account.on_received.pop(recipient_id, None)
+
+        self.async_on_remove(end)
 
 
 class AccountMessages(_Messages, AccountEntity):
@@ -114,4 +120,4 @@ class RecipientMessages(_Messages, RecipientEntity):
     async def async_added_to_hass(self) -> None:
         """Hear of the failures of texts to the recipient."""
         await super().async_added_to_hass()
-        self._listen(self._recipient.subentry_id)
+        self._listen(self._recipient_id)

@@ -4,13 +4,14 @@ from typing import override
 
 from homeassistant.components.notify import NotifyEntity, NotifyEntityFeature
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .compose import SendRequest
-from .const import SUBENTRY_RECIPIENT
-from .entity import RecipientEntity
+from .const import DOMAIN
+from .entity import RecipientEntity, async_add_for_recipients
 from .sending import async_send
 
 # The outbox keeps the order and the pace; a text that hangs must not hold up the next one here.
@@ -23,8 +24,7 @@ async def async_setup_entry(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the recipients of an account."""
-    for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
-        async_add_entities([NetsapiensNotifyEntity(entry, recipient)], config_subentry_id=recipient.subentry_id)
+    async_add_for_recipients(hass, entry, async_add_entities, NetsapiensNotifyEntity)
 
 
 class NetsapiensNotifyEntity(RecipientEntity, NotifyEntity):
@@ -39,13 +39,39 @@ class NetsapiensNotifyEntity(RecipientEntity, NotifyEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Show the texts that come through the other doors as well."""
+        """Show each text that the PBX took, through whichever entry point it came."""
         await super().async_added_to_hass()
-        self._entry.runtime_data.on_texted[self._recipient.subentry_id] = self._async_record_notification
+        on_sent = self._entry.runtime_data.on_sent
+        on_sent[self._recipient_id] = self._record_sent
+
+        @callback
+        def end() -> None:
+            on_sent.pop(self._recipient_id, None)
+
+        self.async_on_remove(end)
 
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:
         """Text the recipient; the title becomes the first line."""
-        await async_send(
-            self.hass, [(self._entry, SendRequest(recipients=[self._recipient], message=message, title=title))]
-        )
+        recipient = self._entry.subentries.get(self._recipient_id)
+        if recipient is None:  # removed a moment ago
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="not_a_recipient",
+                translation_placeholders={"target": self.entity_id},
+            )
+        await async_send(self.hass, [(self._entry, SendRequest(recipients=[recipient], message=message, title=title))])
+
+    @callback  # type: ignore[misc]
+    @override
+    def _async_record_notification(self) -> None:
+        """Record nothing.
+
+        Home Assistant calls this after each text that it handed over, also where it only waits, and has no other way
+        to leave one out. It is final for type checkers only; without it, a text would count as sent too early.
+        """
+
+    @callback
+    def _record_sent(self) -> None:
+        """Record a text that the PBX took."""
+        super()._async_record_notification()

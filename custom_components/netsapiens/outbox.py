@@ -7,15 +7,19 @@ cannot be sent now is kept on disk until its time is up.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 import logging
 import time
+from typing import Any
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
+from homeassistant.util.async_ import create_eager_task
 
 from .api import (
     MessageAPI,
@@ -24,9 +28,9 @@ from .api import (
 )
 from .api.models import as_text
 from .compose import OutgoingMessage
-from .const import DOMAIN
+from .const import CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT, DOMAIN
 from .coordinator import NetsapiensCoordinator
-from .errors import translated
+from .errors import call_safely, log_unexpected, translated
 from .lookup import History, Lookup, Trace, scopes
 from .pace import jittered
 from .store import KeptMessage, OutboxStore
@@ -39,9 +43,11 @@ _FIRST_WAIT, _LONGEST_WAIT = 2.0, 10.0  # seconds between the tries of one messa
 _TIDY_DELAY = 1.0  # seconds until what is done is taken off the disk; a kill before that costs one look
 _LONGEST_KEEP = 7 * 86400.0
 _HOUR = 3600.0
+_STOP_WITHIN = 15.0  # seconds; an exchange takes 12 at the most, but for the upload of a picture
 
 EXPIRED = "expired"
 REFUSED = "refused"
+UNEXPECTED = "unexpected"
 UNCONFIRMED = "unconfirmed"
 
 
@@ -66,7 +72,7 @@ class FailedMessage:
 
     Attributes:
         message: which.
-        reason: ``expired``, ``refused`` or ``unconfirmed``.
+        reason: ``expired``, ``refused``, ``unconfirmed`` or ``unexpected``.
         error: the reason in words.
         timestamp: when it was given up.
     """
@@ -111,7 +117,7 @@ class _Item:
         on_disk: whether it was answered ``queued``, or is about to be.
         trace: set before its first try; from then on it can be told from its equals.
         noted: whether the disk says that it may be out.
-        in_doubt: a try ended without a clear answer and was not cleared up yet.
+        in_doubt: a try is under way, or ended without a clear answer and was not cleared up yet.
         failed_at: when that was, by the loop's clock.
         failures: how often it had to wait for the next try.
     """
@@ -148,32 +154,43 @@ class Outbox:
         coordinator: the account.
         store: where the messages are kept.
         history: the account's messages that ended lately.
-        hourly_limit: how many messages an hour are taken; 0 = any.
+
+    Attributes:
+        stop_within: seconds that requests under way are given to end when the outbox stops.
     """
 
-    def __init__(
-        self, coordinator: NetsapiensCoordinator, store: OutboxStore, history: History, *, hourly_limit: int = 0
-    ) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, store: OutboxStore, history: History) -> None:
         self._hass: HomeAssistant = coordinator.hass
-        self._coordinator = coordinator
         self._store = store
         self._history = history
-        self._api = MessageAPI(coordinator.api)
-        self._gate = coordinator.gate
-        self._lookup = Lookup(self._api, self._gate, lambda: coordinator.data.account)
+        self._use(coordinator)
+        self.stop_within = _STOP_WITHIN
         self._items: dict[_Item, asyncio.TimerHandle] = {}  # in the order in which they came, each with its end
         self._lanes: dict[str, dict[_Item, None]] = {}
         self._queued = 0
-        self._in_flight: set[asyncio.Task[NetsapiensError | None]] = set()
+        self._running: set[asyncio.Task[Any]] = set()
+        self._deliveries: set[asyncio.Task[None]] = set()  # also of messages that ended meanwhile
+        self._in_flight: dict[asyncio.Task[Exception | None], _Item] = {}
         self._stopped = False
+        self._stopping: asyncio.Task[None] | None = None
+        self._forget_stop: CALLBACK_TYPE | None = None
         self._listeners: list[Callable[[], None]] = []
         self._report: Callable[[FailedMessage], None] | None = None
         self._unreported: list[tuple[_Item, FailedMessage]] = []
-        self._hourly_limit = hourly_limit
+        self._report_sent: Callable[[OutgoingMessage], None] | None = None
+        self._unreported_sent: list[OutgoingMessage] = []
         self._taken: deque[float] = deque()
         self._write_lock = asyncio.Lock()
         self._changes = self._written = 0
         self._tidy_timer: asyncio.TimerHandle | None = None
+
+    @callback
+    def _use(self, coordinator: NetsapiensCoordinator) -> None:
+        """Send through this coordinator from now on."""
+        self._coordinator = coordinator
+        self._api = MessageAPI(coordinator.api)
+        self._gate = coordinator.gate
+        self._lookup = Lookup(self._api, self._gate, lambda: coordinator.data.account)
 
     # --- what the account asks -------------------------------------------------------
 
@@ -188,9 +205,14 @@ class Outbox:
         return self._gate.is_away
 
     @property
+    def is_stopped(self) -> bool:
+        """Whether it takes no messages any more."""
+        return self._stopped
+
+    @property
     def hourly_limit(self) -> int:
         """How many messages an hour are taken; 0 = any."""
-        return self._hourly_limit
+        return int(self._coordinator.config_entry.options.get(CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT))
 
     @property
     def taken_last_hour(self) -> int:
@@ -201,7 +223,7 @@ class Outbox:
 
     def has_room_for(self, messages: int) -> bool:
         """Whether so many messages may be taken now."""
-        return not self._hourly_limit or self.taken_last_hour + messages <= self._hourly_limit
+        return not self.hourly_limit or self.taken_last_hour + messages <= self.hourly_limit
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> Callable[[], None]:
@@ -211,24 +233,60 @@ class Outbox:
 
     @callback
     def async_report_failures(self, report: Callable[[FailedMessage], None]) -> None:
-        """Tell of failures from now on, and of those that came up before."""
+        """Report failures from now on, and those that came up while nobody listened."""
         self._report = report
         unreported, self._unreported = self._unreported, []
         for item, failed in unreported:
             self._tell(item, failed)
 
+    @callback
+    def async_report_sent(self, report: Callable[[OutgoingMessage], None]) -> None:
+        """Report each message that the PBX takes from now on, or took while nobody listened."""
+        self._report_sent = report
+        unreported, self._unreported_sent = self._unreported_sent, []
+        for message in unreported:
+            call_safely(report, message)
+
+    @callback
+    def async_hold_reports(self) -> None:
+        """Hold back what there is to report until somebody listens again."""
+        self._report = self._report_sent = None
+
     async def async_load(self) -> str | None:
-        """Take up the messages that were kept.
+        """Take up the messages that were kept, and see that none is lost when Home Assistant stops.
 
         Returns:
             Where the file was damaged, the name under which it was set aside; else None.
         """
+
+        async def stop(_event: Event) -> None:
+            self._forget_stop = None
+            await self.async_stop()
+
+        self._forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
         kept, aside = await self._store.async_load()
         for message in kept:
             self._enqueue(self._item_of(message))
         if aside is not None:
             await self._save_quietly()
         return aside
+
+    @callback
+    def async_attach(self, coordinator: NetsapiensCoordinator) -> None:
+        """Go on with the coordinator that follows the former one at a reload.
+
+        Requests under way come to their end. Where the login is another one, what waits is tried with it at once.
+        """
+        is_other_login = coordinator.api is not self._coordinator.api
+        self._use(coordinator)
+        if not is_other_login:
+            return
+        under_way = set(self._in_flight.values())
+        for item in list(self._items):
+            if item.task is not None and item not in under_way:
+                item.task.cancel()
+                item.task = None
+                self._start_if_first(item)
 
     # --- sending ---------------------------------------------------------------------
 
@@ -292,9 +350,16 @@ class Outbox:
         if self._stopped or item.task is not None:
             return
         if all(next(iter(self._lanes[scope])) is item for scope in scopes(item.message)):
-            item.task = self._hass.async_create_background_task(
-                self._deliver(item), "netsapiens message", eager_start=True
-            )
+            item.task = self._spawn(self._deliver(item), "netsapiens message")
+            self._deliveries.add(item.task)
+            item.task.add_done_callback(self._deliveries.discard)
+
+    def _spawn[ResultT](self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
+        """Start a task that is no background task of Home Assistant's, which cancels those before its stop event."""
+        task = create_eager_task(work, name=name, loop=self._hass.loop)
+        self._running.add(task)  # the loop itself does not hold it
+        task.add_done_callback(self._running.discard)
+        return task
 
     @callback
     def _time_up_waiting(self, item: _Item) -> None:
@@ -317,8 +382,23 @@ class Outbox:
     # --- one message -----------------------------------------------------------------
 
     async def _deliver(self, item: _Item) -> None:
-        """Bring a message to its end."""
+        """Bring a message to its end, also where something breaks that nobody foresaw: the next one must go."""
+        try:
+            await self._try_until_its_end(item)
+        except (Exception, asyncio.CancelledError) as err:
+            ours = self._stopped or item.task is not asyncio.current_task()
+            if isinstance(err, asyncio.CancelledError) and ours:
+                raise  # the outbox stops, or the message begins anew
+            log_unexpected(_LOGGER, "sending a text", err)
+            if item.in_doubt:
+                self._finish(item, _error("unconfirmed"), UNCONFIRMED)
+            else:
+                self._finish(item, _error("unexpected"), UNEXPECTED)
+
+    async def _try_until_its_end(self, item: _Item) -> None:
+        """Try to send a message until it is clear what became of it."""
         while item in self._items and not self._stopped:
+            api = self._coordinator.api
             if item.in_doubt and item.trace is not None and not await self._clear_up(item, item.trace):
                 continue
             if self._is_late(item):
@@ -329,8 +409,11 @@ class Outbox:
                     await self._prepare(item)
                     await self._gate.run(lambda: self._try(item, limit))
             except TimeoutError:
-                continue
+                if not limit.expired():
+                    raise
             except NetsapiensError as err:
+                if api is self._coordinator.api:  # else it says nothing of the login that is used now
+                    self._coordinator.note_failure(err)
                 await self._after_failure(item, err)
 
     def _is_late(self, item: _Item) -> bool:
@@ -356,10 +439,9 @@ class Outbox:
         if item not in self._items or self._stopped:
             return  # it was given up while it waited for its turn
         limit.reschedule(None)  # from here on it has to come to its end
-        send = self._send(item, item.trace)
-        request = self._hass.async_create_background_task(send, "netsapiens request", eager_start=True)
-        self._in_flight.add(request)
-        request.add_done_callback(self._in_flight.discard)
+        request = self._spawn(self._send(item, item.trace), "netsapiens request")
+        self._in_flight[request] = item
+        request.add_done_callback(self._in_flight.pop)
         if (err := await asyncio.shield(request)) is not None:
             raise err
 
@@ -372,9 +454,10 @@ class Outbox:
             raise _NotNotedError from err
         item.noted = True
 
-    async def _send(self, item: _Item, trace: Trace) -> NetsapiensError | None:
+    async def _send(self, item: _Item, trace: Trace) -> Exception | None:
         """Make the request, and note how it ended."""
         message, media = item.message, item.message.media
+        item.in_doubt = True  # until there is a clear answer, also where the request is cut off or breaks
         try:
             answer = await self._api.send_message(
                 message.message_type,
@@ -387,17 +470,19 @@ class Outbox:
                 size=media.size if media else None,
                 user=message.owner,
             )
+            self._accepted(item, trace, as_text(answer.get("id")) or None)
         except NetsapiensError as err:
             self._not_accepted(item, err)
             return err
-        self._accepted(item, trace, as_text(answer.get("id")) or None)
+        except Exception as err:  # noqa: BLE001 - whoever waits for the request ends the message
+            return err
         return None
 
     @callback
     def _not_accepted(self, item: _Item, err: NetsapiensError) -> None:
         """Note whether the message may be out all the same."""
+        item.in_doubt = err.maybe_done
         if err.maybe_done:
-            item.in_doubt = True
             item.failed_at = self._hass.loop.time()
         elif _is_refusal(err):
             self._finish(item, translated(err, HomeAssistantError), REFUSED)
@@ -410,7 +495,6 @@ class Outbox:
 
     async def _after_failure(self, item: _Item, err: NetsapiensError) -> None:
         """Decide what a failed try means for the message."""
-        self._coordinator.note_failure(err)
         if item not in self._items:
             return  # refused
         if item.keep and not item.on_disk:
@@ -482,7 +566,11 @@ class Outbox:
     @callback
     def _accepted(self, item: _Item, trace: Trace, message_id: str | None) -> None:
         """Note that the PBX has the message."""
-        self._history.note(item.message, trace, accepted=True)
+        call_safely(partial(self._history.note, item.message, trace, accepted=True))
+        if self._report_sent is None:
+            self._unreported_sent.append(item.message)
+        else:
+            call_safely(self._report_sent, item.message)
         if item not in self._items:
             return
         self._coordinator.note_success()
@@ -499,7 +587,7 @@ class Outbox:
         if item not in self._items:
             return
         if reason == UNCONFIRMED and item.trace is not None:
-            self._history.note(item.message, item.trace, accepted=False)
+            call_safely(partial(self._history.note, item.message, item.trace, accepted=False))
         told = item.answer is not None
         on_disk = item.on_disk
         self._end(item, err)
@@ -513,7 +601,7 @@ class Outbox:
         if self._report is None:
             self._unreported.append((item, failed))
             return
-        self._report(failed)
+        call_safely(self._report, failed)
         self._tidy()
 
     @callback
@@ -538,8 +626,8 @@ class Outbox:
     def _count(self, change: int) -> None:
         """Keep the number of waiting messages, and tell of it."""
         self._queued += change
-        for listener in self._listeners:
-            listener()
+        for listener in list(self._listeners):
+            call_safely(listener)
 
     @callback
     def _tidy(self) -> None:
@@ -551,7 +639,7 @@ class Outbox:
     def _tidy_now(self) -> None:
         """Take what is done off the disk."""
         self._tidy_timer = None
-        self._hass.async_create_background_task(self._save_quietly(), "netsapiens outbox", eager_start=True)
+        self._spawn(self._save_quietly(), "netsapiens outbox")
 
     async def _save_quietly(self) -> None:
         """Save where nobody is there to be told of a failure."""
@@ -568,8 +656,7 @@ class Outbox:
         """
         self._changes += 1
         # Shielded: a write that nobody waits for any more must still come before the next one.
-        write = self._write(self._changes)
-        await asyncio.shield(self._hass.async_create_background_task(write, "netsapiens outbox", eager_start=True))
+        await asyncio.shield(self._spawn(self._write(self._changes), "netsapiens outbox"))
 
     async def _write(self, change: int) -> None:
         """Write, unless somebody else has written this change as well."""
@@ -580,7 +667,13 @@ class Outbox:
             kept = [item for item in self._items if item.on_disk]
             kept += [item for item, _ in self._unreported]
             wall = time.time() - self._hass.loop.time()
-            await self._store.async_save([_kept(item, wall) for item in kept])
+            try:
+                await self._store.async_save([_kept(item, wall) for item in kept])
+            except HomeAssistantError:
+                raise
+            except Exception as err:  # noqa: BLE001
+                log_unexpected(_LOGGER, "keeping texts on disk", err)
+                raise _error("not_kept") from None
             self._written = upto
 
     def _item_of(self, kept: KeptMessage) -> _Item:
@@ -603,17 +696,23 @@ class Outbox:
     # --- the end ---------------------------------------------------------------------
 
     async def async_stop(self) -> None:
-        """Wait for the requests under way, and keep what has not come to its end."""
-        if self._stopped:
-            return
+        """Give the requests under way a while to end, and keep what has not come to its end. Return once it is done."""
+        if self._stopping is None:
+            self._stopping = self._spawn(self._stop(), "netsapiens stop")
+        await asyncio.shield(self._stopping)
+
+    async def _stop(self) -> None:
+        """End."""
         self._stopped = True
+        if self._forget_stop is not None:
+            self._forget_stop()
         if self._tidy_timer is not None:
             self._tidy_timer.cancel()
         for item, timer in self._items.items():
             timer.cancel()
             if item.keep:
                 self._mark_kept(item)
-        await self._save_quietly()
+        await self._save_quietly()  # first of all: whoever stops this process may not wait any longer
         await self._end_tasks()
         for item in [item for item in self._items if not item.keep]:
             reason = UNCONFIRMED if item.in_doubt else EXPIRED
@@ -622,12 +721,17 @@ class Outbox:
         await self._save_quietly()
 
     async def _end_tasks(self) -> None:
-        """Let the requests under way come to their end, and nothing new begin."""
-        tasks = [item.task for item in self._items if item.task is not None]
+        """Let nothing new begin, and give the requests under way a while. What is cut off then stays in doubt."""
+        tasks: list[asyncio.Task[Any]] = [*self._deliveries]
         for task in tasks:
             task.cancel()
-        if pending := [*tasks, *self._in_flight]:
-            await asyncio.wait(pending)
+        if self._in_flight:
+            _, late = await asyncio.wait(self._in_flight, timeout=self.stop_within)
+            for request in late:
+                request.cancel()
+            tasks += late
+        if tasks:
+            await asyncio.wait(tasks)
 
 
 def _kept(item: _Item, wall: float) -> KeptMessage:

@@ -5,6 +5,8 @@ from collections.abc import Awaitable, Callable
 import random
 import time
 
+from homeassistant.core import callback
+
 from .api import (
     NetsapiensAuthError,
     NetsapiensConnectionError,
@@ -38,6 +40,7 @@ class Gate:
         self._allowance = float(_BURST)
         self._counted_at = time.monotonic()
         self._not_before = 0.0
+        self._hurried = asyncio.Event()
         self._away = 0  # failures since the PBX was last reached
         self._streak = 0
 
@@ -72,10 +75,21 @@ class Gate:
             if held:
                 self._door.release()
 
+    @callback
+    def hurry(self) -> None:
+        """End the pause: somebody asked for a try now."""
+        self._not_before = 0.0
+        self._hurried.set()
+        self._hurried.clear()
+
     async def _wait(self) -> None:
         """Wait for the pause to end, and for the pace."""
-        while (pause := self._not_before - time.monotonic()) > 0:  # noqa: ASYNC110 - it may grow meanwhile
-            await asyncio.sleep(pause)
+        while (pause := self._not_before - time.monotonic()) > 0:  # it may grow meanwhile
+            try:
+                async with asyncio.timeout(pause):
+                    await self._hurried.wait()
+            except TimeoutError:
+                pass
         now = time.monotonic()
         self._allowance = min(_BURST, self._allowance + (now - self._counted_at) * _RATE)
         self._counted_at = now

@@ -24,7 +24,7 @@ from .const import CONF_CLOUDHOOK_URL, DOMAIN
 from .coordinator import NetsapiensCoordinator, create_api
 from .inbox import POLL_INTERVAL, PUSHED_INTERVAL, Inbox
 from .issues import clear_push_issues, raise_push_issue
-from .pace import jittered
+from .pace import Gate, jittered
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -77,9 +77,14 @@ class Push:
             end()
 
     @callback
-    def _note_move(self, _event: Event) -> None:
-        """See to the subscription at once: the external URL may have been set."""
+    def async_check(self) -> None:
+        """See to the subscription at once: the external URL or the account's options may have changed."""
         self._moved.set()
+
+    @callback
+    def _note_move(self, _event: Event) -> None:
+        """Note that the external URL may have been set."""
+        self.async_check()
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and look."""
@@ -205,20 +210,21 @@ async def _post_url(hass: HomeAssistant, entry: ConfigEntry, webhook_id: str) ->
     return webhook.async_generate_url(hass, webhook_id, allow_internal=False)
 
 
-async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any]) -> None:
+async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gate | None = None) -> None:
     """Take back what push left behind: the subscriptions at the PBX, and the cloudhook.
 
     Parameters:
         data: an entry's; without a webhook there is nothing to do.
+        gate: the account's, where it is loaded.
     """
     webhook_id: str | None = data.get(CONF_WEBHOOK_ID)
     if webhook_id is None:
         return
     try:
-        api = create_api(hass, dict(data))
+        api = create_api(hass, data)
         try:
             async with asyncio.timeout(_END_WITHIN):
-                await _delete_subscriptions(api, data)
+                await (gate or Gate()).run(lambda: _delete_subscriptions(api, data))
         finally:
             await api.close()
     except NetsapiensError, TimeoutError:

@@ -113,18 +113,27 @@ async def async_send(
         await _send(hass, calls[0])
     else:
         await asyncio.gather(*(_send(hass, call) for call in calls))
-    for call in calls:
-        _note_texted(call)
     if any(call.lost or _failed(call) for call in calls):
         raise _summary(calls)
     return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+
+
+def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
+    """Return the parts of an account.
+
+    Raises:
+        HomeAssistantError: it is not loaded.
+    """
+    if not hasattr(entry, "runtime_data"):
+        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="stopped")
+    return entry.runtime_data
 
 
 async def _prepare(
     hass: HomeAssistant, entry: NetsapiensConfigEntry, request: SendRequest, context: Context | None
 ) -> _Call:
     """Check the rules of a request, and return what it makes."""
-    account = entry.runtime_data
+    account = _account_of(entry)
     request = await _addressed(entry, request)
     sources = read_sources(hass, request.sources)
     await async_check_sources(hass, sources, context)
@@ -141,7 +150,7 @@ async def _addressed(entry: NetsapiensConfigEntry, request: SendRequest) -> Send
         ServiceValidationError: it answers in a conversation that the PBX does not list.
         HomeAssistantError: the PBX could not be asked for the conversation.
     """
-    data = entry.runtime_data
+    data = _account_of(entry)
     if request.destinations or request.recipients or request.messagesession is None:
         destinations = [await data.async_destination(text) for text in request.destinations]
         return replace(request, destinations=destinations)
@@ -224,14 +233,6 @@ def _check_limit(hass: HomeAssistant, call: _Call) -> None:
         translation_key="hourly_limit",
         translation_placeholders={"limit": str(outbox.hourly_limit)},
     )
-
-
-def _note_texted(call: _Call) -> None:
-    """Show on the recipients' entities that they were texted."""
-    on_texted = call.current_account.on_texted
-    for message, result in call.results:
-        if isinstance(result, SentMessage) and message.recipient_id in on_texted:
-            on_texted[message.recipient_id]()
 
 
 def _failed(call: _Call) -> list[tuple[OutgoingMessage, HomeAssistantError]]:

@@ -15,6 +15,7 @@ from homeassistant.util.file import WriteError
 from homeassistant.util.json import SerializationError
 
 from .api import Account, SmsNumber
+from .api.messages import is_session_id
 from .compose import Media, OutgoingMessage, label_of
 from .const import DOMAIN
 from .coordinator import AccountFacts
@@ -178,6 +179,8 @@ def _row_of(kept: KeptMessage) -> dict[str, Any]:
 def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> KeptMessage:
     """Return the message of a row; one of _DAMAGE where the row is none."""
     destination = tuple(_text(number) for number in row["destination"])
+    if not destination or not is_session_id(row["messagesession"]):
+        raise ValueError("the client would not send it")
     media, recipient_id, owner = row["media"], row["recipient_id"], row.get("owner")
     message = OutgoingMessage(
         destination=destination,
