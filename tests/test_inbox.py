@@ -806,6 +806,7 @@ async def test_a_disk_that_is_full(
     """What was told is told once all the same, and noted as soon as it can be."""
 
     path = place_path(hass, looking)
+    await until(path.exists)
     path.unlink()
     path.mkdir()
     await pbx.receive(from_number=ANN, text="Hi")
