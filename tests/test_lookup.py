@@ -39,6 +39,7 @@ class Listing:
         self.messages = sessions
         self.sessions: list[MessageSession] = []
         self.knows_start = True
+        self.knows_zone = True
         self.calls = 0
 
     async def get_messages(self, session: str, *, limit: int, start: int = 0, user: str | None = None) -> list[Message]:

@@ -151,10 +151,12 @@ class Lookup:
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not tell.
         """
+        # The list of conversations tells in which zone the messages' times are.
+        others = None if self._api.knows_zone else await self._other_sessions(message, trace)
         found = await self._count_in(message.messagesession, message, trace)
         if found > trace.known:
             return found
-        for session in await self._other_sessions(message, trace):
+        for session in await self._other_sessions(message, trace) if others is None else others:
             found += await self._count_in(session.id, message, trace)
         return found
 

@@ -6,6 +6,7 @@ would carry the credentials to another host.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, datetime
@@ -22,6 +23,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from .clock import PbxClock
 from .exceptions import (
     NetsapiensConnectionError,
     NetsapiensRateLimitError,
@@ -37,6 +39,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _LONGEST_RETRY_AFTER = 3600.0  # seconds; nobody means a year
 MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under one MiB
+_LARGE = 256 * 1024  # bytes; longer answers are parsed in a thread, as 10 MiB take half a second
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
@@ -94,7 +97,7 @@ class Connection:
         self._timeout = timeout
         self._owned: aiohttp.ClientSession | None = None
         self._closed = False
-        self._clock: tuple[float, float] | None = None
+        self.clock = PbxClock()
         self._fresh_until = 0.0
 
     async def close(self) -> None:
@@ -103,13 +106,6 @@ class Connection:
         if self._owned is not None:
             await self._owned.close()
             self._owned = None
-
-    def now(self) -> datetime:
-        """Return the time by the PBX's own clock (its ``Date``), at most a second or so late; ours if it told none."""
-        if self._clock is None:
-            return datetime.now(UTC)
-        date, at = self._clock
-        return datetime.fromtimestamp(date + time.monotonic() - at, UTC)
 
     async def exchange(
         self,
@@ -159,8 +155,9 @@ class Connection:
                 raise_for_status=False,
                 ssl=self._verify_ssl,
             ) as response:
-                self._note_clock(response.headers.get("Date"))
-                answer = _parse(response.status, response.headers, await _read(response))
+                at = self.clock.monotonic()
+                answer = await _parsed(response.status, response.headers, await _read(response))
+                self._note_clock(answer, response.headers.get("Date"), at)
         except (aiohttp.ClientError, TimeoutError, OSError) as err:
             broken = _connection_error(err)
             if broken.maybe_done and not isinstance(broken, NetsapiensTimeoutError):
@@ -181,11 +178,11 @@ class Connection:
             raise NetsapiensConnectionError("the session is closed")
         return session
 
-    def _note_clock(self, date: str | None) -> None:
-        """Remember what the PBX's clock showed."""
+    def _note_clock(self, answer: Answer, date: str | None, at: float) -> None:
+        """Learn what the PBX's clock showed; error pages may come from something else."""
         shown = _http_date(date)
-        if shown is not None and shown.year < MAXYEAR:
-            self._clock = (shown.timestamp(), time.monotonic())
+        if shown is not None and shown.year < MAXYEAR and answer.is_json and answer.status < 500:  # noqa: PLR2004
+            self.clock.note(shown, at)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -217,6 +214,13 @@ def _connection_error(err: Exception) -> NetsapiensConnectionError:
             return NetsapiensConnectionError("the PBX could not be reached")
         case _:
             return NetsapiensConnectionError("the connection broke before the answer", maybe_done=True)
+
+
+async def _parsed(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Read status, headers and body; a large body never in the event loop."""
+    if len(body) <= _LARGE:
+        return _parse(status, headers, body)
+    return await asyncio.to_thread(_parse, status, headers, body)
 
 
 def _parse(status: int, headers: Mapping[str, str], body: bytes) -> Answer:

@@ -56,15 +56,22 @@ def _as_known_flag(value: object) -> bool | None:
     return None if value is None or value == "" else as_flag(value)
 
 
-def as_time(value: object) -> datetime | None:
-    """Return a time of the PBX in UTC; a time without a zone is UTC. None where it is no time."""
+def read_time(value: object) -> tuple[datetime | None, bool]:
+    """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC."""
     try:
         time = datetime.fromisoformat(as_text(value).strip())
         if time.tzinfo is UTC:
-            return time
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+            return time, False
+        if time.tzinfo is None:
+            return time.replace(tzinfo=UTC), True
+        return time.astimezone(UTC), False
     except (ValueError, OverflowError):
-        return None
+        return None, False
+
+
+def as_time(value: object) -> datetime | None:
+    """Return a time of the PBX in UTC, as ``read_time``."""
+    return read_time(value)[0]
 
 
 def digits_of(value: object) -> str:
@@ -204,6 +211,7 @@ class Message:
         from_number: digits, or empty.
         from_user_id: ``user@domain`` of an inside sender, or empty.
         time: in UTC by the PBX's clock, to the second; None where it gave none.
+        bare_time: the same as the PBX listed it, if that was without a zone; else None.
         media_type: MIME type of the attachment, or empty.
         media_url: where the attachment can be fetched for a while, or empty.
         participants: numbers or users of a group, in the PBX's order.
@@ -221,10 +229,12 @@ class Message:
     media_type: str
     media_url: str
     participants: tuple[str, ...]
+    bare_time: datetime | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Message:
         """Read one row."""
+        time, is_bare = read_time(row.get("timestamp") or row.get("datetime"))
         return cls(
             id=as_text(row.get("id")),
             type=as_text(row.get("type")),
@@ -233,12 +243,13 @@ class Message:
             from_number=digits_of(row.get("from-number")),
             from_user_id=as_text(row.get("from-user-id")),
             dialed=as_text(row.get("dialed")),
-            time=as_time(row.get("timestamp") or row.get("datetime")),
+            time=time,
             messagesession=as_text(row.get("messagesession-id")),
             media_type=as_text(row.get("media-type")),
             # The trailing space is the PBX's own.
             media_url=as_text(row.get("file-access-url") or row.get("file-access-url ")),
             participants=_split(row.get("messagesession-participants")),
+            bare_time=time if is_bare else None,
         )
 
     def is_outbound(self, account: Account) -> bool:
@@ -259,6 +270,7 @@ class MessageSession:
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
+        is_bare: whether the PBX listed that time without a zone.
         owner: the user whose conversation it is; None for the login's own.
     """
 
@@ -269,18 +281,21 @@ class MessageSession:
     last_message: str
     last_sender: str
     owner: str | None = None
+    is_bare: bool = False
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
         """Read one row of a user's list."""
+        last_time, is_bare = read_time(_either(row, "messagesession-last-"))
         return cls(
             id=as_text(row.get("messagesession-id")),
             remotes=_split(row.get("messagesession-remote")),
             sms_number=digits_of(row.get("messagesession-sms-number")),
-            last_time=as_time(_either(row, "messagesession-last-")),
+            last_time=last_time,
             last_message=as_words(row.get("messagesession-last-message")),
             last_sender=as_text(row.get("messagesession-last-sender")),
             owner=owner,
+            is_bare=is_bare,
         )
 
 
