@@ -120,6 +120,7 @@ class Poller:
             InboxStore(hass, "bench"),
             lambda received: self.told.append(received.text),
             lambda _cut: None,
+            lambda _file: None,
         )
 
     async def look(self, cost: Cost | None = None) -> None:

@@ -1,6 +1,7 @@
 """Text with Home Assistant through a NetSapiens PBX."""
 
 from collections.abc import Callable
+from datetime import datetime
 import logging
 
 from homeassistant.components import persistent_notification, webhook
@@ -26,8 +27,16 @@ from .const import (
 )
 from .coordinator import NetsapiensCoordinator
 from .entity import account_device_info
+from .event import newest_received
 from .inbox import Inbox
-from .issues import check_conversations, check_sender, clear_all, clear_push_issues, raise_outbox_damaged
+from .issues import (
+    check_conversations,
+    check_sender,
+    clear_all,
+    clear_push_issues,
+    raise_inbox_damaged,
+    raise_outbox_damaged,
+)
 from .lookup import History
 from .outbox import Outbox
 from .phone import load_metadata
@@ -136,11 +145,19 @@ def _start_inbox(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     if incoming == INCOMING_OFF:
         return
     account = entry.runtime_data
+
+    @callback
+    def report_damaged(aside: str) -> datetime | None:
+        """Tell that it is not known any more what was told; what the event entities show was."""
+        raise_inbox_damaged(hass, entry, aside)
+        return newest_received(hass, entry)
+
     inbox = Inbox(
         account.coordinator,
         InboxStore(hass, entry.entry_id),
         account.tell_received,
         lambda cut: check_conversations(hass, entry, cut),
+        report_damaged,
     )
     account.inbox = inbox
     if incoming == INCOMING_PUSH:

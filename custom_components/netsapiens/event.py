@@ -1,12 +1,16 @@
 """What happened to texts, as event entities: one for the account and one for each recipient."""
 
+from datetime import datetime
+
 from homeassistant.components.event import EventEntity
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
+from .api.models import as_time
 from .const import SUBENTRY_RECIPIENT
 from .entity import AccountEntity, RecipientEntity
 from .inbox import ReceivedMessage
@@ -28,6 +32,19 @@ async def async_setup_entry(
     async_add_entities([AccountMessages(entry)])
     for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
         async_add_entities([RecipientMessages(entry, recipient)], config_subentry_id=recipient.subentry_id)
+
+
+@callback
+def newest_received(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> datetime | None:
+    """Return the time of the newest message that the account's event entities are known to have shown."""
+    states = restore_state.async_get(hass).last_states
+    times = []
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        stored = states.get(entity.entity_id)
+        kept = stored.extra_data.as_dict() if stored is not None and stored.extra_data is not None else {}
+        if kept.get("last_event_type") == EVENT_RECEIVED and isinstance(kept.get("last_event_attributes"), dict):
+            times.append(as_time(kept["last_event_attributes"].get("timestamp")))
+    return max((time for time in times if time is not None), default=None)
 
 
 class _Messages(EventEntity, Entity):

@@ -8,6 +8,7 @@ from .const import CONF_FROM_NUMBER, DOMAIN
 from .coordinator import AccountFacts
 from .phone import mask
 
+_READ_ONCE = {"outbox_damaged", "inbox_damaged"}  # there is nothing to do but to know of them
 _PUSH_ISSUES = ("push_without_url", "push_refused")
 
 
@@ -40,6 +41,12 @@ def raise_outbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) ->
 
 
 @callback
+def raise_inbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
+    """Tell that it could not be read which messages came in, and where what is left of that lies."""
+    _raise(hass, entry, "inbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
+
+
+@callback
 def raise_push_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
     """Tell that the PBX cannot say when a message comes in: ``push_without_url`` or ``push_refused``."""
     clear_push_issues(hass, entry, but=key)
@@ -66,7 +73,14 @@ def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> N
 @callback
 def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back all that was told of an account that is gone."""
-    for key in ("hourly_limit", "sender_not_listed", "outbox_damaged", "conversations_cut", *_PUSH_ISSUES):
+    for key in (
+        "hourly_limit",
+        "sender_not_listed",
+        "outbox_damaged",
+        "inbox_damaged",
+        "conversations_cut",
+        *_PUSH_ISSUES,
+    ):
         ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
 
 
@@ -84,7 +98,7 @@ def _raise(
         hass,
         DOMAIN,
         _id(key, entry),
-        is_fixable=key == "outbox_damaged",
+        is_fixable=key in _READ_ONCE,
         is_persistent=persistent,
         severity=ir.IssueSeverity.ERROR if key == "sender_not_listed" else ir.IssueSeverity.WARNING,
         translation_key=key,

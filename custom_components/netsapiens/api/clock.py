@@ -29,9 +29,7 @@ class PbxClock:
         jumped: by how many seconds in all the PBX's clock was set, as far as that is believed.
     """
 
-    def __init__(
-        self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time
-    ) -> None:
+    def __init__(self, monotonic: Callable[[], float] = time.monotonic, wall: Callable[[], float] = time.time) -> None:
         self.monotonic = monotonic
         self._wall = wall
         self.jumped = 0.0

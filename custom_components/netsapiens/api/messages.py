@@ -152,7 +152,9 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return self._api.bare_times.noted([MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)])
+        return self._api.bare_times.noted(
+            [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        )
 
     @property
     def knows_zone(self) -> bool:
