@@ -31,6 +31,7 @@ from .event import newest_received
 from .inbox import Inbox
 from .issues import (
     check_conversations,
+    check_recipients,
     check_sender,
     clear_all,
     clear_push_issues,
@@ -91,6 +92,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -
             check_sender(hass, entry, coordinator.data)
             entry.async_create_task(hass, facts_store.async_save(coordinator.data))
 
+    check_recipients(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(take_over_facts))
     take_over_facts()
     async_name_recipients(hass, entry)

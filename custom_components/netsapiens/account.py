@@ -4,21 +4,20 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
+import logging
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import Context, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
 from .api.models import same_number
-from .compose import OutgoingMessage, SendRequest, check_one_conversation, compose
+from .compose import SendRequest, check_one_conversation, compose
 from .const import (
-    CONF_DESTINATION,
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
     DOMAIN,
-    SUBENTRY_RECIPIENT,
 )
 from .coordinator import NetsapiensCoordinator
 from .inbox import Inbox, ReceivedMessage
@@ -26,6 +25,9 @@ from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media
 from .outbox import FailedMessage, Outbox, SentMessage
 from .phone import InvalidNumberError, async_load_metadata, parse_destination
+from .recipients import RecipientData, is_damaged, readable_recipients
+
+_LOGGER = logging.getLogger(__name__)
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -54,7 +56,7 @@ class NetsapiensData:
     on_texted: dict[str, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
-    _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
+    _by_ending: dict[str, list[tuple[ConfigSubentry, RecipientData]]] = field(default_factory=dict)
     _indexed: Mapping[str, ConfigSubentry] | None = None
 
     @callback
@@ -66,11 +68,21 @@ class NetsapiensData:
     @callback
     def tell_received(self, received: ReceivedMessage) -> None:
         """Tell the account's event entity of a message that came in, and those of the recipients whose number it is."""
-        senders = self._senders_of(received)
+        try:
+            senders = self._senders_of(received)
+        except Exception:
+            # Whoever it is from, the account's event tells of it.
+            _LOGGER.exception("Unexpected error while looking for the sender of a message")
+            senders = []
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
-            if recipient_id in self.on_received:
+            if recipient_id not in self.on_received:
+                continue
+            try:
                 self.on_received[recipient_id](received, name)
+            except Exception:
+                # One listener that fails must not keep the others from hearing of it.
+                _LOGGER.exception("Unexpected error while telling of a message")
 
     def _senders_of(self, received: ReceivedMessage) -> list[ConfigSubentry]:
         """Return the recipients whose number a message came from.
@@ -81,11 +93,11 @@ class NetsapiensData:
         entry, region = self.coordinator.config_entry, self.coordinator.hass.config.country
         if self._indexed is not entry.subentries:
             self._indexed, self._by_ending = entry.subentries, {}
-            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
-                for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
-                    self._by_ending.setdefault(ending, []).append(recipient)
+            for recipient, data in readable_recipients(entry):
+                for ending in {_ending(text, region) for text in data.destination}:
+                    self._by_ending.setdefault(ending, []).append((recipient, data))
         candidates = self._by_ending.get(received.from_number[-_ENDING:], [])
-        return [recipient for recipient in candidates if _is_from(received, recipient, region)]
+        return [recipient for recipient, data in candidates if _is_from(received, data, region)]
 
 
 def _ending(text: str, region: str | None) -> str:
@@ -98,9 +110,9 @@ def _ending(text: str, region: str | None) -> str:
         return ""
 
 
-def _is_from(received: ReceivedMessage, recipient: ConfigSubentry, region: str | None) -> bool:
+def _is_from(received: ReceivedMessage, recipient: RecipientData, region: str | None) -> bool:
     """Whether a message came from one of a recipient's numbers."""
-    for text in recipient.data[CONF_DESTINATION]:
+    for text in recipient.destination:
         try:
             number = parse_destination(text, region).number
         except InvalidNumberError:
@@ -146,11 +158,11 @@ async def async_send(
     # One alone, as is usual, needs no task of its own.
     answers = [await sends[0]] if len(sends) == 1 else await asyncio.gather(*sends)
     sent: list[SentMessage] = []
-    failed: list[tuple[OutgoingMessage, HomeAssistantError]] = []
+    failed = [(one.title, _damaged(one)) for _, request in requests for one in request.recipients if is_damaged(one)]
     for (data, messages), results in zip(batches, answers, strict=True):
         for message, result in zip(messages, results, strict=True):
             if isinstance(result, HomeAssistantError):
-                failed.append((message, result))
+                failed.append((message.label, result))
                 continue
             sent.append(result)
             if message.recipient_id in data.on_texted:
@@ -194,7 +206,16 @@ def _check_limit(hass: HomeAssistant, entry: NetsapiensConfigEntry, outbox: Outb
     )
 
 
-def _summary(failed: list[tuple[OutgoingMessage, HomeAssistantError]], total: int) -> HomeAssistantError:
+def _damaged(recipient: ConfigSubentry) -> HomeAssistantError:
+    """Return the error of a recipient that cannot be read, and that got nothing while others did."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="recipient_damaged",
+        translation_placeholders={"recipient": recipient.title},
+    )
+
+
+def _summary(failed: list[tuple[str, HomeAssistantError]], total: int) -> HomeAssistantError:
     """Return the one error that tells of all that failed."""
     if total == 1:
         return failed[0][1]
@@ -204,6 +225,6 @@ def _summary(failed: list[tuple[OutgoingMessage, HomeAssistantError]], total: in
         translation_placeholders={
             "failed": str(len(failed)),
             "total": str(total),
-            "details": "; ".join(f"{message.label}: {err}" for message, err in failed),
+            "details": "; ".join(f"{label}: {err}" for label, err in failed),
         },
     )

@@ -17,9 +17,10 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .api.messages import is_session_id
 from .api.models import SmsNumber, same_number
-from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
+from .const import CONF_FROM_NUMBER, DOMAIN
 from .coordinator import NetsapiensCoordinator
 from .phone import Destination, InvalidNumberError, mask, parse_destination, parse_sender
+from .recipients import DamagedRecipientError, read_recipient
 
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
@@ -127,6 +128,8 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[Ou
     if request.message_type is not None and request.message_type not in _TYPES:
         _refuse("invalid_message_type", types=", ".join(_TYPES))
     parties = _parties(coordinator, request)
+    if not parties and request.recipients:
+        _refuse("recipient_damaged", recipient=request.recipients[0].title)
     if not parties:
         _refuse("nobody_to_send_to")
     if request.messagesession is not None and not is_session_id(request.messagesession):
@@ -215,9 +218,13 @@ def _parties(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[_
     groups = [destinations] if request.group and destinations else [(one,) for one in destinations]
     parties = [_Party(group, request.from_number, None) for group in groups]
     for recipient in request.recipients:
-        numbers = _destinations(coordinator, recipient.data[CONF_DESTINATION], request.message_type)
-        from_number = request.from_number or recipient.data.get(CONF_FROM_NUMBER)
-        groups = [numbers] if recipient.data.get(CONF_GROUP) else [(one,) for one in numbers]
+        try:
+            data = read_recipient(recipient)
+        except DamagedRecipientError:
+            continue
+        numbers = _destinations(coordinator, data.destination, request.message_type)
+        from_number = request.from_number or data.from_number
+        groups = [numbers] if data.group else [(one,) for one in numbers]
         parties += [_Party(group, from_number, recipient) for group in groups]
     return parties
 
@@ -296,7 +303,7 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     listed = coordinator.data.listed(number)
     if listed is not None:
         return listed
-    trusted = [configured, party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None]
+    trusted = [configured, read_recipient(party.recipient).from_number if party.recipient else None]
     if not any(own is not None and same_number(own, number) for own in trusted):
         _refuse("foreign_sender", number=mask(asked))
     return number

@@ -78,6 +78,7 @@ from .const import (
 from .coordinator import async_get_numbers, create_api
 from .errors import error_key
 from .phone import InvalidNumberError, async_load_metadata, parse_sender, split_numbers, to_store
+from .recipients import is_damaged
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -512,8 +513,12 @@ class RecipientFlow(ConfigSubentryFlow):
 
 
 def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
-    """Return what the form shows of a recipient."""
-    return {CONF_NAME: recipient.title, **recipient.data}
+    """Return what the form shows of a recipient; of one that is damaged, what is left of it."""
+    if not is_damaged(recipient):
+        return {CONF_NAME: recipient.title, **recipient.data}
+    kept = recipient.data.get(CONF_DESTINATION)
+    numbers = [number for number in kept if isinstance(number, str)] if isinstance(kept, list) else []
+    return {CONF_NAME: recipient.title, CONF_DESTINATION: numbers or [""]}
 
 
 def _known_numbers(entry: ConfigEntry) -> _Numbers:

@@ -189,6 +189,16 @@ class Inbox:
         self.cut_looks = 0
 
     @property
+    def diagnostics(self) -> dict[str, int | str]:
+        """What helps to find a fault."""
+        return {
+            "remembered": len(self._place.seen) if self._place else 0,
+            "rows_last_look": self._reader.rows,
+            "characters_last_look": self._reader.text,
+            "cut_looks": self.cut_looks,
+        }
+
+    @property
     def foreign_senders(self) -> dict[str, set[str]]:
         """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
         return self._reader.foreign_senders

@@ -10,9 +10,10 @@ from .api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
 from .api.models import same_number
 from .checkpoint import fingerprint
-from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
+from .const import CONF_FROM_NUMBER
 from .coordinator import NetsapiensCoordinator
 from .listing import reaches, read_since
+from .recipients import readable_recipients
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -127,10 +128,10 @@ class Reader:
     def foreign_senders(self) -> dict[str, set[str]]:
         """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
         entry, facts = self._coordinator.config_entry, self._coordinator.data
-        recipients = entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        chosen = [entry.options.get(CONF_FROM_NUMBER), *(data.from_number for _, data in readable_recipients(entry))]
         found: dict[str, set[str]] = {}
-        for chosen in (entry.options, *(recipient.data for recipient in recipients)):
-            number = facts.listed(chosen.get(CONF_FROM_NUMBER, ""))
+        for sender in chosen:
+            number = facts.listed(sender or "")
             if number is not None and (owner := facts.owner_of(number)) is not None:
                 found.setdefault(owner, set()).add(number)
         return found
@@ -195,7 +196,7 @@ class Reader:
             return
         by_time = times[0] > times[-1]
         is_first, is_last = (_is_last_of(session, row) for row in (rows[0], rows[-1]))
-        if is_first == is_last or is_first == by_time:
+        if is_first in {is_last, by_time}:
             self._newest_first = by_time
 
     def _inbound(self, session: MessageSession, rows: Sequence[Message]) -> list[Inbound]:

@@ -98,6 +98,9 @@ class Simulator(Pbx):
         server, runner = self._server, self._runner
         self._server = self._runner = None
         await self._pusher.stop()
+        for listening in server.sockets:
+            asyncio.get_running_loop().remove_reader(listening.fileno())
+        await asyncio.sleep(0)  # what was accepted a moment ago is not ready for a server that is closed
         server.close()
         if self._tls_door is not None:
             self._tls_door.close()
