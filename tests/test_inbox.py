@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
-import time
 from types import SimpleNamespace
 from typing import Any
 import uuid
@@ -69,7 +68,9 @@ async def told(hass: HomeAssistant) -> Told:
 def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
     """Let time pass, by the PBX's clock and our monotonic one alike."""
     pbx.clock_offset += seconds
-    entry.runtime_data.coordinator.api.clock.monotonic = lambda: time.monotonic() + seconds
+    clock = entry.runtime_data.coordinator.api.clock
+    before = clock.monotonic
+    clock.monotonic = lambda: before() + seconds
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ A core's clock is UTC, but not every PBX lists bare times in it. A conversation'
 with an offset from UTC; where the bare time of that very message differs by whole quarter-hours, that is the zone's.
 """
 
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -49,7 +48,7 @@ class BareTimes:
         self.is_confirmed = False
         self._last: dict[str, _Last] = {}
         self._own: dict[str, timedelta] = {}  # what a conversation's own last message showed
-        self._evidence: deque[tuple[tuple[str, datetime], timedelta]] = deque(maxlen=_ENOUGH)
+        self._evidence: list[tuple[tuple[str, datetime], timedelta]] = []  # by the newest messages
 
     def noted(self, sessions: list[MessageSession]) -> list[MessageSession]:
         """Return conversations with their times in UTC, and remember when each had its last message."""
@@ -62,7 +61,7 @@ class BareTimes:
         if not self.offset:
             return sessions
         return [
-            replace(row, last_time=row.last_time - self.offset) if row.is_bare and row.last_time else row
+            replace(row, last_time=_earlier(row.last_time, self.offset)) if row.is_bare and row.last_time else row
             for row in sessions
         ]
 
@@ -79,38 +78,47 @@ class BareTimes:
         offset = self._own.get(session_id, self.offset)
         if not offset:
             return rows
-        return [row if row.bare_time is None else replace(row, time=row.bare_time - offset) for row in rows]
+        return [row if row.bare_time is None else replace(row, time=_earlier(row.bare_time, offset)) for row in rows]
 
     def _learn(self, session_id: str, rows: Sequence[Message]) -> timedelta | None:
         """Return what bare times are ahead of UTC by a conversation's last message; None where it does not tell."""
         last = self._last.get(session_id)
-        times = {row: row.bare_time for row in rows if row.bare_time is not None}
+        times = [(row, row.bare_time) for row in rows if row.bare_time is not None]
         if last is None or not times:
             return None
-        ahead = [time - last.time for row, time in times.items() if last.is_of(row)]
-        newest = max(times, key=times.__getitem__)
         found: timedelta | None = None
-        # What is known already explains an equal text best; else only the newest message is surely the last one.
-        if any(abs(one - self.offset) <= _NEAR for one in ahead):
+        # What is known already explains an equal text best; else the last message is at one of the list's ends.
+        if any(abs(time - last.time - self.offset) <= _NEAR for row, time in times if last.is_of(row)):
             found = self.offset
-        elif last.is_of(newest):
-            found = _in_quarters(times[newest] - last.time)
+        else:
+            ends = (_in_quarters(time - last.time) for row, time in (times[0], times[-1]) if last.is_of(row))
+            ahead = {one for one in ends if one is not None}
+            found = ahead.pop() if len(ahead) == 1 else None
         if found is not None:
             self._note((session_id, last.time), found)
         return found
 
     def _note(self, message: tuple[str, datetime], found: timedelta) -> None:
         """Take over what several messages agree on; a zone's summer ends, too."""
-        if message in (known for known, _ in self._evidence):
+        if (message, found) in self._evidence:
             return
-        self._evidence.append((message, found))
-        if len(self._evidence) < _ENOUGH or len({one for _, one in self._evidence}) > 1:
+        # The newest messages tell what is so now, in whatever order they are read.
+        self._evidence = sorted([*self._evidence, (message, found)], key=lambda one: one[0][1])[-_ENOUGH:]
+        if len(self._evidence) < _ENOUGH or {one for _, one in self._evidence} != {found}:
             return
         self.is_confirmed = True
         if found != self.offset:
             self.offset = found
             self._own.clear()
             _LOGGER.info("The PBX lists times without a zone %s from UTC, which is allowed for", in_hours(found))
+
+
+def _earlier(time: datetime, by: timedelta) -> datetime:
+    """Return an earlier time, where there is one."""
+    try:
+        return time - by
+    except OverflowError:
+        return time
 
 
 def _in_quarters(ahead: timedelta) -> timedelta | None:
