@@ -7,6 +7,7 @@ import hashlib
 EPOCH = datetime.fromtimestamp(0, UTC)
 
 _MOST_CONVERSATIONS = 1000  # of which the newest message is known
+_READING = timedelta(minutes=1)  # within which one clock is read
 _APART = timedelta(hours=1)  # by which two clocks may differ that are both right, more or less
 
 
@@ -81,8 +82,8 @@ class Place:
             now: by the PBX's clock.
             wall: by ours.
         """
-        if abs(now - wall) < _APART and self.until < self.wall - _APART:
-            self.until = self.wall
-        elif abs(now - wall) < _APART and self.until > now:
+        is_ahead = self.until > now + _READING
+        if abs(now - wall) < _APART and (is_ahead or self.until < self.wall - _APART):
             self.until = min(self.wall, now)
-        self.until = min(self.until, now)
+        elif is_ahead:
+            self.until = now

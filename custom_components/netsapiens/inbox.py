@@ -12,12 +12,13 @@ import logging
 import random
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 
 from .api import Account, Message, MessageSession, NetsapiensError
 from .api.models import digits_of
 from .checkpoint import Place
 from .coordinator import NetsapiensCoordinator
+from .ledger import Ledger
+from .look import Found, Look, signature, unseen
 from .pace import jittered
 from .phone import async_load_metadata
 from .reader import Inbound, Reader
@@ -57,15 +58,6 @@ class PollTiming:
 
 TIMING = PollTiming()
 
-_WINDOW = timedelta(minutes=10)  # a message may show so late
-_OLDEST = timedelta(hours=24)
-_LONGEST_AWAY = timedelta(days=30)  # what is older is not even counted
-_REMEMBERED = timedelta(hours=2)  # the PBX's clock may be put back by an hour
-_BACK = timedelta(hours=1, minutes=5)  # a zone's summer may have ended between two messages
-_SAVE_AT_LEAST = timedelta(minutes=10)
-_SAVE_EVERY = 0.25  # seconds, while many are told
-_BATCH_ROWS, _BATCH_TEXT = 1000, 2 * 1024 * 1024  # messages and characters, gathered at the most
-
 
 @dataclass(frozen=True, slots=True)
 class ReceivedMessage:
@@ -94,45 +86,6 @@ class ReceivedMessage:
     participants: tuple[str, ...]
     media_type: str | None
     media_url: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A message that was not seen before."""
-
-    inbound: Inbound
-    is_history: bool  # it was there before us
-
-
-class _Look:
-    """One look: what was found, and what could not be read.
-
-    Parameters:
-        place: how far we are.
-        now: by the PBX's clock.
-        began: by the loop's clock.
-    """
-
-    def __init__(self, place: Place, now: datetime, began: float) -> None:
-        self.place, self.now = place, now
-        self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
-        self.failed: dict[str, NetsapiensError] = {}
-        self.left: list[MessageSession] = []  # for the next look
-        self.begin_batch(began)
-
-    def begin_batch(self, now: float) -> None:
-        """Gather anew."""
-        self.found: list[_Found] = []
-        self.read: list[MessageSession] = []
-        self.newest: dict[str, str] = {}
-        self.began = now
-
-    def is_full(self, now: float, longest: float) -> bool:
-        """Whether what was gathered is to be reported."""
-        if not self.found:
-            return False
-        text = sum(len(one.inbound.row.text) for one in self.found)
-        return now - self.began >= longest or len(self.found) >= _BATCH_ROWS or text >= _BATCH_TEXT
 
 
 class Inbox:
@@ -164,16 +117,13 @@ class Inbox:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
         self._reader = Reader(coordinator)
-        self._store = store
         self._report = report
         self._report_cut = report_cut
         self._report_damaged = report_damaged
         self._timing = timing or TIMING
-        self._place: Place | None = None
+        self._ledger = Ledger(store, self._tell)
         self._is_aligned = False
         self._jumped = 0.0
-        self._saved_at: datetime | None = None
-        self._not_saved = False
         self._known: dict[str, int] = {}  # what the conversations looked like
         self._history: dict[str, datetime] = {}  # conversations not read at the very first look, and when that was
         self._first_failed: datetime | None = None  # when the very first look began, if it failed
@@ -187,6 +137,11 @@ class Inbox:
         self._taking: asyncio.Task[None] | None = None
         self.interval = self._timing.interval
         self.cut_looks = 0
+
+    @property
+    def _place(self) -> Place | None:
+        """How far we are; None before the very first look came to its end."""
+        return self._ledger.place
 
     @property
     def diagnostics(self) -> dict[str, int | str]:
@@ -229,7 +184,7 @@ class Inbox:
     async def _run(self) -> None:
         """Look again and again, one look at a time."""
         if self._place is None:
-            await self._load()
+            await self._ledger.load(self._coordinator.api.now(), self._report_damaged)
         await async_load_metadata(self._hass)  # those who are told of a message read its number
         while True:
             self._hinted.clear()
@@ -293,7 +248,7 @@ class Inbox:
         await self._reader.settle_clock()
         now = api.now()
         self._follow_clock(now)
-        look = _Look(self._place or Place(self._first_failed or now), now, self._hass.loop.time())
+        look = Look(self._place or Place(self._first_failed or now), now, self._hass.loop.time())
         self._reader.begin_look()
         try:
             listed, whole = await self._reader.sessions(look.since)
@@ -303,7 +258,7 @@ class Inbox:
             raise
         self._report_cut(not whole)
         sessions = [row for row in listed if self._may_hold_news(row, look.since, now)]
-        changed = [session for session in sessions if self._known.get(session.id) != _signature(session)]
+        changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
         await self._read_changed(look, changed)
         await self._read_again(look, sessions, {session.id for session in changed})
         self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
@@ -326,7 +281,7 @@ class Inbox:
             self._is_aligned = True
         self._jumped = jumped
 
-    async def _read_changed(self, look: _Look, changed: list[MessageSession]) -> None:
+    async def _read_changed(self, look: Look, changed: list[MessageSession]) -> None:
         """Read the conversations that changed, and tell of their messages as they are read."""
         for number, session in enumerate(changed):
             if self._reader.is_spent:
@@ -337,7 +292,7 @@ class Inbox:
                 await self._take_in_peace(look)
         await self._take_in_peace(look, is_last=True)
 
-    async def _read_again(self, look: _Look, sessions: list[MessageSession], read: Collection[str]) -> None:
+    async def _read_again(self, look: Look, sessions: list[MessageSession], read: Collection[str]) -> None:
         """Read what did not change, in case of equal messages, and only while nothing else is to be looked at."""
         self._due = {session.id for session in sessions} - {*read}
         for session in sessions:
@@ -350,7 +305,7 @@ class Inbox:
             if look.found:
                 await self._take_in_peace(look)
 
-    def _leave(self, look: _Look, sessions: list[MessageSession]) -> None:
+    def _leave(self, look: Look, sessions: list[MessageSession]) -> None:
         """Leave conversations to the next look, which comes at once."""
         look.left = sessions
         self._is_behind = True
@@ -358,7 +313,7 @@ class Inbox:
         if self._place is None:
             self._history |= {session.id: self._first_failed or look.now for session in sessions}
 
-    async def _read(self, look: _Look, session: MessageSession) -> None:
+    async def _read(self, look: Look, session: MessageSession) -> None:
         """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
         try:
             rows = await self._reader.messages(session, look.since)
@@ -374,15 +329,15 @@ class Inbox:
         if rows:
             look.newest[session.id] = max(rows, key=lambda one: one.listed).key
         look.found += [
-            _Found(one, one.at <= history_until)
-            for one in _unseen(rows, look.place, look.since, look.place.latest_of(session.id))
+            Found(one, one.at <= history_until)
+            for one in unseen(rows, look.place, look.since, look.place.latest_of(session.id))
         ]
 
-    async def _take_in_peace(self, look: _Look, *, is_last: bool = False) -> None:
+    async def _take_in_peace(self, look: Look, *, is_last: bool = False) -> None:
         """Tell of what was found. What was told must be noted, also where the account is closed in between."""
-        self._taking = self._hass.async_create_task(self._take(look, is_last=is_last))
+        self._taking = self._hass.async_create_task(self._ledger.take(look, is_last=is_last, apart=self._timing.apart))
         await asyncio.shield(self._taking)
-        self._known |= {session.id: _signature(session) for session in look.read}
+        self._known |= {session.id: signature(session) for session in look.read}
         look.begin_batch(self._hass.loop.time())
 
     def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
@@ -392,94 +347,17 @@ class Inbox:
             return True
         known = self._known.get(session.id)
         if known is None and last < since:
-            self._known[session.id] = _signature(session)  # nothing since the last time
+            self._known[session.id] = signature(session)  # nothing since the last time
             return False
-        return known != _signature(session)
+        return known != signature(session)
 
-    # --- what was found --------------------------------------------------------------
-
-    async def _load(self) -> None:
-        """Go on from the place reached; where that cannot be read, from a day ago."""
-        self._place, damaged = await self._store.async_load()
-        if damaged is None:
-            return
-        now, told_until = self._coordinator.api.now(), self._report_damaged(damaged)
-        self._place = Place(now - _OLDEST, wall=datetime.now(UTC) - _OLDEST)
-        if told_until is not None:
-            self._place.ignored_until = told_until
-        await self._save(self._place, now)
-
-    async def _take(self, look: _Look, *, is_last: bool) -> None:
-        """Tell of new messages, and note how far we are."""
-        place, now = look.place, look.now
-        look.found.sort(key=lambda one: one.inbound.at)  # stable: the order within a second is the PBX's
-        account = self._coordinator.data.account
-        is_first = self._place is None
-        old = 0
-        save_at = self._hass.loop.time() + _SAVE_EVERY
-        for found in look.found:
-            one = found.inbound
-            place.note(one.session.id, one.key, max(one.at, now))
-            if found.is_history:
-                continue
-            if one.at < now - _OLDEST:
-                old += 1
-                continue
-            self._tell(_received(one.row, one.session, one.at, account))
-            await asyncio.sleep(self._timing.apart)
-            if self._hass.loop.time() >= save_at and not is_first:
-                await self._save(place, now)
-                save_at = self._hass.loop.time() + _SAVE_EVERY
-        if old:
-            _LOGGER.warning("%s messages that came in more than 24 hours ago were left out", old)
-        for session_id, key in look.newest.items():
-            place.note_latest(session_id, key)
-        if is_last:
-            # What stands still, since a conversation cannot be read, must not grow without end.
-            place.reach(now - _OLDEST if look.failed or look.left else now, now)
-            place.forget_before(place.until - _REMEMBERED)
-            self._place = place
-        must_save = bool(look.found) and not is_first
-        if must_save or (is_last and (is_first or self._saved_at is None or now - self._saved_at > _SAVE_AT_LEAST)):
-            await self._save(place, now)
-
-    def _tell(self, received: ReceivedMessage) -> None:
+    def _tell(self, one: Inbound) -> None:
         """Tell of one message."""
         try:
-            self._report(received)
+            self._report(_received(one.row, one.session, one.at, self._coordinator.data.account))
         except Exception:
             # One that cannot be told must not keep the others back.
             _LOGGER.exception("Unexpected error while telling of a message")
-
-    async def _save(self, place: Place, now: datetime) -> None:
-        """Keep how far we are; where that fails, the next look tries again."""
-        try:
-            await self._store.async_save(place)
-        except HomeAssistantError as err:
-            if not self._not_saved:
-                _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
-            self._not_saved, self._saved_at = True, None
-        else:
-            self._not_saved, self._saved_at = False, now
-
-
-def _unseen(rows: list[Inbound], place: Place, since: datetime, latest: str | None) -> list[Inbound]:
-    """Return a conversation's messages that were not seen before.
-
-    They are new by their time; or since they are listed above one that was seen, if the clocks do not agree.
-    """
-    above = next((one for one in reversed(rows) if one.key == latest), None)
-    return [
-        one
-        for one in rows
-        if one.key not in place.seen
-        and (one.at >= since or (above is not None and one.listed > above.listed and one.at >= above.at - _BACK))
-    ]
-
-
-def _signature(session: MessageSession) -> int:
-    """Return what changes when a conversation gets a message; its hash, since texts need not be kept."""
-    return hash((session.last_time, session.last_message, session.last_sender))
 
 
 def _received(row: Message, session: MessageSession, at: datetime, account: Account) -> ReceivedMessage:

@@ -170,15 +170,24 @@ class Reader:
             return []
         if len(rows) >= _FEW and not reaches(rows, _time_of, since):
             size = MAX_ROWS if _length(rows) < _LONG else _FEW
-            rows, _ = await read_since(lambda start: self._page(session, size, start), _time_of, since, size)
+            read = 0
+
+            async def page(start: int) -> list[Message]:
+                """Return the next page; an empty one where the conversation alone is more than a look may read."""
+                nonlocal read
+                if read >= MOST_TEXT:
+                    _LOGGER.warning("A conversation is too long to be read whole")
+                    return []
+                found = await self._page(session, size, start)
+                read += _length(found)
+                return found
+
+            rows, _ = await read_since(page, _time_of, since, size)
         self._learn_order(session, rows)
         return self._inbound(session, rows[::-1] if self._newest_first else rows)
 
     async def _page(self, session: MessageSession, size: int, start: int) -> list[Message]:
-        """Return a page of a conversation's messages; no further one where enough was read."""
-        if start and self.is_spent:
-            _LOGGER.warning("A conversation is too long to be read whole")
-            return []
+        """Return a page of a conversation's messages."""
         rows = await self._coordinator.gate.run(
             lambda: self._api.get_messages(session.id, limit=size, start=start, user=session.owner)
         )
