@@ -6,13 +6,14 @@ more than we know of means that ours is among them.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
 import re
 import time
 
-from .api import MessageAPI, NetsapiensRequestError, NetsapiensServerError
+from .api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .api.messages import MAX_ROWS
 from .api.models import Account, Message, MessageSession, same_number
 from .compose import OutgoingMessage
@@ -151,8 +152,12 @@ class Lookup:
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not tell.
         """
-        # The list of conversations tells in which zone the messages' times are.
-        others = None if self._api.knows_zone else await self._other_sessions(message, trace)
+        others: list[MessageSession] | None = None
+        if not self._api.knows_zone:
+            with suppress(
+                NetsapiensError
+            ):  # the list of conversations only tells in which zone the messages' times are
+                others = await self._other_sessions(message, trace)
         found = await self._count_in(message.messagesession, message, trace)
         if found > trace.known:
             return found

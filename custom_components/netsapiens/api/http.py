@@ -50,6 +50,7 @@ _MAX_REASON = 200
 _MAX_WORDS = 4096  # what is longer is no reason for a refusal
 _NUMBER = re.compile(r"\d(?:[-. ()/]{0,3}\d){6,}|\d{5,}")
 _ID = re.compile(r"[0-9A-Za-z_%-]{20,}")  # of a conversation, or of a subscription, which is secret
+_BLANKS = re.compile(r"[ \t\n\r]*")
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
 
 
@@ -239,9 +240,40 @@ def _json(body: bytes) -> tuple[bool, Any]:
     if not body:
         return False, None
     try:
-        return True, json.loads(body)
+        return True, json.loads(body) if len(body) <= _LARGE else _loads_by_rows(body)
     except (ValueError, RecursionError):
         return False, body.decode(errors="replace")
+
+
+def _loads_by_rows(body: bytes) -> Any:
+    """Return what JSON says, as ``json.loads``. That lets no other thread run meanwhile, so a list is read by rows.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    text = body.decode(json.detect_encoding(body), "surrogatepass")
+    at = _next(text, 0)
+    if not text.startswith("[", at):
+        return json.loads(text)
+    found: list[Any] = []
+    decode = json.JSONDecoder().raw_decode
+    at = _next(text, at + 1)
+    while found or not text.startswith("]", at):
+        row, at = decode(text, at)
+        found.append(row)
+        at = _next(text, at)
+        if not text.startswith(",", at):
+            break
+        at = _next(text, at + 1)
+    if not text.startswith("]", at) or _next(text, at + 1) != len(text):
+        raise ValueError("there is more than a list, or less")
+    return found
+
+
+def _next(text: str, start: int) -> int:
+    """Return where the next character of JSON stands that is no blank."""
+    blanks = _BLANKS.match(text, start)
+    return start if blanks is None else blanks.end()
 
 
 def _in_band_code(data: Mapping[str, Any]) -> int | None:
