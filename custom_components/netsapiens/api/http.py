@@ -40,6 +40,7 @@ _LOGGER = logging.getLogger(__name__)
 _LONGEST_RETRY_AFTER = 3600.0  # seconds; nobody means a year
 MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under one MiB
 _LARGE = 256 * 1024  # bytes; longer answers are parsed in a thread, as 10 MiB take half a second
+_HUGE = 2 * 1024 * 1024  # bytes; a thread would hold up all others for long
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
@@ -240,7 +241,7 @@ def _json(body: bytes) -> tuple[bool, Any]:
     if not body:
         return False, None
     try:
-        return True, json.loads(body) if len(body) <= _LARGE else _loads_by_rows(body)
+        return True, json.loads(body) if len(body) <= _HUGE else _loads_by_rows(body)
     except (ValueError, RecursionError):
         return False, body.decode(errors="replace")
 
