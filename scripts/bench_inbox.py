@@ -26,6 +26,7 @@ from bench_faults import say
 from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
+from custom_components.netsapiens.coordinator import AccountFacts
 from custom_components.netsapiens.inbox import Inbox
 from custom_components.netsapiens.pace import Gate
 from custom_components.netsapiens.store import InboxStore
@@ -113,14 +114,25 @@ class Poller:
         self.api = NetsapiensAPI({**pbx.account, "verify_ssl": True}, session)
         account = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "")
         self._coordinator: Any = SimpleNamespace(
-            hass=hass, api=self.api, gate=Gate(), data=SimpleNamespace(account=account)
+            hass=hass,
+            api=self.api,
+            gate=Gate(),
+            data=AccountFacts(account, "", {}),
+            config_entry=SimpleNamespace(options={}, get_subentries_of_type=lambda _: []),
         )
         self.inbox = Inbox(
             self._coordinator,
             InboxStore(hass, "bench"),
             lambda received: self.told.append(received.text),
             lambda _cut: None,
+            lambda _file: None,
         )
+
+    def let_pass(self, seconds: float) -> None:
+        """Let time pass, by the PBX's clock and by ours."""
+        self.pbx.clock_offset += seconds
+        before = self.api.clock.monotonic
+        self.api.clock.monotonic = lambda: before() + seconds
 
     async def look(self, cost: Cost | None = None) -> None:
         """Look once, as at a poll."""
@@ -176,7 +188,7 @@ async def polls(count: int, folder: str) -> tuple[bool, list[str]]:
             if poller.told != [text]:
                 raise RealHomeError(f"{poller.told} was told instead of {text}")
             poller.told.clear()
-            pbx.clock_offset += 300  # what was just active is read again for a minute; not so in the next round
+            poller.let_pass(300)  # what was just active is read again for a minute; not so in the next round
             await poller.look()
         await poller.api.close()
     await hass.async_stop(force=True)

@@ -20,6 +20,7 @@ from syrupy.assertion import SnapshotAssertion
 import custom_components.netsapiens  # noqa: F401
 from custom_components.netsapiens import inbox as inbox_module
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.inbox import PollTiming
 from custom_components.netsapiens.runtime import async_end
 from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator
@@ -100,17 +101,8 @@ async def close(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 @pytest.fixture
 def quick_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look ten times a second."""
-    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.1)
-    monkeypatch.setattr(inbox_module, "_PAUSE", 0.01)
-    monkeypatch.setattr(inbox_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(inbox_module, "_LONGEST_WAIT", 0.2)
-    original = inbox_module.Inbox.__init__
-
-    def init(self: inbox_module.Inbox, *args: Any) -> None:
-        original(self, *args)
-        self.interval = 0.1
-
-    monkeypatch.setattr(inbox_module.Inbox, "__init__", init)
+    timing = PollTiming(interval=0.1, pause=0.01, first_wait=0.05, longest_wait=0.2, batch=0.2)
+    monkeypatch.setattr(inbox_module, "TIMING", timing)
 
 
 @pytest.fixture

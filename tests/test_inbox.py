@@ -1,6 +1,7 @@
 """The way in: each inbound message is told once, in order, whatever the PBX does."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
@@ -14,7 +15,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import account as account_module, inbox as inbox_module, pace
+from custom_components.netsapiens import account as account_module, inbox as inbox_module, pace, reader as reader_module
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.inbox import _received
@@ -63,6 +64,14 @@ class Told:
 @pytest.fixture
 async def told(hass: HomeAssistant) -> Told:
     return Told(hass)
+
+
+def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
+    """Let time pass, by the PBX's clock and our monotonic one alike."""
+    pbx.clock_offset += seconds
+    clock = entry.runtime_data.coordinator.api.clock
+    before = clock.monotonic
+    clock.monotonic = lambda: before() + seconds
 
 
 @pytest.fixture
@@ -162,7 +171,7 @@ async def test_a_picture_alone_is_told(
 async def test_one_request_when_nothing_is_new(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(inbox_module, "_ACTIVE", inbox_module.timedelta(seconds=0))
+    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, active=0.0)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
     await until(lambda: len(told.texts()) == 20)
@@ -274,7 +283,7 @@ async def test_one_that_is_on_two_pages_is_told_once(
     pbx.newest_first = False
     entry = await add_account()
     await until(lambda: entry.runtime_data.inbox._place is not None)
-    original = inbox_module.MessageAPI.get_messagesessions
+    original = reader_module.MessageAPI.get_messagesessions
 
     async def page(self: Any, *, limit: int = 1000, start: int = 0, user: str | None = None) -> Any:
         rows = await original(self, limit=limit, start=start, user=user)
@@ -282,7 +291,7 @@ async def test_one_that_is_on_two_pages_is_told_once(
             await pbx.receive(from_number="12120000300", text="Second")  # it was on this page, and will be on the next
         return rows
 
-    monkeypatch.setattr(inbox_module.MessageAPI, "get_messagesessions", page)
+    monkeypatch.setattr(reader_module.MessageAPI, "get_messagesessions", page)
     await asyncio.sleep(1 - pbx.now().microsecond / 1e6)  # both in one second
     await pbx.receive(from_number="12120000700", text="First")
     await until(lambda: len(told.texts()) == 2)
@@ -534,7 +543,7 @@ async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 401 is about the login, and passes."""
-    monkeypatch.setattr(inbox_module, "_ACTIVE", timedelta(0))
+    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, active=0.0)
     before = await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
     fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
@@ -552,7 +561,7 @@ async def test_one_that_cannot_be_read_for_long_is_told_in_the_end(
     pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
     await asyncio.sleep(0.3)
     before = told.texts()
-    pbx.clock_offset = 3 * 3600
+    let_pass(pbx, looking, 3 * 3600)
     for text in ("Later", "And later"):
         await pbx.receive(from_number=ANN, text=text)
         await until(lambda text=text: told.texts()[-1:] == [text])
@@ -573,7 +582,7 @@ async def test_a_fault_of_ours_does_not_end_it(
         raise RuntimeError("oops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(inbox_module.MessageAPI, "get_messagesessions", fail)
+        patch.setattr(reader_module.MessageAPI, "get_messagesessions", fail)
         await until(lambda: "Unexpected error while looking" in caplog.text)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
@@ -617,7 +626,7 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
-    monkeypatch.setattr(inbox_module, "_LONGEST_WAIT", 60.0)
+    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, longest_wait=60.0)
     monkeypatch.setattr(pace, "_RATE", 1000.0)
     inbox, most = looking.runtime_data.inbox, 0
     pbx.fault(FaultKind.STATUS, path="/messages", code=502, html=True, times=None, probability=0.3, seed=3)
@@ -640,7 +649,7 @@ async def test_what_stands_still_does_not_grow_without_end(
     await pbx.receive(from_number=ANN, text="Read")
     await until(lambda: told.texts() == ["Read"])
     assert len(inbox._place.seen) == 1
-    pbx.clock_offset = 3 * 86400
+    let_pass(pbx, looking, 3 * 86400)
     await until(lambda: pbx.now() - inbox._place.until < timedelta(hours=24, minutes=1))
     await until(lambda: inbox._place.seen == {})
 
@@ -733,7 +742,7 @@ async def test_a_day_and_more_offline(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     await hass.config_entries.async_unload(looking.entry_id)
-    await set_place(hass, looking, lambda data: {**data, "until": data["until"] - 50 * 3600})
+    await set_place(hass, looking, lambda data: {**data, **{key: data[key] - 50 * 3600 for key in ("until", "wall")}})
     for hours in (49, 30, 25, 23, 1):
         pbx.clock_offset = -hours * 3600.0
         await pbx.receive(from_number=(ANN, BOB)[hours % 2], text=f"{hours} hours ago")
@@ -813,7 +822,7 @@ async def test_a_disk_that_is_full(
     await until(lambda: told.texts() == ["Hi"])
     await asyncio.sleep(0.5)
     assert told.texts() == ["Hi"]
-    errors = [record for record in caplog.records if record.levelname == "ERROR" and "netsapiens.inbox" in record.name]
+    errors = [record for record in caplog.records if record.levelname == "ERROR" and "netsapiens.ledger" in record.name]
     assert len(errors) == 1
     path.rmdir()
     await until(path.exists)
@@ -886,7 +895,7 @@ async def test_unload_during_a_look(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is being told is told to the end and noted; nothing is told to entities that are gone."""
-    monkeypatch.setattr(inbox_module, "_APART", 0.05)
+    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, apart=0.05)
     for number in range(10):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
     await until(lambda: len(told.texts()) == 3)
@@ -947,7 +956,7 @@ async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: Ad
 
 def test_homes_do_not_ask_in_step() -> None:
     inbox = inbox_module.Inbox.__new__(inbox_module.Inbox)
-    inbox._failures, inbox._looks_left, inbox.interval = 0, [], 30.0
+    inbox._failures, inbox._looks_left, inbox._is_behind, inbox.interval = 0, [], False, 30.0
     inbox._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
     waits = [inbox._wait() for _ in range(200)]
     assert 27 <= min(waits) < 28.5

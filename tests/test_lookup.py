@@ -39,6 +39,7 @@ class Listing:
         self.messages = sessions
         self.sessions: list[MessageSession] = []
         self.knows_start = True
+        self.knows_zone = True
         self.calls = 0
 
     async def get_messages(self, session: str, *, limit: int, start: int = 0, user: str | None = None) -> list[Message]:
@@ -170,6 +171,21 @@ async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> Non
     assert await lookup(listing).count(outgoing(), Trace(NOW, 2)) == 3
     assert (await lookup(listing).baseline(outgoing(), NOW)).known == 3
     assert await lookup(listing).count(outgoing(), Trace(NOW, 1)) == 2  # enough to know; no further request
+
+
+@pytest.mark.parametrize("knows_zone", [True, False])
+async def test_the_list_of_conversations_is_not_needed_for_what_is_found(knows_zone: bool) -> None:
+    class Refusing(Listing):
+        async def get_messagesessions(
+            self, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[MessageSession]:
+            raise NetsapiensRequestError(403, "No")
+
+    listing = Refusing(**{"h" * 32: [row()]})
+    listing.knows_zone = knows_zone
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 0)) == 1
+    with pytest.raises(NetsapiensRequestError):
+        await lookup(listing).count(outgoing(), Trace(NOW, 1))
 
 
 async def test_no_route_and_refusals_say_nothing() -> None:

@@ -377,7 +377,7 @@ async def test_switched_off(
     inbox = pushed.runtime_data.inbox
     assert (inbox is None) is (incoming == "off")
     if inbox is not None:
-        assert inbox.interval == inbox_module.POLL_INTERVAL
+        assert inbox.interval == inbox_module.TIMING.interval
         await until(lambda: inbox._place is not None)
     before = len(pbx.requests_to("messagesessions"))
     await pbx.receive(from_number=ANN, text="Hi")
@@ -484,7 +484,7 @@ async def test_a_thousand_posts(
     assert sorted(told.texts()) == sorted(f"Text {batch}" for batch in range(20))
     assert most == 1
     looks = len(pbx.requests_to("messagesessions")) - before
-    assert looks <= 3 * (took / inbox_module._PAUSE + 3)  # the list, and the conversations of two
+    assert looks <= 3 * (took / inbox_module.TIMING.pause + 3)  # the list, and the conversations of two
 
 
 async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
@@ -502,7 +502,6 @@ async def test_a_lost_post_is_made_up_for(
 ) -> None:
     monkeypatch.setattr(push_module, "PUSHED_INTERVAL", 0.3)
     monkeypatch.setattr(push_module, "POLL_INTERVAL", 0.2)
-    monkeypatch.setattr(inbox_module, "POLL_INTERVAL", 0.2)
     entry = await add_account(options=PUSH)
     entry.runtime_data.inbox.interval = 0.2
     await until(lambda: is_pushed(entry))

@@ -2,13 +2,13 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+import logging
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import callback
 
 from .api.models import is_digits, number_of
 from .compose import ExistingConversation, OutgoingMessage
-from .const import CONF_DESTINATION, SUBENTRY_RECIPIENT
 from .conversations import Conversations
 from .coordinator import NetsapiensCoordinator
 from .errors import call_safely
@@ -16,6 +16,9 @@ from .inbox import Inbox, ReceivedMessage
 from .outbox import FailedMessage, Outbox
 from .phone import InvalidNumberError, from_pbx, parse_destination, readings
 from .receiving import Receiver
+from .recipients import RecipientData, read_recipient, readable_recipients
+
+_LOGGER = logging.getLogger(__name__)
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -46,7 +49,7 @@ class NetsapiensData:
     on_sent: dict[str | None, Callable[[], None]] = field(default_factory=dict)
     on_failed: dict[str | None, Callable[[FailedMessage], None]] = field(default_factory=dict)
     on_received: dict[str | None, Callable[[ReceivedMessage, str | None], None]] = field(default_factory=dict)
-    _by_ending: dict[str, list[ConfigSubentry]] = field(default_factory=dict)
+    _by_ending: dict[str, list[tuple[ConfigSubentry, RecipientData]]] = field(default_factory=dict)
     _is_indexed: bool = False
 
     def __post_init__(self) -> None:
@@ -77,7 +80,12 @@ class NetsapiensData:
     def tell_received(self, received: ReceivedMessage) -> None:
         """Tell the account's event entity of a message that came in, and those of the recipients whose number it is."""
         self.conversations.remember(received)
-        senders = self.recipients_with(received.from_number)
+        try:
+            senders = self.recipients_with(received.from_number)
+        except Exception:
+            # Whoever it is from, the account's event tells of it.
+            _LOGGER.exception("Unexpected error while looking for the sender of a message")
+            senders = []
         name = senders[0].title if senders else None
         for recipient_id in (None, *(recipient.subentry_id for recipient in senders)):
             if recipient_id in self.on_received:
@@ -97,11 +105,12 @@ class NetsapiensData:
         entry, region = self.coordinator.config_entry, self.coordinator.hass.config.country
         if not self._is_indexed:
             self._is_indexed, self._by_ending = True, {}
-            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
-                for ending in {_ending(text, region) for text in recipient.data[CONF_DESTINATION]}:
-                    self._by_ending.setdefault(ending, []).append(recipient)
+            for recipient, data in readable_recipients(entry):
+                for ending in {_ending(text, region) for text in data.destination}:
+                    self._by_ending.setdefault(ending, []).append((recipient, data))
+        digits = number_of(from_pbx(number, region))
         candidates = self._by_ending.get(number[-_ENDING:], [])
-        return [recipient for recipient in candidates if _has_number(recipient, number, region)]
+        return [recipient for recipient, data in candidates if digits in _numbers(data, region)]
 
     async def async_conversation(self, messagesession: str) -> ExistingConversation | None:
         """Return the conversation with this id, and the recipient that it is with; None where there is none.
@@ -114,7 +123,7 @@ class NetsapiensData:
             return None
         region = self.coordinator.hass.config.country
         candidates = self.recipients_with(found.others[0]) if found.others else []
-        recipient = next((one for one in candidates if _is_with(one, found, region)), None)
+        recipient = next((one for one in candidates if _is_with(read_recipient(one), found, region)), None)
         return replace(found, recipient=recipient)
 
     async def async_destination(self, text: str) -> str:
@@ -140,15 +149,10 @@ def _ending(text: str, region: str | None) -> str:
         return ""
 
 
-def _has_number(recipient: ConfigSubentry, number: str, region: str | None) -> bool:
-    """Whether one of a recipient's numbers is this one, as the PBX gives it: ``user@domain`` for another domain's."""
-    return number_of(from_pbx(number, region)) in _numbers(recipient, region)
-
-
-def _numbers(recipient: ConfigSubentry, region: str | None) -> list[str]:
+def _numbers(recipient: RecipientData, region: str | None) -> list[str]:
     """Return a recipient's numbers as the PBX wants them."""
     numbers = []
-    for text in recipient.data[CONF_DESTINATION]:
+    for text in recipient.destination:
         try:
             numbers.append(parse_destination(text, region).number)
         except InvalidNumberError:
@@ -156,7 +160,7 @@ def _numbers(recipient: ConfigSubentry, region: str | None) -> list[str]:
     return numbers
 
 
-def _is_with(recipient: ConfigSubentry, conversation: ExistingConversation, region: str | None) -> bool:
+def _is_with(recipient: RecipientData, conversation: ExistingConversation, region: str | None) -> bool:
     """Whether a conversation is with a recipient and nobody else: all of a group, or one of its numbers."""
     numbers = _numbers(recipient, region)
     if len(conversation.others) > 1 and len(numbers) != len(conversation.others):

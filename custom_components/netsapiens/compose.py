@@ -18,7 +18,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .api.messages import is_session_id
 from .api.models import SmsNumber, is_digits, same_number
-from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
+from .const import CONF_FROM_NUMBER, DOMAIN
 from .coordinator import NetsapiensCoordinator
 from .phone import (
     Destination,
@@ -30,6 +30,7 @@ from .phone import (
     parse_sender,
     shown_name,
 )
+from .recipients import DamagedRecipientError, read_recipient
 
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
@@ -189,6 +190,8 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest, *, has_med
     if request.message_type is not None and request.message_type not in _TYPES:
         _refuse("invalid_message_type", types=", ".join(_TYPES))
     parties = _parties(coordinator, request)
+    if not parties and request.recipients:
+        _refuse("recipient_damaged", recipient=request.recipients[0].title)
     if not parties:
         _refuse("nobody_to_send_to")
     if request.messagesession is not None and not is_session_id(request.messagesession):
@@ -282,9 +285,13 @@ def _parties(coordinator: NetsapiensCoordinator, request: SendRequest) -> list[_
     groups = [destinations] if request.group and destinations else [(one,) for one in destinations]
     parties = [_Party(group, request.from_number, None) for group in groups]
     for recipient in request.recipients:
-        numbers = _destinations(coordinator, recipient.data[CONF_DESTINATION], request.message_type)
-        from_number = request.from_number or recipient.data.get(CONF_FROM_NUMBER)
-        groups = [numbers] if recipient.data.get(CONF_GROUP) else [(one,) for one in numbers]
+        try:
+            data = read_recipient(recipient)
+        except DamagedRecipientError:
+            continue
+        numbers = _destinations(coordinator, data.destination, request.message_type)
+        from_number = request.from_number or data.from_number
+        groups = [numbers] if data.group else [(one,) for one in numbers]
         parties += [_Party(group, from_number, recipient) for group in groups]
     if not parties and request.conversation is not None:
         parties = [_answering(request, request.conversation)]
@@ -403,7 +410,7 @@ def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     asked = party.from_number or configured
     if not asked:
         _refuse("no_sender")
-    of_recipient: str | None = party.recipient.data.get(CONF_FROM_NUMBER) if party.recipient else None
+    of_recipient = read_recipient(party.recipient).from_number if party.recipient else None
     trusted = [own for own in (configured, party.trusted, of_recipient) if own]
     try:
         number = parse_sender(asked, coordinator.hass.config.country)

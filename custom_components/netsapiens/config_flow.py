@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentry,
     ConfigSubentryFlow,
     OptionsFlow,
     SubentryFlowResult,
@@ -90,6 +91,7 @@ from .phone import (
     split_numbers,
     to_store,
 )
+from .recipients import is_damaged
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -564,7 +566,7 @@ class RecipientFlow(ConfigSubentryFlow):
                 return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
         shown = user_input
         if shown is None:
-            shown = {CONF_NAME: recipient.title, **_with_shown_sender(recipient.data, self.hass.config.country)}
+            shown = _with_shown_sender(_form_of(recipient), self.hass.config.country)
         return await self._async_show("reconfigure", shown, errors)
 
     async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
@@ -614,6 +616,15 @@ class RecipientFlow(ConfigSubentryFlow):
         if CONF_FROM_NUMBER in errors:
             self._wrong.append(user_input[CONF_FROM_NUMBER])
         return name, {**data, **sender}
+
+
+def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
+    """Return what the form shows of a recipient; of one that is damaged, what is left of it."""
+    if not is_damaged(recipient):
+        return {CONF_NAME: recipient.title, **recipient.data}
+    kept = recipient.data.get(CONF_DESTINATION)
+    numbers = [number for number in kept if isinstance(number, str)] if isinstance(kept, list) else []
+    return {CONF_NAME: recipient.title, CONF_DESTINATION: numbers or [""]}
 
 
 def _known_numbers(entry: ConfigEntry) -> _Numbers:

@@ -32,3 +32,6 @@ CONF_INCOMING: Final = "incoming"
 INCOMING_POLL: Final = "poll"
 INCOMING_PUSH: Final = "push"
 INCOMING_OFF: Final = "off"
+
+EVENT_RECEIVED: Final = "received"
+EVENT_FAILED: Final = "failed"

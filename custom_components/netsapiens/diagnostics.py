@@ -8,8 +8,10 @@ from homeassistant.const import CONF_API_KEY
 from homeassistant.core import HomeAssistant
 
 from .account import NetsapiensConfigEntry
-from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, SUBENTRY_RECIPIENT
+from .api.bare_times import in_hours
+from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
 from .phone import mask
+from .recipients import is_damaged, readable_recipients
 
 _OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb", "picture_text")
 
@@ -29,18 +31,19 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
         ),
         "recipients": [
             {
-                "destinations": [mask(number) for number in recipient.data[CONF_DESTINATION]],
-                "group": recipient.data.get(CONF_GROUP, False),
-                "own_sender": bool(recipient.data.get(CONF_FROM_NUMBER)),
+                "destinations": [mask(number) for number in data.destination],
+                "group": data.group,
+                "own_sender": data.from_number is not None,
             }
-            for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+            for _, data in readable_recipients(entry)
         ],
+        "damaged_recipients": sum(map(is_damaged, entry.get_subentries_of_type(SUBENTRY_RECIPIENT))),
     }
 
 
 def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
     """Return what only an account that is loaded can tell."""
-    coordinator, outbox = entry.runtime_data.coordinator, entry.runtime_data.outbox
+    coordinator, outbox, inbox = entry.runtime_data.coordinator, entry.runtime_data.outbox, entry.runtime_data.inbox
     facts = coordinator.data
     token_left = coordinator.api.token_left
     return {
@@ -61,7 +64,11 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
             "last_error": str(coordinator.last_exception) if coordinator.last_exception else None,
             "token_left": round(token_left) if math.isfinite(token_left) else None,
             "clock": coordinator.api.now().isoformat(timespec="seconds"),
+            "clock_is_settled": coordinator.api.clock.is_settled,
+            "clock_was_set_by": round(coordinator.api.clock.jumped),
+            "bare_times_from_utc": in_hours(coordinator.api.bare_times.offset),
         },
+        "inbox": None if inbox is None else inbox.diagnostics,
         "outbox": {
             "queued": outbox.queued,
             "taken_last_hour": outbox.taken_last_hour,

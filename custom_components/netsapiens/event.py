@@ -7,15 +7,13 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
+from .const import EVENT_FAILED, EVENT_RECEIVED
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
 from .inbox import ReceivedMessage
 from .outbox import FailedMessage
 from .phone import from_pbx, international
 
 PARALLEL_UPDATES = 0
-
-EVENT_RECEIVED = "received"
-EVENT_FAILED = "failed"
 
 
 async def async_setup_entry(

@@ -5,50 +5,58 @@ that what came in while Home Assistant was down is told afterwards, and told onc
 """
 
 import asyncio
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-import hashlib
 import logging
 import random
 
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.exceptions import HomeAssistantError
 
-from .api import Account, Message, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError
-from .api.messages import MAX_ROWS
-from .api.models import number_of, same_number
-from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
+from .api import Account, Message, MessageSession, NetsapiensError
+from .api.models import number_of
+from .checkpoint import Place
 from .coordinator import NetsapiensCoordinator
-from .listing import reaches, read_since
+from .ledger import Ledger
+from .look import Found, Look, signature, unseen
 from .pace import jittered
 from .phone import async_load_metadata
-from .store import InboxStore, Place
+from .reader import Inbound, Reader
+from .store import InboxStore
 
 _LOGGER = logging.getLogger(__name__)
 
 POLL_INTERVAL = 30.0  # seconds
 PUSHED_INTERVAL = 120.0  # where the PBX says itself when to look, and only a lost post needs to be made up for
 _SPREAD = 0.1
-_FIRST_WAIT, _LONGEST_WAIT = 4.0, 30.0  # after failures; the gate waits longer where the PBX is away
 _WORTH_A_LINE = 5  # failures in a row
-_UNAUTHORIZED = 401
-_NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conversations that the login may not see
-_ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
 _LOOKS = (0.0, 1.5, 4.0, 10.0)  # seconds after a post; the lists lag
-_PAUSE = 0.3  # seconds between looks, however many posts come
 
-_WINDOW = timedelta(minutes=10)  # a message may show so late
-_ACTIVE = timedelta(seconds=60)  # a conversation this fresh may have got another message that looks the same
-_OLDEST = timedelta(hours=24)
-_LONGEST_AWAY = timedelta(days=30)  # what is older is not even counted
-_REMEMBERED = timedelta(hours=2)  # the PBX's clock may be put back by an hour
-_SAVE_AT_LEAST = timedelta(minutes=10)
-_SAVE_EVERY = 0.25  # seconds, while many are told
-_APART = 0.002  # seconds; the state of an event entity is its time, to the millisecond
-_FEW = 100  # messages; mostly enough of a conversation
-_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation, not messages
+
+@dataclass(frozen=True, slots=True)
+class PollTiming:
+    """How often to look, in seconds.
+
+    Attributes:
+        interval: between looks.
+        pause: between looks, however many posts come.
+        first_wait: after a failure; the rate limiter waits longer where the PBX is away.
+        longest_wait: after many failures.
+        batch: how long messages of several conversations are gathered, so that they are reported in order.
+        active: a conversation this fresh may have got another message that looks the same.
+        apart: between two events; the state of an event entity is its time, to the millisecond.
+    """
+
+    interval: float = POLL_INTERVAL
+    pause: float = 0.3
+    first_wait: float = 4.0
+    longest_wait: float = 30.0
+    batch: float = 1.0
+    active: float = 60.0
+    apart: float = 0.002
+
+
+TIMING = PollTiming()
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,20 +89,6 @@ class ReceivedMessage:
     media_url: str | None
 
 
-type _Signature = tuple[datetime | None, str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class _Found:
-    """A message that was not seen before."""
-
-    at: datetime
-    key: str
-    row: Message
-    session: MessageSession
-    is_history: bool  # it was there before us
-
-
 class Inbox:
     """Looks for an account's inbound messages.
 
@@ -103,6 +97,13 @@ class Inbox:
         store: where the place reached is kept.
         report: called with each message, once.
         report_cut: called with whether the PBX's list of conversations cannot be read whole.
+        report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
+            by the PBX's clock, messages were reported all the same, as far as is known.
+        timing: how often to look.
+
+    Attributes:
+        interval: seconds between looks.
+        cut_looks: how many looks had to leave something to the next one.
     """
 
     def __init__(
@@ -111,29 +112,52 @@ class Inbox:
         store: InboxStore,
         report: Callable[[ReceivedMessage], None],
         report_cut: Callable[[bool], None],
+        report_damaged: Callable[[str], datetime | None],
+        timing: PollTiming | None = None,
     ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
-        self._api = MessageAPI(coordinator.api)
-        self._store = store
+        self._reader = Reader(coordinator)
         self._report = report
         self._report_cut = report_cut
-        self._place: Place | None = None
-        self._saved_at: datetime | None = None
-        self._not_saved = False
-        self._known: dict[str, _Signature] = {}
+        self._report_damaged = report_damaged
+        self._timing = timing or TIMING
+        self._ledger = Ledger(store, self._tell)
+        self._is_aligned = False
+        self._jumped = 0.0
+        self._known: dict[str, int] = {}  # what the conversations looked like
         self._history: dict[str, datetime] = {}  # conversations not read at the very first look, and when that was
         self._first_failed: datetime | None = None  # when the very first look began, if it failed
-        self._not_shown: dict[str, float] = {}  # users whose conversations are not shown, and when to ask again
-        self._newest_first = True
         self._hinted = asyncio.Event()
         self._looks_left: list[float] = []  # when to look again after a post, by the loop's clock
         self._failures = 0
+        self._is_behind = False
         self._due: set[str] = set()  # the conversations that still have to be read again
         self._unread: set[str] = set()  # the conversations that could not be read at the last look
         self._task: asyncio.Task[None] | None = None
         self._taking: asyncio.Task[None] | None = None
-        self.interval = POLL_INTERVAL
+        self.interval = self._timing.interval
+        self.cut_looks = 0
+
+    @property
+    def _place(self) -> Place | None:
+        """How far we are; None before the very first look came to its end."""
+        return self._ledger.place
+
+    @property
+    def diagnostics(self) -> dict[str, int | str]:
+        """What helps to find a fault."""
+        return {
+            "remembered": len(self._place.seen) if self._place else 0,
+            "rows_last_look": self._reader.rows,
+            "characters_last_look": self._reader.text,
+            "cut_looks": self.cut_looks,
+        }
+
+    @property
+    def foreign_senders(self) -> dict[str, set[str]]:
+        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+        return self._reader.foreign_senders
 
     @callback
     def async_start(self) -> None:
@@ -161,7 +185,7 @@ class Inbox:
     async def _run(self) -> None:
         """Look again and again, one look at a time."""
         if self._place is None:
-            self._place = await self._store.async_load()
+            await self._ledger.load(self._coordinator.api.now(), self._report_damaged)
         await async_load_metadata(self._hass)  # those who are told of a message read its number
         while True:
             self._hinted.clear()
@@ -178,7 +202,7 @@ class Inbox:
             else:
                 self._coordinator.note_success()
             self._count(failure)
-            await asyncio.sleep(_PAUSE)
+            await asyncio.sleep(self._timing.pause)
             try:
                 async with asyncio.timeout(self._wait()):
                     await self._hinted.wait()
@@ -197,7 +221,10 @@ class Inbox:
     def _wait(self) -> float:
         """Return how long to wait for the next look, in seconds; homes must not strike one PBX in step."""
         if self._failures:
-            return _FIRST_WAIT / 2 + jittered(_FIRST_WAIT, _LONGEST_WAIT, self._failures - 1)
+            first, longest = self._timing.first_wait, self._timing.longest_wait
+            return first / 2 + jittered(first, longest, self._failures - 1)
+        if self._is_behind:
+            return 0.0
         now = self._hass.loop.time()
         self._looks_left = [due for due in self._looks_left if due > now]
         if self._looks_left:
@@ -216,244 +243,122 @@ class Inbox:
             NetsapiensError: the list of conversations could not be read.
         """
         api = self._coordinator.api
+        self._is_behind = False
         if api.token_left <= 0:
             await self._coordinator.gate.run(api.get_token)
+        await self._reader.settle_clock()
         now = api.now()
-        place = self._place or Place(self._first_failed or now, {})
-        since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
+        self._follow_clock(now)
+        look = Look(self._place or Place(self._first_failed or now), now, self._hass.loop.time())
+        self._reader.begin_look()
         try:
-            listed = await self._sessions(since)
+            listed, whole = await self._reader.sessions(look.since)
         except NetsapiensError:
             if self._place is None:
-                self._first_failed = place.until  # what comes in from now on is no history
+                self._first_failed = look.place.until  # what comes in from now on is no history
             raise
-        sessions = [row for row in listed if self._may_hold_news(row, since, now)]
-        changed = [session for session in sessions if self._known.get(session.id) != _signature(session)]
-        failed: dict[str, NetsapiensError] = {}
-        found = [one for session in changed for one in await self._read(session, place, since, now, failed)]
-        await self._take_in_peace(place, found, now, changed, failed)
-        # What did not change is read again in case of equal messages, and only while nothing else is to be looked at.
-        self._due = {session.id for session in sessions} - {session.id for session in changed}
+        self._report_cut(not whole)
+        sessions = [row for row in listed if self._may_hold_news(row, look.since, now)]
+        changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
+        await self._read_changed(look, changed)
+        await self._read_again(look, sessions, {session.id for session in changed})
+        self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
+        if look.failed.keys() != self._unread:
+            self._failures = 0  # others than at the last look: it gets on
+        self._unread = set(look.failed)
+        self._due |= self._unread
+        return next(iter(look.failed.values()), None)
+
+    def _follow_clock(self, now: datetime) -> None:
+        """Go with the PBX's clock where it was set."""
+        jumped = self._coordinator.api.clock.jumped
+        if self._place is not None:
+            if not self._is_aligned:
+                self._place.align(now, datetime.now(UTC))
+            if jumped != self._jumped:
+                self._place.move(timedelta(seconds=jumped - self._jumped))
+                self._known.clear()  # what did not seem new may be so
+                _LOGGER.info("The PBX's clock was set by %.0f s", jumped - self._jumped)
+            self._is_aligned = True
+        self._jumped = jumped
+
+    async def _read_changed(self, look: Look, changed: list[MessageSession]) -> None:
+        """Read the conversations that changed, and tell of their messages as they are read."""
+        for number, session in enumerate(changed):
+            if self._reader.is_spent:
+                self._leave(look, changed[number:])
+                break
+            await self._read(look, session)
+            if look.is_full(self._hass.loop.time(), self._timing.batch):
+                await self._take_in_peace(look)
+        await self._take_in_peace(look, is_last=True)
+
+    async def _read_again(self, look: Look, sessions: list[MessageSession], read: Collection[str]) -> None:
+        """Read what did not change, in case of equal messages, and only while nothing else is to be looked at."""
+        self._due = {session.id for session in sessions} - {*read}
         for session in sessions:
             if session.id not in self._due:
                 continue
-            if self._hinted.is_set():
+            if self._hinted.is_set() or self._reader.is_spent:
                 break
             self._due.discard(session.id)
-            found = await self._read(session, place, since, now, failed)
-            if found:
-                await self._take_in_peace(place, found, now, [session], failed)
-        if failed.keys() != self._unread:
-            self._failures = 0  # others than at the last look: it gets on
-        self._unread = set(failed)
-        self._due |= self._unread
-        return next(iter(failed.values()), None)
+            await self._read(look, session)
+            if look.found:
+                await self._take_in_peace(look)
 
-    async def _read(
-        self, session: MessageSession, place: Place, since: datetime, now: datetime, failed: dict[str, NetsapiensError]
-    ) -> list[_Found]:
-        """Return the messages of a conversation that were not seen before; note it where it cannot be read."""
+    def _leave(self, look: Look, sessions: list[MessageSession]) -> None:
+        """Leave conversations to the next look, which comes at once."""
+        look.left = sessions
+        self._is_behind = True
+        self.cut_looks += 1
+        if self._place is None:
+            self._history |= {session.id: self._first_failed or look.now for session in sessions}
+
+    async def _read(self, look: Look, session: MessageSession) -> None:
+        """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
         try:
-            rows = await self._messages(session, since)
+            rows = await self._reader.messages(session, look.since)
         except NetsapiensError as err:
-            failed[session.id] = err
+            look.failed[session.id] = err
             if self._place is None:
-                self._history[session.id] = self._first_failed or now
-            return []
-        history_until = self._history.pop(session.id, None)
+                self._history[session.id] = self._first_failed or look.now
+            return
+        history_until = self._history.pop(session.id, look.place.ignored_until)
         if self._place is None:
             history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
-        return [
-            _Found(at, key, row, session, history_until is not None and at <= history_until)
-            for at, key, row in self._dated(session, rows)
-            if at >= since and key not in place.seen
+        look.read.append(session)
+        if rows:
+            look.newest[session.id] = max(rows, key=lambda one: one.listed).key
+        look.found += [
+            Found(one, one.at <= history_until)
+            for one in unseen(rows, look.place, look.since, look.place.latest_of(session.id))
         ]
 
-    async def _take_in_peace(
-        self,
-        place: Place,
-        found: list[_Found],
-        now: datetime,
-        sessions: list[MessageSession],
-        failed: Mapping[str, NetsapiensError],
-    ) -> None:
+    async def _take_in_peace(self, look: Look, *, is_last: bool = False) -> None:
         """Tell of what was found. What was told must be noted, also where the account is closed in between."""
-        self._taking = self._hass.async_create_task(self._take(place, found, now, whole=not failed))
+        self._taking = self._hass.async_create_task(self._ledger.take(look, is_last=is_last, apart=self._timing.apart))
         await asyncio.shield(self._taking)
-        self._known |= {session.id: _signature(session) for session in sessions if session.id not in failed}
-
-    async def _sessions(self, since: datetime) -> list[MessageSession]:
-        """Return the conversations, the last active last.
-
-        That is one request, unless there are over 1,000 that are not listed newest first. One that got a message
-        between two pages may be on both.
-        """
-        sessions, whole = await self._sessions_of(None, since)
-        self._report_cut(not whole)
-        foreign = [
-            session
-            for owner, senders in self.foreign_senders.items()
-            for session in await self._foreign_sessions(owner, senders, since)
-        ]
-        if foreign:
-            sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
-        rows = [session for session in sessions if session.id]
-        if len({session.id for session in rows}) < len(rows):
-            newest: dict[str, MessageSession] = {}
-            for session in sorted(rows, key=lambda row: row.last_time or since):
-                newest.pop(session.id, None)  # so that it takes the place of its last row
-                newest[session.id] = session
-            rows = list(newest.values())
-        times = [session.last_time for session in rows if session.last_time is not None]
-        # As with messages: what was active in the same second is in the PBX's order.
-        return rows[::-1] if not times or times[0] >= times[-1] else rows
-
-    async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
-        """Return a user's conversations as the PBX lists them, and whether they are all."""
-        return await read_since(
-            lambda start: self._coordinator.gate.run(
-                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
-            ),
-            lambda session: session.last_time,
-            since,
-        )
-
-    @property
-    def foreign_senders(self) -> dict[str, set[str]]:
-        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
-        entry, facts = self._coordinator.config_entry, self._coordinator.data
-        recipients = entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
-        found: dict[str, set[str]] = {}
-        for chosen in (entry.options, *(recipient.data for recipient in recipients)):
-            number = facts.listed(chosen.get(CONF_FROM_NUMBER, ""))
-            if number is not None and (owner := facts.owner_of(number)) is not None:
-                found.setdefault(owner, set()).add(number)
-        return found
-
-    async def _foreign_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
-        """Return another user's conversations with the chosen senders, and no others: the rest is private."""
-        if self._not_shown.get(owner, 0.0) > self._hass.loop.time():
-            return []
-        try:
-            sessions, _ = await self._sessions_of(owner, since)
-        except NetsapiensRequestError as err:
-            if err.status not in _NOT_ITS_DOMAIN:
-                raise
-            _LOGGER.debug("Another user's conversations are not shown: %s", err.status)
-            self._not_shown[owner] = self._hass.loop.time() + _ASK_AGAIN
-            return []
-        return [session for session in sessions if any(same_number(session.sms_number, sender) for sender in senders)]
+        self._known |= {session.id: signature(session) for session in look.read}
+        look.begin_batch(self._hass.loop.time())
 
     def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
         """Whether a conversation has to be read."""
-        last = session.last_time
-        if last is None or last >= now - _ACTIVE or session.id in self._due:
+        last, active = session.last_time, timedelta(seconds=self._timing.active)
+        if last is None or last >= now - active or session.id in self._due:
             return True
         known = self._known.get(session.id)
         if known is None and last < since:
-            self._known[session.id] = _signature(session)  # nothing since the last time
+            self._known[session.id] = signature(session)  # nothing since the last time
             return False
-        return known != _signature(session)
+        return known != signature(session)
 
-    async def _messages(self, session: MessageSession, since: datetime) -> Sequence[Message]:
-        """Return a conversation's messages since a time, oldest first; none where the PBX shows none."""
-        gate = self._coordinator.gate
-        try:
-            rows = await gate.run(lambda: self._api.get_messages(session.id, limit=_FEW, user=session.owner))
-        except NetsapiensRequestError as err:
-            if err.status == _UNAUTHORIZED:
-                raise
-            _LOGGER.debug("A conversation is not shown: %s", err.status)  # deleted in between, most likely
-            return []
-        if len(rows) >= _FEW and not reaches(rows, _time_of, since):
-            rows, _ = await read_since(
-                lambda start: gate.run(
-                    lambda: self._api.get_messages(session.id, limit=MAX_ROWS, start=start, user=session.owner)
-                ),
-                _time_of,
-                since,
-            )
-        times = [row.time for row in rows if row.time is not None]
-        if times and times[0] != times[-1]:
-            self._newest_first = times[0] > times[-1]
-        # Messages of one second stay in the order in which the PBX lists them.
-        return sorted(rows[::-1] if self._newest_first else rows, key=lambda row: row.time or since)
-
-    def _dated(self, session: MessageSession, rows: Sequence[Message]) -> list[tuple[datetime, str, Message]]:
-        """Return the inbound messages, each with its time and with what it is known by."""
-        account = self._coordinator.data.account
-        counts: Counter[str] = Counter()
-        dated = []
-        for row in rows:
-            if row.time is None or row.type not in _KINDS or row.is_outbound(account):
-                continue
-            # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
-            name = f"{row.id}|{row.time.isoformat()}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
-            counts[name] += 1
-            dated.append((row.time, _fingerprint(session.id, name, counts[name]), row))
-        return dated
-
-    async def _take(self, place: Place, found: list[_Found], now: datetime, *, whole: bool) -> None:
-        """Tell of new messages, and note how far we are."""
-        found.sort(key=lambda one: one.at)  # stable: the order within a second is the PBX's
-        account = self._coordinator.data.account
-        old = 0
-        save_at = self._hass.loop.time() + _SAVE_EVERY
-        for one in found:
-            place.seen[one.key] = one.at
-            if one.is_history:
-                continue
-            if one.at < now - _OLDEST:
-                old += 1
-                continue
-            self._tell(_received(one.row, one.session, one.at, account))
-            await asyncio.sleep(_APART)
-            if self._hass.loop.time() >= save_at:
-                await self._save(place, now)
-                save_at = self._hass.loop.time() + _SAVE_EVERY
-        if old:
-            _LOGGER.warning("%s messages that came in more than 24 hours ago were left out", old)
-        # What stands still, since a conversation cannot be read, must not grow without end.
-        place.until = now if whole else min(max(place.until, now - _OLDEST), now)
-        place.forget_before(place.until - _REMEMBERED)
-        first = self._place is None
-        self._place = place
-        if found or first or self._saved_at is None or now - self._saved_at > _SAVE_AT_LEAST:
-            await self._save(place, now)
-
-    def _tell(self, received: ReceivedMessage) -> None:
+    def _tell(self, one: Inbound) -> None:
         """Tell of one message."""
         try:
-            self._report(received)
+            self._report(_received(one.row, one.session, one.at, self._coordinator.data.account))
         except Exception:
             # One that cannot be told must not keep the others back.
             _LOGGER.exception("Unexpected error while telling of a message")
-
-    async def _save(self, place: Place, now: datetime) -> None:
-        """Keep how far we are; where that fails, the next look tries again."""
-        try:
-            await self._store.async_save(place)
-        except HomeAssistantError as err:
-            if not self._not_saved:
-                _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
-            self._not_saved, self._saved_at = True, None
-        else:
-            self._not_saved, self._saved_at = False, now
-
-
-def _time_of(row: Message) -> datetime | None:
-    """Return a message's time."""
-    return row.time
-
-
-def _signature(session: MessageSession) -> _Signature:
-    """Return what changes when a conversation gets a message."""
-    return session.last_time, session.last_message, session.last_sender
-
-
-def _fingerprint(session_id: str, name: str, number: int) -> str:
-    """Return what a message is known by."""
-    return hashlib.blake2b(f"{session_id}\n{name}\n{number}".encode(errors="replace"), digest_size=12).hexdigest()
 
 
 def _received(row: Message, session: MessageSession, at: datetime, account: Account) -> ReceivedMessage:

@@ -1,15 +1,20 @@
 """Repair issues, where there is something that a person can do."""
 
+from collections.abc import Collection
+
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .const import CONF_FROM_NUMBER, DOMAIN
+from .const import CONF_FROM_NUMBER, DOMAIN, SUBENTRY_RECIPIENT
 from .coordinator import AccountFacts
 from .phone import mask
+from .recipients import is_damaged
 
+_STOPS_TEXTS = {"sender_not_listed", "recipient_damaged"}
+_READ_ONCE = {"outbox_damaged", "inbox_damaged"}  # there is nothing to do but to know of them
 _PUSH_ISSUES = ("push_without_url", "push_refused")
-_FIXABLE = ("outbox_damaged", "push_without_url")
+_FIXABLE = {*_READ_ONCE, "push_without_url"}
 
 
 @callback
@@ -41,6 +46,34 @@ def raise_outbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) ->
 
 
 @callback
+def raise_inbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
+    """Tell that it could not be read which messages came in, and where what is left of that lies."""
+    _raise(hass, entry, "inbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
+
+
+@callback
+def check_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Tell where a recipient cannot be read, so that nothing is sent to it and nothing is heard of it."""
+    damaged = {
+        f"recipient_damaged_{recipient.subentry_id}": recipient.title
+        for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
+        if is_damaged(recipient)
+    }
+    _clear_recipients(hass, entry, but=damaged)
+    for key, name in damaged.items():
+        _raise(hass, entry, "recipient_damaged", {"account": entry.title, "recipient": name}, issue=key)
+
+
+def _clear_recipients(hass: HomeAssistant, entry: ConfigEntry, *, but: Collection[str] = ()) -> None:
+    """Take back what was told of recipients that are mended, or gone."""
+    kept = {_id(key, entry) for key in but}
+    for domain, issue_id in list(ir.async_get(hass).issues):
+        is_one = issue_id.startswith("recipient_damaged_") and issue_id.endswith(f"_{entry.entry_id}")
+        if domain == DOMAIN and is_one and issue_id not in kept:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+@callback
 def raise_push_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
     """Tell that the PBX cannot say when a message comes in: ``push_without_url`` or ``push_refused``."""
     clear_push_issues(hass, entry, but=key)
@@ -67,8 +100,16 @@ def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> N
 @callback
 def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Take back all that was told of an account that is gone."""
-    for key in ("hourly_limit", "sender_not_listed", "outbox_damaged", "conversations_cut", *_PUSH_ISSUES):
+    for key in (
+        "hourly_limit",
+        "sender_not_listed",
+        "outbox_damaged",
+        "inbox_damaged",
+        "conversations_cut",
+        *_PUSH_ISSUES,
+    ):
         ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
+    _clear_recipients(hass, entry)
 
 
 def _id(key: str, entry: ConfigEntry) -> str:
@@ -78,17 +119,23 @@ def _id(key: str, entry: ConfigEntry) -> str:
 
 @callback
 def _raise(
-    hass: HomeAssistant, entry: ConfigEntry, key: str, placeholders: dict[str, str], *, persistent: bool = False
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    key: str,
+    placeholders: dict[str, str],
+    *,
+    persistent: bool = False,
+    issue: str | None = None,
 ) -> None:
-    """Raise an account's issue."""
+    """Raise an account's issue, under another name than its kind's where there may be several."""
     ir.async_create_issue(
         hass,
         DOMAIN,
-        _id(key, entry),
+        _id(issue or key, entry),
         data={"entry_id": entry.entry_id},
         is_fixable=key in _FIXABLE,
         is_persistent=persistent,
-        severity=ir.IssueSeverity.ERROR if key == "sender_not_listed" else ir.IssueSeverity.WARNING,
+        severity=ir.IssueSeverity.ERROR if key in _STOPS_TEXTS else ir.IssueSeverity.WARNING,
         translation_key=key,
         translation_placeholders=placeholders,
     )

@@ -7,13 +7,14 @@ without the words that stand beside them.
 
 from collections import deque
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
 import re
 import time
 
-from .api import MessageAPI, NetsapiensRequestError, NetsapiensServerError
+from .api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .api.messages import MAX_ROWS
 from .api.models import Account, Message, MessageSession, same_number
 from .compose import OutgoingMessage
@@ -164,10 +165,16 @@ class Lookup:
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not tell.
         """
+        others: list[MessageSession] | None = None
+        if not self._api.knows_zone:
+            with suppress(
+                NetsapiensError
+            ):  # the list of conversations only tells in which zone the messages' times are
+                others = await self._other_sessions(message, trace)
         found = await self._count_in(message.messagesession, message, trace)
         if found > trace.known:
             return found
-        for session in await self._other_sessions(message, trace):
+        for session in await self._other_sessions(message, trace) if others is None else others:
             found += await self._count_in(session.id, message, trace)
         return found
 

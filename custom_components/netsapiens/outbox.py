@@ -425,6 +425,8 @@ class Outbox:
         api = self._coordinator.api
         if api.token_left <= 0:
             await self._gate.run(api.get_token)
+        if not api.clock.is_settled:
+            await self._gate.run(self._api.settle_clock)
         if item.trace is None:
             trace, certain = self._history.trace(item.message, api.now())
             if not certain:

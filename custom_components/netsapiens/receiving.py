@@ -2,16 +2,20 @@
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
 from homeassistant.components import webhook
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.start import async_at_started
 
-from .const import CONF_CLOUDHOOK_URL, CONF_INCOMING, INCOMING_OFF, INCOMING_POLL, INCOMING_PUSH
+from .api.models import as_time
+from .const import CONF_CLOUDHOOK_URL, CONF_INCOMING, EVENT_RECEIVED, INCOMING_OFF, INCOMING_POLL, INCOMING_PUSH
 from .coordinator import NetsapiensCoordinator
 from .inbox import Inbox, ReceivedMessage
-from .issues import check_conversations, clear_push_issues
+from .issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from .push import Push, async_end_push
 from .store import InboxStore
 
@@ -52,6 +56,7 @@ class Receiver:
             InboxStore(self._hass, entry.entry_id),
             self._report,
             lambda cut: check_conversations(self._hass, entry, cut),
+            self._report_damaged,
         )
         if self._mode == INCOMING_PUSH:
             self._push = Push(self._coordinator, inbox, self._webhook_id())
@@ -100,6 +105,11 @@ class Receiver:
             elif self._push is not None:
                 self._push.async_check()
 
+    def _report_damaged(self, aside: str) -> datetime | None:
+        """Tell that it is not known any more what was reported; what the events show was."""
+        raise_inbox_damaged(self._hass, self._entry, aside)
+        return _newest_reported(self._hass, self._entry)
+
     def _webhook_id(self) -> str:
         """Return where the PBX posts to, which is kept with the account."""
         known: str | None = self._entry.data.get(CONF_WEBHOOK_ID)
@@ -119,3 +129,16 @@ class Receiver:
         entry.async_create_background_task(self._hass, ending, "netsapiens end of push")
         data = {key: value for key, value in entry.data.items() if key not in {CONF_WEBHOOK_ID, CONF_CLOUDHOOK_URL}}
         self._hass.config_entries.async_update_entry(entry, data=data)
+
+
+@callback
+def _newest_reported(hass: HomeAssistant, entry: ConfigEntry) -> datetime | None:
+    """Return the time of the newest message that the account's event entities are known to have shown."""
+    states = restore_state.async_get(hass).last_states
+    times = []
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        stored = states.get(entity.entity_id)
+        kept = stored.extra_data.as_dict() if stored is not None and stored.extra_data is not None else {}
+        if kept.get("last_event_type") == EVENT_RECEIVED and isinstance(kept.get("last_event_attributes"), dict):
+            times.append(as_time(kept["last_event_attributes"].get("timestamp")))
+    return max((time for time in times if time is not None), default=None)

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
@@ -35,6 +35,7 @@ from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media, async_word_for
 from .outbox import SentMessage
 from .phone import async_load_metadata
+from .recipients import is_damaged
 from .sources import Source, async_check_sources, read_sources
 
 
@@ -235,9 +236,21 @@ def _check_limit(hass: HomeAssistant, call: _Call) -> None:
     )
 
 
-def _failed(call: _Call) -> list[tuple[OutgoingMessage, HomeAssistantError]]:
-    """Return the messages that did not get out, and why."""
-    return [(message, result) for message, result in call.results if isinstance(result, HomeAssistantError)]
+def _failed(call: _Call) -> list[tuple[str, HomeAssistantError]]:
+    """Return who did not get a message, and why."""
+    damaged = [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)]
+    return damaged + [
+        (message.label, result) for message, result in call.results if isinstance(result, HomeAssistantError)
+    ]
+
+
+def _damaged(recipient: ConfigSubentry) -> HomeAssistantError:
+    """Return the error of a recipient that cannot be read, and that got nothing while others did."""
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="recipient_damaged",
+        translation_placeholders={"recipient": recipient.title},
+    )
 
 
 def _summary(calls: Sequence[_Call]) -> HomeAssistantError:
@@ -245,11 +258,11 @@ def _summary(calls: Sequence[_Call]) -> HomeAssistantError:
     failed = [pair for call in calls for pair in _failed(call)]
     lost = {str(err): err for call in calls for err in call.lost}  # two accounts may want the same picture
     unsent = len(failed) + sum(len(call.lost) * len(call.conversations) for call in calls)
-    total = unsent + sum(len(call.results) for call in calls) - len(failed)
+    total = unsent + sum(isinstance(result, SentMessage) for call in calls for _, result in call.results)
     errors = [*(err for _, err in failed), *lost.values()]
     if unsent == total and len(errors) == 1:
         return errors[0]
-    details = "; ".join([*(f"{message.label}: {err}" for message, err in failed), *lost])
+    details = "; ".join([*(f"{label}: {err}" for label, err in failed), *lost])
     if not failed and any(call.words for call in calls):
         return HomeAssistantError(
             translation_domain=DOMAIN,

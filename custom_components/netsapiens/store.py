@@ -16,6 +16,7 @@ from homeassistant.util.json import SerializationError
 
 from .api import Account, SmsNumber
 from .api.messages import is_session_id
+from .checkpoint import Place
 from .compose import Media, OutgoingMessage, label_of
 from .const import DOMAIN
 from .coordinator import AccountFacts
@@ -76,6 +77,17 @@ class _DurableStore(Store[dict[str, Any]]):
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=self._not_written) from err
 
 
+async def _async_set_aside(hass: HomeAssistant, path: Path) -> str:
+    """Keep a damaged file under another name, which is returned."""
+    aside = path.with_name(f"{path.name}.damaged.{dt_util.utcnow():%Y%m%dT%H%M%S}")
+    try:
+        await hass.async_add_executor_job(path.replace, aside)
+    except OSError as err:
+        _LOGGER.warning("The damaged file %s could not be set aside: %s", path.name, err.strerror)
+        return path.name
+    return aside.name
+
+
 @dataclass(frozen=True, slots=True)
 class KeptMessage:
     """A message as it is kept.
@@ -130,7 +142,7 @@ class OutboxStore:
             rows: list[Any] = [] if data is None else [*data["messages"]]
         except (HomeAssistantError, *_DAMAGE) as err:
             _LOGGER.warning("The waiting texts cannot be read: %s", type(err).__name__)
-            return [], await self._set_aside()
+            return [], await _async_set_aside(self._hass, Path(self._store.path))
         kept = []
         for row in rows:
             try:
@@ -140,18 +152,7 @@ class OutboxStore:
         if len(kept) == len(rows):
             return kept, None
         _LOGGER.warning("%s of %s waiting texts cannot be read", len(rows) - len(kept), len(rows))
-        return kept, await self._set_aside()
-
-    async def _set_aside(self) -> str:
-        """Keep a damaged file under another name, which is returned."""
-        path = Path(self._store.path)
-        aside = path.with_name(f"{path.name}.damaged.{dt_util.utcnow():%Y%m%dT%H%M%S}")
-        try:
-            await self._hass.async_add_executor_job(path.replace, aside)
-        except OSError as err:
-            _LOGGER.warning("The damaged file %s could not be set aside: %s", path.name, err.strerror)
-            return path.name
-        return aside.name
+        return kept, await _async_set_aside(self._hass, Path(self._store.path))
 
     async def async_remove(self) -> None:
         """Delete the file."""
@@ -206,23 +207,6 @@ def _text(value: object) -> str:
     return value
 
 
-@dataclass(slots=True)
-class Place:
-    """How far the inbox is.
-
-    Attributes:
-        until: by the PBX's clock; all before was looked at.
-        seen: the messages from a while before that on, by what each is known by, with its time.
-    """
-
-    until: datetime
-    seen: dict[str, datetime]
-
-    def forget_before(self, time: datetime) -> None:
-        """Forget the messages that will not be looked at again."""
-        self.seen = {key: at for key, at in self.seen.items() if at >= time}
-
-
 class InboxStore:
     """How far the inbox is, on disk.
 
@@ -231,21 +215,27 @@ class InboxStore:
     """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        self._hass = hass
         self._store = _DurableStore(
             hass, _VERSION, f"{DOMAIN}.inbox.{entry_id}", private=True, atomic_writes=True, not_written="place_not_kept"
         )
 
-    async def async_load(self) -> Place | None:
-        """Return the place reached; None at the very first start, and where the file is damaged."""
+    async def async_load(self) -> tuple[Place | None, str | None]:
+        """Return the place reached, and where the file was damaged, the name under which it was set aside.
+
+        There is no place at the very first start, and where the file is damaged.
+        """
+        path = Path(self._store.path)
+        was_there = await self._hass.async_add_executor_job(path.exists)
         try:
             data = await self._store.async_load()
-            if data is None:
-                return None
-            seen = {str(key): datetime.fromtimestamp(float(at), UTC) for key, at in data["seen"].items()}
-            return Place(datetime.fromtimestamp(float(data["until"]), UTC), seen)
+            if data is not None:
+                return _place_of(data), None
         except (HomeAssistantError, *_DAMAGE) as err:
             _LOGGER.warning("It cannot be read how far the inbox was: %s", type(err).__name__)
-            return None
+            return None, await _async_set_aside(self._hass, path)
+        # Store sets a file that is no JSON aside itself, and returns nothing.
+        return None, path.name if was_there else None
 
     async def async_save(self, place: Place) -> None:
         """Keep the place reached.
@@ -253,12 +243,37 @@ class InboxStore:
         Raises:
             HomeAssistantError: it could not be written.
         """
-        seen = {key: at.timestamp() for key, at in place.seen.items()}
-        await self._store.async_save({"until": place.until.timestamp(), "seen": seen})
+        await self._store.async_save(
+            {
+                "until": place.until.timestamp(),
+                "wall": place.wall.timestamp(),
+                "ignored_until": place.ignored_until.timestamp(),
+                "seen": {key: at.timestamp() for key, at in place.seen.items()},
+                "latest": {**place.latest},
+            }
+        )
 
     async def async_remove(self) -> None:
         """Delete the file."""
         await self._store.async_remove()
+
+
+def _place_of(data: dict[str, Any]) -> Place:
+    """Return the place reached that a file holds; one of _DAMAGE where it holds none."""
+    return Place(
+        until=_time(data["until"]),
+        seen={str(key): _time(at) for key, at in data["seen"].items()},
+        latest={_text(session): _text(key) for session, key in data["latest"].items()},
+        wall=_time(data["wall"]),
+        ignored_until=_time(data["ignored_until"]),
+    )
+
+
+def _time(value: object) -> datetime:
+    """Return a time that was kept in seconds; one of _DAMAGE where it is none."""
+    if not isinstance(value, int | float):
+        raise TypeError("not a time")
+    return datetime.fromtimestamp(value, UTC)
 
 
 class FactsStore:

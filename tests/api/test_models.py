@@ -1,6 +1,6 @@
 """Whatever a PBX answers becomes plain objects, or one of our own errors."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 import json
 from typing import Any
@@ -17,7 +17,15 @@ from custom_components.netsapiens.api import (
     SmsNumber,
     auth,
 )
-from custom_components.netsapiens.api.http import Answer, _http_date, _parse, _seconds, check, reason_of
+from custom_components.netsapiens.api.http import (
+    Answer,
+    _http_date,
+    _loads_by_rows,
+    _parse,
+    _seconds,
+    check,
+    reason_of,
+)
 from custom_components.netsapiens.api.models import (
     as_flag,
     as_text,
@@ -421,3 +429,28 @@ def test_is_html(kind: str, body: bytes, is_html: bool) -> None:
 
 def test_answer_without_a_body() -> None:
     assert _parse(202, {}, b"") == Answer(202, None, False, False, None)
+
+
+# --- large answers ---------------------------------------------------------------
+
+
+def outcome(read: Callable[[bytes], Any], body: bytes) -> str:
+    """What a reader makes of a body."""
+    try:
+        return repr(read(body))
+    except ValueError, RecursionError:
+        return "no JSON"
+
+
+@given(BODIES | st.lists(ROWS).map(lambda rows: json.dumps(rows).encode()))
+def test_a_list_is_read_by_rows_as_at_once(body: bytes) -> None:
+    assert outcome(_loads_by_rows, body) == outcome(json.loads, body)
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["[]", " [ ] ", "[1]", "[1,]", "[,]", "[1 2]", "[1", "[", "[1]x", "[[1],[]] ", "\ufeff[1]", '{"a": [1]}', "5", ""],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
+def test_what_is_a_list_and_what_is_none(body: str, encoding: str) -> None:
+    assert outcome(_loads_by_rows, body.encode(encoding)) == outcome(json.loads, body.encode(encoding))

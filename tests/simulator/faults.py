@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     MFA = "mfa"
     REFRESH_REFUSED = "refresh_refused"
     OAUTH_ERROR = "oauth_error"
+    WRONG_DATE = "wrong_date"
 
     @property
     def default_path(self) -> str:
@@ -54,6 +55,7 @@ FORBIDDEN_PAGE = """<!DOCTYPE HTML PUBLIC "-//IETF//DTD HTML 2.0//EN">
 """
 ERROR_PAGE = "<html><head><title>{code}</title></head><body><h1>{code}</h1></body></html>\n"
 LONGEST_NAP = 0.05
+DATE_OFF_BY = "date_off_by"
 
 
 class Dropped(web.Response):
@@ -125,6 +127,9 @@ async def misbehave(fault: Fault, request: web.Request, record: RequestRecord, h
     """Answer as the fault wants it; a record whose connection is dropped keeps status 0."""
     if fault.kind is FaultKind.SLOW:
         await asyncio.sleep(float(fault.details.get("seconds", 1)))
+        return await handler()
+    if fault.kind is FaultKind.WRONG_DATE:
+        request[DATE_OFF_BY] = float(fault.details.get("seconds", 86400))
         return await handler()
     answer = await handler() if fault.accepts else None
     if fault.kind in (FaultKind.DROP_BEFORE, FaultKind.DROP_AFTER):

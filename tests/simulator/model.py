@@ -62,6 +62,7 @@ class StoredMessage:
     user_agent: str = ""
     visible_at: float = 0.0
     sequence: int = 0
+    bare_timestamp: str = ""  # in the zone of bare times
 
 
 @dataclass(slots=True)

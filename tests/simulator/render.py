@@ -89,7 +89,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     """A message of the lists."""
     body: dict[str, Any] = {
         "id": row.id,
-        "timestamp": row.timestamp,
+        "timestamp": row.bare_timestamp,
         "type": row.type,
         "domain": row.domain,
         "direction": row.direction,
@@ -124,8 +124,8 @@ def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, 
         "messagesession-id": row.id,
         "messagesession-remote": ",".join(row.remote),
         "messagesession-sms-number": row.sms_number,
-        f"messagesession-last-{suffix}": _session_time(last.timestamp, settings),
-        f"messagesession-start-{suffix}": _session_time(row.started, settings),
+        f"messagesession-last-{suffix}": _session_time(last.timestamp, last.bare_timestamp, settings),
+        f"messagesession-start-{suffix}": _session_time(row.started, row.started, settings),
         "messagesession-last-message": _text(last, settings),
         "messagesession-last-sender": last.from_uid or last.from_number,
         "messagesession-last-status": row.last_status,
@@ -145,8 +145,8 @@ def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, 
     }
 
 
-def _session_time(stamp: str, settings: Settings) -> str:
-    return stamp if settings.key_suffix == "timestamp" else f"{stamp.replace(' ', 'T')}+00:00"
+def _session_time(stamp: str, bare: str, settings: Settings) -> str:
+    return bare if settings.key_suffix == "timestamp" else f"{stamp.replace(' ', 'T')}+00:00"
 
 
 def subscription(row: Subscription) -> dict[str, Any]:
@@ -174,7 +174,7 @@ def message_event(row: StoredMessage) -> dict[str, Any]:
     """A message as events carry it: the old snake_case names, and everything is text."""
     return {
         "id": row.id,
-        "timestamp": row.timestamp,
+        "timestamp": row.bare_timestamp,
         "type": row.type,
         "domain": row.domain,
         "direction": row.direction,
@@ -202,7 +202,7 @@ def session_event(row: Session, last: StoredMessage) -> dict[str, Any]:
         "remote": ",".join(row.remote),
         "smsani": row.sms_number,
         "start_timestamp": row.started,
-        "last_timestamp": last.timestamp,
+        "last_timestamp": last.bare_timestamp,
         "last_mesg": last.text,
         "last_sender": last.from_uid or last.from_number or "",
         "last_status": row.last_status,

@@ -3,6 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from email.utils import format_datetime
 from http import HTTPStatus
 import json
@@ -18,7 +19,7 @@ from aiohttp import web
 from .access import RECORD
 from .control import ControlRoutes
 from .errors import ApiError, no_route
-from .faults import Dropped, Fault, FaultBook, FaultKind, misbehave
+from .faults import DATE_OFF_BY, Dropped, Fault, FaultBook, FaultKind, misbehave
 from .model import RequestRecord
 from .phone import routes as phone_routes
 from .push import Pusher
@@ -197,8 +198,9 @@ class Simulator(Pbx):
             return await carry_out()
         return await misbehave(fault, request, record, carry_out)
 
-    async def _stamp(self, _: web.Request, answer: web.StreamResponse) -> None:
-        answer.headers["Date"] = format_datetime(self.now(), usegmt=True)
+    async def _stamp(self, request: web.Request, answer: web.StreamResponse) -> None:
+        off_by = timedelta(seconds=request.get(DATE_OFF_BY, 0.0))
+        answer.headers["Date"] = format_datetime(self.now() + off_by, usegmt=True)
         answer.headers["Server"] = "Apache"
 
     async def _read_media(self, request: web.Request) -> web.Response:

@@ -231,6 +231,7 @@ class Pbx(Settings):
             user=user.user,
             domain=user.domain,
             timestamp=render.bare_time(self.now()),
+            bare_timestamp=render.bare_time(self.now() + timedelta(seconds=self.bare_offset)),
             at=at,
             visible_at=at + self.lag,
             media=draft.media,

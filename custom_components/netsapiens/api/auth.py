@@ -16,6 +16,8 @@ from urllib.parse import quote
 
 import aiohttp
 
+from .bare_times import BareTimes
+from .clock import PbxClock
 from .config import base_url_of, login_of, verify_ssl_of
 from .exceptions import (
     NetsapiensAuthError,
@@ -97,6 +99,7 @@ class NetsapiensAPI:
         self._refresh_token = ""
         self._renewal: asyncio.Task[_Token] | None = None
         self.on_token: Callable[[], None] | None = None
+        self.bare_times = BareTimes()
 
     async def __aenter__(self) -> Self:
         """Return this API."""
@@ -141,9 +144,14 @@ class NetsapiensAPI:
         """Seconds that the newest token still lives; 0 or less where there is none."""
         return self._token.left if self._token else 0.0
 
+    @property
+    def clock(self) -> PbxClock:
+        """The PBX's own clock."""
+        return self._connection.clock
+
     def now(self) -> datetime:
         """Return the time by the PBX's own clock."""
-        return self._connection.now()
+        return self.clock.now()
 
     async def get_token(self, *, min_left: float | None = None) -> dict[str, Any]:
         """Return a token that still lives, a new one if need be.

@@ -6,6 +6,7 @@ would carry the credentials to another host.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import MAXYEAR, UTC, datetime
@@ -20,6 +21,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
+from .clock import PbxClock
 from .exceptions import (
     NetsapiensConnectionError,
     NetsapiensRateLimitError,
@@ -37,6 +39,8 @@ _LOGGER = logging.getLogger(__name__)
 
 _LONGEST_RETRY_AFTER = 3600.0  # seconds; nobody means a year
 MAX_ANSWER = 10 * 1024 * 1024  # bytes; a thousand conversations are well under one MiB
+_LARGE = 256 * 1024  # bytes; longer answers are parsed in a thread, as 10 MiB take half a second
+_HUGE = 2 * 1024 * 1024  # bytes; a thread would hold up all others for long
 TIMEOUT = aiohttp.ClientTimeout(total=12, connect=8)
 UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 
@@ -45,6 +49,7 @@ _FRESH_FOR = 60.0  # seconds without kept connections once one broke: some PBXs 
 _JSON = "application/json"
 _UNKNOWN_ROUTE = "no route found"  # in small letters
 _ID = re.compile(r"[0-9A-Za-z_%-]{20,}")  # of a conversation, or of a subscription, which is secret
+_BLANKS = re.compile(r"[ \t\n\r]*")
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
 
 
@@ -92,20 +97,13 @@ class Connection:
         self._timeout = timeout
         self._own = OwnSessions()
         self._closed = False
-        self._clock: tuple[float, float] | None = None
+        self.clock = PbxClock()
         self._fresh_until = 0.0
 
     async def close(self) -> None:
         """Close the session, if it is our own; it is not opened again."""
         self._closed = True
         await self._own.close()
-
-    def now(self) -> datetime:
-        """Return the time by the PBX's own clock (its ``Date``), at most a second or so late; ours if it told none."""
-        if self._clock is None:
-            return datetime.now(UTC)
-        date, at = self._clock
-        return datetime.fromtimestamp(date + time.monotonic() - at, UTC)
 
     async def exchange(
         self,
@@ -156,8 +154,9 @@ class Connection:
                 raise_for_status=False,
                 ssl=self._verify_ssl,
             ) as response:
-                self._note_clock(response.headers.get("Date"))
-                answer = _parse(response.status, response.headers, await _read(response))
+                at = self.clock.monotonic()
+                answer = await _parsed(response.status, response.headers, await _read(response))
+                self._note_clock(answer, response.headers.get("Date"), at)
         except (aiohttp.ClientError, TimeoutError, OSError) as err:
             broken = _connection_error(err)
             if broken.maybe_done and not isinstance(broken, NetsapiensTimeoutError):
@@ -178,11 +177,11 @@ class Connection:
             raise NetsapiensConnectionError("the session is closed")
         return session
 
-    def _note_clock(self, date: str | None) -> None:
-        """Remember what the PBX's clock showed."""
+    def _note_clock(self, answer: Answer, date: str | None, at: float) -> None:
+        """Learn what the PBX's clock showed; error pages may come from something else."""
         shown = _http_date(date)
-        if shown is not None and shown.year < MAXYEAR:
-            self._clock = (shown.timestamp(), time.monotonic())
+        if shown is not None and shown.year < MAXYEAR and answer.is_json and answer.status < 500:  # noqa: PLR2004
+            self.clock.note(shown, at)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:
@@ -216,6 +215,13 @@ def _connection_error(err: Exception) -> NetsapiensConnectionError:
             return NetsapiensConnectionError("the connection broke before the answer", maybe_done=True)
 
 
+async def _parsed(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """Read status, headers and body; a large body never in the event loop."""
+    if len(body) <= _LARGE:
+        return _parse(status, headers, body)
+    return await asyncio.to_thread(_parse, status, headers, body)
+
+
 def _parse(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     """Read status, headers and body."""
     stripped = body.strip()
@@ -232,9 +238,40 @@ def _json(body: bytes) -> tuple[bool, Any]:
     if not body:
         return False, None
     try:
-        return True, json.loads(body)
+        return True, json.loads(body) if len(body) <= _HUGE else _loads_by_rows(body)
     except (ValueError, RecursionError):
         return False, body.decode(errors="replace")
+
+
+def _loads_by_rows(body: bytes) -> Any:
+    """Return what JSON says, as ``json.loads``. That lets no other thread run meanwhile, so a list is read by rows.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    text = body.decode(json.detect_encoding(body), "surrogatepass")
+    at = _next(text, 0)
+    if not text.startswith("[", at):
+        return json.loads(text)
+    found: list[Any] = []
+    decode = json.JSONDecoder().raw_decode
+    at = _next(text, at + 1)
+    while found or not text.startswith("]", at):
+        row, at = decode(text, at)
+        found.append(row)
+        at = _next(text, at)
+        if not text.startswith(",", at):
+            break
+        at = _next(text, at + 1)
+    if not text.startswith("]", at) or _next(text, at + 1) != len(text):
+        raise ValueError("there is more than a list, or less")
+    return found
+
+
+def _next(text: str, start: int) -> int:
+    """Return where the next character of JSON stands that is no blank."""
+    blanks = _BLANKS.match(text, start)
+    return start if blanks is None else blanks.end()
 
 
 def _in_band_code(data: Mapping[str, Any]) -> int | None:

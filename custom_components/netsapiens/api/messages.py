@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from itertools import islice
 import re
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ from .http import UPLOAD_TIMEOUT
 from .models import Message, MessageSession, as_text, rows
 
 MAX_ROWS = 1000  # the most that one list answer can hold
+_CLOCK_READINGS = 5  # at the most
 _SESSION_ID = re.compile(r"[A-Za-z0-9_]{32,}")
 
 
@@ -127,7 +129,8 @@ class MessageAPI:
         session = quote(messagesession, safe="", errors="replace")  # one that the PBX made can have any form
         path = f"{await self._api.user_path(user)}/messagesessions/{session}/messages"
         answer = await self._api.request("GET", path, params=_page(limit, start))
-        return [Message.from_row(row) for row in rows(answer)]
+        found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
+        return self._api.bare_times.corrected(messagesession, found, is_first_page=not start)
 
     async def get_messagesessions(
         self, *, limit: int | None = None, start: int = 0, user: str | None = None
@@ -151,7 +154,27 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return [MessageSession.from_row(row, user) for row in rows(answer)]
+        return self._api.bare_times.noted(
+            [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        )
+
+    @property
+    def knows_zone(self) -> bool:
+        """Whether the zone of times without one is known for sure."""
+        return self._api.bare_times.is_confirmed
+
+    async def settle_clock(self) -> None:
+        """Make small requests until the PBX's clock is known for sure, which mostly takes none.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
+        """
+        for _ in range(_CLOCK_READINGS):
+            if self._api.clock.is_settled:
+                return
+            await self.get_messagesessions(limit=1)
 
 
 def _page(limit: int | None, start: int) -> dict[str, str]:

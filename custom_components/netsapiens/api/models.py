@@ -57,15 +57,22 @@ def _as_known_flag(value: object) -> bool | None:
     return None if value is None or value == "" else as_flag(value)
 
 
-def as_time(value: object) -> datetime | None:
-    """Return a time of the PBX in UTC; a time without a zone is UTC. None where it is no time."""
+def read_time(value: object) -> tuple[datetime | None, bool]:
+    """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC."""
     try:
         time = datetime.fromisoformat(as_text(value).strip())
         if time.tzinfo is UTC:
-            return time
-        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+            return time, False
+        if time.tzinfo is None:
+            return time.replace(tzinfo=UTC), True
+        return time.astimezone(UTC), False
     except (ValueError, OverflowError):
-        return None
+        return None, False
+
+
+def as_time(value: object) -> datetime | None:
+    """Return a time of the PBX in UTC, as ``read_time``."""
+    return read_time(value)[0]
 
 
 def is_digits(text: str) -> bool:
@@ -221,6 +228,7 @@ class Message:
         from_user_id: ``user@domain`` of an inside sender, or empty.
         dialed: what the sender dialled: digits, or an extension.
         time: in UTC by the PBX's clock, to the second; None where it gave none.
+        bare_time: the same as the PBX listed it, if that was without a zone; else None.
         messagesession: the conversation's id.
         media_type: MIME type of the attachment, or empty.
         media_url: where the attachment can be fetched for a while, or empty.
@@ -239,10 +247,12 @@ class Message:
     media_type: str
     media_url: str
     participants: tuple[str, ...]
+    bare_time: datetime | None = None
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Message:
         """Read one row."""
+        time, is_bare = read_time(row.get("timestamp") or row.get("datetime"))
         return cls(
             id=as_text(row.get("id")),
             type=as_text(row.get("type")),
@@ -251,12 +261,13 @@ class Message:
             from_number=number_of(row.get("from-number")),
             from_user_id=as_text(row.get("from-user-id")),
             dialed=as_text(row.get("dialed")),
-            time=as_time(row.get("timestamp") or row.get("datetime")),
+            time=time,
             messagesession=as_text(row.get("messagesession-id")),
             media_type=as_text(row.get("media-type")),
             # The trailing space is the PBX's own.
             media_url=as_text(row.get("file-access-url") or row.get("file-access-url ")),
             participants=_split(row.get("messagesession-participants")),
+            bare_time=time if is_bare else None,
         )
 
     def is_outbound(self, account: Account) -> bool:
@@ -277,6 +288,7 @@ class MessageSession:
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
+        is_bare: whether the PBX listed that time without a zone.
         participants: everybody in a chat, ourselves too; empty where the PBX does not say.
         last_message: its text, as the PBX gives it back.
         last_sender: who sent it: digits, or ``user@domain``.
@@ -291,19 +303,22 @@ class MessageSession:
     last_sender: str
     participants: tuple[str, ...] = ()
     owner: str | None = None
+    is_bare: bool = False
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
         """Read one row of a user's list."""
+        last_time, is_bare = read_time(_either(row, "messagesession-last-"))
         return cls(
             id=as_text(row.get("messagesession-id")),
             remotes=_split(row.get("messagesession-remote")),
             sms_number=number_of(row.get("messagesession-sms-number")),
-            last_time=as_time(_either(row, "messagesession-last-")),
+            last_time=last_time,
             last_message=as_words(row.get("messagesession-last-message")),
             last_sender=as_text(row.get("messagesession-last-sender")),
             participants=_split(row.get("messagesession-participants")),
             owner=owner,
+            is_bare=is_bare,
         )
 
 

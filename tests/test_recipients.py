@@ -1,0 +1,141 @@
+"""Recipients whose data is damaged, as hand-edited storage has them: passed over, and said so."""
+
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryData
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+
+from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
+from tests.conftest import AddAccount, recipient
+from tests.simulator import Simulator
+from tests.test_inbox import ANN, FROM_ANN, Told, told  # noqa: F401
+from tests.test_outbox import texts, until
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
+DAMAGED: list[dict[str, Any]] = [
+    {},
+    {"destination": None},
+    {"destination": 5},
+    {"destination": "18585550124"},
+    {"destination": []},
+    {"destination": [18585550124]},
+    {"destination": ["18585550124", None]},
+    {"destination": ["18585550124"], "group": "yes"},
+    {"destination": ["18585550124"], "from_number": 18585550199},
+]
+
+
+def broken(data: dict[str, Any]) -> ConfigSubentryData:
+    """A recipient that cannot be read."""
+    return {**recipient("Broken", "18585550124", recipient_id="broken"), "data": data}
+
+
+def issues(hass: HomeAssistant) -> list[Any]:
+    """The repair issues of recipients."""
+    return [issue for issue in ir.async_get(hass).issues.values() if issue.translation_key == "recipient_damaged"]
+
+
+@pytest.mark.parametrize("data", DAMAGED)
+async def test_a_damaged_recipient_stops_nothing(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    data: dict[str, Any],
+) -> None:
+    entry = await add_account(broken(data), recipient("Ann", ANN))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts() == told.texts(FROM_ANN) == ["Hi"])
+    [issue] = issues(hass)
+    assert issue.translation_placeholders == {"account": "1001@acme.example", "recipient": "Broken"}
+    assert (await async_get_config_entry_diagnostics(hass, entry))["damaged_recipients"] == 1
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Out"}, blocking=True)
+    for action, fields in (
+        ("notify.netsapiens_broken", {"message": "Out"}),
+        ("notify.send_message", {"entity_id": "notify.broken", "message": "Out"}),
+    ):
+        with pytest.raises(ServiceValidationError) as raised:
+            await hass.services.async_call(*action.split("."), fields, blocking=True)
+        assert raised.value.translation_key == "recipient_damaged"
+    with pytest.raises(HomeAssistantError) as failed:
+        await hass.services.async_call(
+            DOMAIN, "send_message", {"entity_id": ["notify.broken", "notify.ann"], "message": "Both"}, blocking=True
+        )
+    assert failed.value.translation_placeholders["failed"] == "1"
+    assert "Broken: " in failed.value.translation_placeholders["details"]
+    assert texts(pbx) == ["Out", "Both"]
+
+
+@pytest.mark.parametrize("data", DAMAGED)
+async def test_a_damaged_recipient_is_mended_by_reconfiguring_it(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, data: dict[str, Any]
+) -> None:
+    entry = await add_account(broken(data))
+    assert len(issues(hass)) == 1
+    flow = await entry.start_subentry_reconfigure_flow(hass, "broken")
+    assert flow["type"] == "form"
+    form = {"name": "Mended", "destination": ["18585550124"], "group": False}
+    done = await hass.config_entries.subentries.async_configure(flow["flow_id"], form)
+    assert done["reason"] == "reconfigure_successful"
+    await hass.async_block_till_done()
+    assert issues(hass) == []
+
+
+async def test_the_issue_goes_with_the_recipient(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    entry = await add_account(broken({}), recipient("Ann", ANN))
+    hass.config_entries.async_remove_subentry(entry, "broken")
+    await hass.async_block_till_done()
+    assert issues(hass) == []
+
+
+async def test_the_issue_goes_with_the_account(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    entry = await add_account(broken({}))
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert issues(hass) == []
+
+
+@pytest.mark.parametrize("listener", ["account", "recipient"])
+async def test_each_listener_hears_by_itself_and_the_account_first(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+    listener: str,
+) -> None:
+    entry = await add_account(recipient("Ann", ANN, recipient_id="ann"), recipient("Also", ANN, recipient_id="also"))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("oops")
+
+    entry.runtime_data.on_received[None if listener == "account" else "ann"] = fail
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts("event.also_messages") == ["Hi"])
+    assert told.texts() == ([] if listener == "account" else ["Hi"])
+    assert told.texts(FROM_ANN) == (["Hi"] if listener == "account" else [])
+    assert caplog.text.count("Unexpected error while telling of a message") == 1
+
+
+async def test_whoever_it_is_from_the_account_hears_of_it(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry = await add_account(recipient("Ann", ANN))
+    await until(lambda: entry.runtime_data.inbox._place is not None)
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("oops")
+
+    monkeypatch.setattr("custom_components.netsapiens.account._is_from", fail)
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: told.texts() == ["Hi"])
