@@ -168,6 +168,11 @@ class Told(StrEnum):
         return self in (Told.SENT, Told.QUEUED, Told.TAKEN)
 
 
+def dialled(number: str) -> str:
+    """Return a number, as Home Assistant shows it, as the PBX has it."""
+    return "".join(filter(str.isdigit, number))
+
+
 @dataclass(slots=True)
 class Text:
     """One text on its way to one conversation."""
@@ -232,7 +237,7 @@ class Ledger:
 
     def note_failure(self, attributes: dict[str, Any]) -> None:
         """Note a failed event; one that is seen again after a restart is the same one."""
-        destination, text = tuple(attributes["destination"]), attributes["message"]
+        destination, text = tuple(map(dialled, attributes["destination"])), attributes["message"]
         key = (tuple(sorted(destination)), text)
         self.failures[attributes["timestamp"], key] = key, attributes["reason"]
 
@@ -498,7 +503,7 @@ class FaultRun:
         if not call.response:
             return Told.TAKEN, ""
         rows = answer.body["service_response"]["messages"]
-        row = next(row for row in rows if sorted(row["destination"]) == sorted(text.destination))
+        row = next(row for row in rows if sorted(map(dialled, row["destination"])) == sorted(text.destination))
         return Told(row["status"]), ""
 
     async def _listen(self) -> None:
