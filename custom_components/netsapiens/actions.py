@@ -4,8 +4,9 @@ Names are given once and kept in the entry's data, so that no other account, and
 makes a name text somebody else.
 """
 
+from collections.abc import Mapping
 import logging
-from typing import Any
+from typing import Any, TypeGuard
 
 from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -113,9 +114,9 @@ def name_for_new_account(hass: HomeAssistant, title: str) -> str:
 @callback
 def async_name_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Give the recipients that have none, or that were renamed, the name of their action; forget the removed ones."""
-    account: str = entry.data.get(CONF_ACTION) or name_for_new_account(hass, entry.title)
+    account = _account_name(entry) or name_for_new_account(hass, entry.title)
     taken = _taken_names(hass, entry) | {account}
-    kept: dict[str, dict[str, str]] = entry.data.get(CONF_RECIPIENT_ACTIONS, {})
+    kept = _recipient_names(entry)
     names: dict[str, dict[str, str]] = {}
     fresh: dict[str, str] = {}
     for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
@@ -252,5 +253,30 @@ def _taken_names(hass: HomeAssistant, own: ConfigEntry | None) -> set[str]:
 
 def _names_of(entry: ConfigEntry) -> set[str]:
     """Return the names that an account has."""
-    recipients = entry.data.get(CONF_RECIPIENT_ACTIONS, {}).values()
-    return {entry.data.get(CONF_ACTION, ""), *(known["name"] for known in recipients)}
+    account = _account_name(entry)
+    return {known["name"] for known in _recipient_names(entry).values()} | ({account} if account else set())
+
+
+def _account_name(entry: ConfigEntry) -> str | None:
+    """Return the name that an account's action was given; None where there is none that can be read."""
+    name = entry.data.get(CONF_ACTION)
+    return name if _is_name(name) else None
+
+
+def _recipient_names(entry: ConfigEntry) -> dict[str, dict[str, str]]:
+    """Return the names that recipients' actions were given; those that cannot be read are passed over.
+
+    Storage that was edited or restored by hand may hold anything, and every account reads all others' names.
+    """
+    kept = entry.data.get(CONF_RECIPIENT_ACTIONS)
+    found: dict[str, dict[str, str]] = {}
+    for recipient_id, known in kept.items() if isinstance(kept, Mapping) else ():
+        base, name = (known.get("base"), known.get("name")) if isinstance(known, Mapping) else (None, None)
+        if isinstance(base, str) and _is_name(name) and all(name != other["name"] for other in found.values()):
+            found[recipient_id] = {"base": base, "name": name}
+    return found
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether a value can be the name of an action."""
+    return isinstance(value, str) and bool(value) and slugify(value) == value

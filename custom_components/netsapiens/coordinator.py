@@ -20,7 +20,7 @@ from homeassistant.const import (
     CONF_VERIFY_SSL,
 )
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
@@ -40,8 +40,8 @@ from .api import (
     NumberAPI,
     SmsNumber,
 )
-from .api.models import same_number
-from .const import CONF_BASE_URL, CONF_USER
+from .api.models import as_text, same_number
+from .const import CONF_BASE_URL, CONF_USER, DOMAIN
 from .errors import translated
 from .pace import Gate
 
@@ -70,6 +70,11 @@ def login_of(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the part of an entry's data that says where to sign in, and with what."""
     login = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
     return {**login, CONF_VERIFY_SSL: bool(data.get(CONF_VERIFY_SSL, True))}
+
+
+def _can_sign_in_again(data: Mapping[str, Any]) -> bool:
+    """Whether the dialog to sign in again can mend credentials: it asks for no user name."""
+    return CONF_API_KEY in data or bool(as_text(data.get(CONF_USERNAME)).strip())
 
 
 def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
@@ -121,8 +126,8 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             same, its client with the token and its rate limiter as well.
 
     Raises:
-        ConfigEntryAuthFailed: a part of the credentials is missing.
-        NetsapiensURLError: the base_url is none.
+        ConfigEntryAuthFailed: a part of the credentials is missing that the dialog to sign in again asks for.
+        ConfigEntryError: another part is missing, or the base_url is none.
     """
 
     config_entry: ConfigEntry
@@ -134,9 +139,11 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         # Before anything that Home Assistant would shut down.
         try:
             api = same.api if same else create_api(hass, entry.data)
-        except NetsapiensURLError:
-            raise  # which new credentials would not mend
+        except NetsapiensURLError as err:
+            raise ConfigEntryError(translation_domain=DOMAIN, translation_key="address_damaged") from err
         except NetsapiensConfigError as err:
+            if not _can_sign_in_again(entry.data):
+                raise ConfigEntryError(translation_domain=DOMAIN, translation_key="login_damaged") from err
             raise translated(err, ConfigEntryAuthFailed) from err
         super().__init__(
             hass,

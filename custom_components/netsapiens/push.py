@@ -14,7 +14,7 @@ from aiohttp.hdrs import METH_POST
 from aiohttp.web import Request, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_WEBHOOK_ID, EVENT_CORE_CONFIG_UPDATE
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.network import NoURLAvailableError
@@ -25,6 +25,7 @@ from .coordinator import NetsapiensCoordinator, create_api
 from .inbox import POLL_INTERVAL, PUSHED_INTERVAL, Inbox
 from .issues import clear_push_issues, raise_push_issue
 from .pace import Gate, jittered
+from .settings import cloudhook_url_of, webhook_id_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -171,7 +172,7 @@ def _is_ours(subscription: Subscription, data: Mapping[str, Any]) -> bool:
     Parameters:
         data: an entry's. The address of a cloudhook says nothing of the webhook.
     """
-    marks = (data.get(CONF_WEBHOOK_ID), data.get(CONF_CLOUDHOOK_URL))
+    marks = (webhook_id_of(data), cloudhook_url_of(data))
     return subscription.model == _MODEL and any(mark and mark in subscription.post_url for mark in marks)
 
 
@@ -196,7 +197,7 @@ async def _post_url(hass: HomeAssistant, entry: ConfigEntry, webhook_id: str) ->
         from homeassistant.components import cloud  # noqa: PLC0415
 
         if cloud.async_active_subscription(hass):
-            known: str | None = entry.data.get(CONF_CLOUDHOOK_URL)
+            known = cloudhook_url_of(entry.data)
             try:
                 url = await cloud.async_get_or_create_cloudhook(hass, webhook_id)
             except cloud.CloudNotAvailable as err:
@@ -217,7 +218,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gat
         data: an entry's; without a webhook there is nothing to do.
         gate: the account's, where it is loaded.
     """
-    webhook_id: str | None = data.get(CONF_WEBHOOK_ID)
+    webhook_id = webhook_id_of(data)
     if webhook_id is None:
         return
     try:
