@@ -8,10 +8,11 @@ from collections.abc import Mapping
 import logging
 from typing import Any, TypeGuard
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_set_service_schema
 from homeassistant.util import slugify
 import voluptuous as vol
@@ -26,6 +27,7 @@ from .const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from .permissions import async_check_entities, async_check_numbers
 from .sending import async_send
 from .services import (
     ATTR_DATA as FIELD_DATA,
@@ -178,9 +180,14 @@ class NamedActions:
         async def handle(call: ServiceCall) -> None:
             """Text the recipient, if it is one's action, and the numbers that the call names."""
             fields = call.data.get(ATTR_DATA) or {}
+            numbers = [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])]
+            if recipient_id is None or numbers or ATTR_MESSAGESESSION in fields:
+                await async_check_numbers(hass, call.context)
+            else:
+                await async_check_entities(hass, call.context, _entities_of(hass, entry, recipient_id), POLICY_CONTROL)
             request = request_of(
                 fields,
-                [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])],
+                numbers,
                 [entry.subentries[recipient_id]] if recipient_id else [],
                 call.data.get(ATTR_MESSAGE),
                 call.data.get(ATTR_TITLE),
@@ -190,6 +197,16 @@ class NamedActions:
         recipient = entry.subentries[recipient_id] if recipient_id else None
         hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
         async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
+
+
+def _entities_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient_id: str) -> list[str]:
+    """Return a recipient's notify entity, which stands for the recipient in a user's policy."""
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return [
+        entity.entity_id
+        for entity in entities
+        if entity.domain == NOTIFY_DOMAIN and entity.config_subentry_id == recipient_id
+    ]
 
 
 def _description(entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:
