@@ -9,6 +9,7 @@ import math
 import random
 from typing import Any, override
 
+import aiohttp
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     CONF_API_KEY,
@@ -18,12 +19,14 @@ from homeassistant.const import (
     CONF_PASSWORD,
     CONF_USERNAME,
     CONF_VERIFY_SSL,
+    EVENT_HOMEASSISTANT_CLOSE,
 )
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.aiohttp_client import async_create_clientsession
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.hass_dict import HassKey
 
 from .api import (
     Account,
@@ -46,6 +49,8 @@ from .errors import translated
 from .pace import Gate
 
 _LOGGER = logging.getLogger(__name__)
+
+_SESSIONS: HassKey[dict[bool, aiohttp.ClientSession]] = HassKey("netsapiens_sessions")
 
 # The two ways in; an entry has the one or the other.
 _SIGN_IN = (CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
@@ -77,6 +82,23 @@ def _can_sign_in_again(data: Mapping[str, Any]) -> bool:
     return CONF_API_KEY in data or bool(as_text(data.get(CONF_USERNAME)).strip())
 
 
+@callback
+def _session(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
+    """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests."""
+    sessions = hass.data.setdefault(_SESSIONS, {})
+    if verify_ssl not in sessions:
+        # It outlives the entry in whose set-up it is made.
+        session = async_create_clientsession(hass, verify_ssl, auto_cleanup=False, cookie_jar=aiohttp.DummyCookieJar())
+        sessions[verify_ssl] = session
+
+        @callback
+        def detach(_event: Event) -> None:
+            session.detach()
+
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_CLOSE, detach)
+    return sessions[verify_ssl]
+
+
 def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
     """Return the client for what an entry's data, or the form that makes one, holds.
 
@@ -85,7 +107,7 @@ def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
         NetsapiensConfigError: a part of the credentials is missing.
     """
     login = login_of(data)
-    return NetsapiensAPI(login, async_get_clientsession(hass, login[CONF_VERIFY_SSL]))
+    return NetsapiensAPI(login, _session(hass, verify_ssl=login[CONF_VERIFY_SSL]))
 
 
 @dataclass(frozen=True, slots=True)
