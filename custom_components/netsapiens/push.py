@@ -35,9 +35,26 @@ _CHECK = 1800.0  # seconds between looks whether the subscription is still there
 _ASK_AGAIN = 86400.0  # seconds, where the PBX refuses
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 900.0
 _SPREAD = 0.2
+_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.2  # each leads to several looks
 _END_WITHIN = 20.0  # seconds
 _UNAUTHORIZED, _CONFLICT = 401, 409
 _REFUSALS = {_UNAUTHORIZED, 403, 404}
+
+
+class _Posts:
+    """A rate limiter: whoever knows the webhook must not use up the requests that texts need."""
+
+    def __init__(self) -> None:
+        self._left, self._at = _POSTS_AT_ONCE, 0.0
+
+    def take(self, now: float) -> bool:
+        """Whether a post at this time, by the loop's clock, leads to a look."""
+        self._left = min(_POSTS_AT_ONCE, self._left + (now - self._at) * _POSTS_A_SECOND)
+        self._at = now
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class Push:
@@ -59,6 +76,7 @@ class Push:
         self._failures = 0
         self._errors = 0  # how often in a row the subscription was in error
         self._moved = asyncio.Event()
+        self._posts = _Posts()
         self._ends: list[Callable[[], object]] = []
 
     @callback
@@ -89,7 +107,8 @@ class Push:
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and look."""
-        self._inbox.hint()
+        if self._posts.take(self._hass.loop.time()):
+            self._inbox.hint()
         return Response()
 
     async def _run(self) -> None:
