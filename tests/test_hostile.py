@@ -6,10 +6,12 @@ from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from hypothesis import HealthCheck, given, settings, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
+from yarl import URL
 
 from custom_components.netsapiens import pace, sending as sending_module
 from custom_components.netsapiens.compose import SendRequest, _is_visible
@@ -98,3 +100,11 @@ async def test_no_field_changes_the_path_or_adds_to_the_body(
         assert record.path.endswith("/messages")
         assert set(record.body) <= set(FIELDS)
         json.dumps(record.body)
+
+
+async def test_no_cookie_is_kept(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Two accounts at one host would share it."""
+    session = entry.runtime_data.coordinator.api._connection._session
+    session.cookie_jar.update_cookies({"session": "of another"}, URL(pbx.url))
+    assert not session.cookie_jar.filter_cookies(URL(pbx.url))
+    assert session is not async_get_clientsession(hass)

@@ -694,10 +694,11 @@ async def test_a_number_of_which_nothing_is_said(
 
 @pytest.fixture
 def guest(hass: HomeAssistant) -> Callable[..., Context]:
-    """Make a user who may do only what the policy says of these entities, and return a call's context of theirs."""
+    """Make a user who may text Ann and do only what is said of these entities; return a call's context of theirs."""
 
     def make(**entities: bool | dict[str, bool]) -> Context:
-        policy = {"entities": {"entity_ids": {name.replace("__", "."): what for name, what in entities.items()}}}
+        may = {name.replace("__", "."): what for name, what in {"notify__ann": True, **entities}.items()}
+        policy = {"entities": {"entity_ids": may}}
         made = MockUser(groups=[Group(name="Guests", policy=policy)]).add_to_hass(hass)
         made.mock_policy(policy)
         return Context(user_id=made.id)
@@ -706,16 +707,17 @@ def guest(hass: HomeAssistant) -> Callable[..., Context]:
 
 
 async def _via_action(hass: HomeAssistant, context: Context, media: Any) -> None:
-    await send(hass, context, destination=ANN, media=media)
+    await send(hass, context, entity_id="notify.ann", media=media)
 
 
 async def _via_name(hass: HomeAssistant, context: Context, media: Any) -> None:
-    data = {"message": "Hi", "target": ANN, "data": {"media": media}}
-    await hass.services.async_call("notify", "netsapiens", data, blocking=True, context=context)
+    data = {"message": "Hi", "data": {"media": media}}
+    await hass.services.async_call("notify", "netsapiens_ann", data, blocking=True, context=context)
 
 
 async def _via_script(hass: HomeAssistant, context: Context, media: Any) -> None:
-    step = {"action": "netsapiens.send_message", "data": {"destination": ANN, "message": "Hi", "media": media}}
+    data = {"entity_id": "notify.ann", "message": "Hi", "media": media}
+    step = {"action": "netsapiens.send_message", "data": data}
     assert await async_setup_component(hass, "script", {"script": {"snap": {"sequence": [step]}}})
     await hass.services.async_call("script", "snap", blocking=True, context=context)
 

@@ -770,6 +770,32 @@ async def test_a_damaged_file_is_set_aside(
     assert texts(pbx) == ["Hi"]
 
 
+async def test_a_text_for_a_list_of_numbers_is_damaged(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """It would be read as eleven numbers of a digit each."""
+    await close(hass, entry)
+    row = {
+        "destination": ANN,
+        "message_type": "sms",
+        "text": "Hi",
+        "from_number": pbx.numbers[0],
+        "messagesession": "a" * 32,
+        "media": None,
+        "recipient_id": None,
+        "until": time.time() + 600,
+        "since": None,
+        "known": None,
+    }
+    path = outbox_path(hass, entry)
+    path.write_text(json.dumps({"version": 1, "minor_version": 1, "key": "k", "data": {"messages": [row]}}))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
+    assert issues == ["outbox_damaged"]
+    assert entry.runtime_data.outbox.queued == 0
+    assert pbx.messages == []
+
+
 async def test_what_is_known_of_the_account_is_damaged(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:

@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable
+from contextlib import nullcontext
 import re
 from typing import Any
 
@@ -690,6 +691,31 @@ async def test_a_user_needs_control_permission(
     assert pbx.messages == []
     await send(hass, guest, entity_id="notify.bob")
     assert destinations(pbx) == [["1002"], [BOB]]
+
+
+@pytest.mark.parametrize("wide", [False, True])
+async def test_only_who_may_control_all_may_text_numbers(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, user: Callable[..., Context], wide: bool
+) -> None:
+    guest = user({"entities": True if wide else {"entity_ids": {"notify.bob": True}}})
+    calls: list[tuple[str, str, dict[str, Any]]] = [
+        ("netsapiens", "send_message", {"destination": EVE}),
+        ("netsapiens", "send_message", {"entity_id": "notify.bob", "destination": EVE}),
+        ("notify", "netsapiens", {"target": EVE}),
+        ("notify", "netsapiens_ann", {}),
+        ("notify", "netsapiens_bob", {"target": EVE}),
+        ("notify", "netsapiens_bob", {"data": {"destination": EVE}}),
+    ]
+    for domain, name, data in calls:
+        with nullcontext() if wide else pytest.raises(Unauthorized):
+            await hass.services.async_call(domain, name, {"message": "Hi", **data}, blocking=True, context=guest)
+    assert bool(pbx.messages) is wide
+    if not wide:
+        with pytest.raises(Unauthorized):
+            await send(hass, guest, messagesession="a" * 32)
+    pbx.messages.clear()
+    await hass.services.async_call("notify", "netsapiens_bob", {"message": "Yo"}, blocking=True, context=guest)
+    assert pbx.messages
 
 
 async def test_an_unknown_user(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:

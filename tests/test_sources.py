@@ -42,10 +42,10 @@ def served(hass: HomeAssistant, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def guest(hass: HomeAssistant) -> MakeGuest:
-    """Make a user who may read only these entities, and return a call's context of theirs."""
+    """Make a user who may text Ann and read only these entities, and return a call's context of theirs."""
 
     def make(*entities: str) -> Context:
-        policy = {"entities": {"entity_ids": {name: {"read": True} for name in entities}}}
+        policy = {"entities": {"entity_ids": {"notify.ann": True, **{name: {"read": True} for name in entities}}}}
         made = MockUser(groups=[Group(name="Guests", policy=policy)]).add_to_hass(hass)
         made.mock_policy(policy)
         return Context(user_id=made.id)
@@ -56,7 +56,7 @@ def guest(hass: HomeAssistant) -> MakeGuest:
 async def sent(hass: HomeAssistant, pbx: Simulator, media: Any, context: Context | None = None) -> tuple[str, bytes]:
     """Send a picture; return its name and its bytes as they arrived."""
     pbx.messages.clear()
-    await send(hass, context, destination=ANN, message="", media=media)
+    await send(hass, context, entity_id="notify.ann", message="", media=media)
     (message,) = pbx.messages
     return message.text, message.media or b""
 
@@ -83,7 +83,7 @@ async def test_a_camera(
     assert await sent(hass, pbx, media) == ("Door", RED)
     assert await sent(hass, pbx, media, guest("camera.door")) == ("Door", RED)
     with pytest.raises(Unauthorized) as caught:
-        await send(hass, guest("camera.other"), destination=ANN, media=[media])
+        await send(hass, guest("camera.other"), entity_id="notify.ann", media=[media])
     assert (caught.value.entity_id, caught.value.permission) == ("camera.door", "read")
     assert len(pbx.messages) == 1
 
@@ -93,7 +93,7 @@ async def test_a_camera(
 async def test_an_image_entity(hass: HomeAssistant, pbx: Simulator, guest: MakeGuest, name: str) -> None:
     assert (await sent(hass, pbx, name))[0] == "Map"
     with pytest.raises(Unauthorized):
-        await send(hass, guest("camera.door"), destination=ANN, media=name)
+        await send(hass, guest("camera.door"), entity_id="notify.ann", media=name)
 
 
 async def test_the_entity_picture_of_any_entity(
@@ -117,7 +117,7 @@ async def test_the_entity_picture_of_any_entity(
     name = "/api/media_player_proxy/media_player.radio?token=0123456789&cache=1"
     assert await sent(hass, pbx, name) == ("Radio", BLUE)
     with pytest.raises(Unauthorized):
-        await send(hass, guest("camera.door"), destination=ANN, media=name)
+        await send(hass, guest("camera.door"), entity_id="notify.ann", media=name)
     radio.shows = None
     await refused(hass, pbx, "media_not_found", destination=ANN, message="", media=name)
     gone = "/api/media_player_proxy/media_player.gone"

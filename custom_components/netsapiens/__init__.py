@@ -14,7 +14,7 @@ from .account import NetsapiensConfigEntry
 from .actions import NamedActions
 from .changes import Changes
 from .const import DOMAIN
-from .issues import check_recipients, check_sender, clear_all
+from .issues import check_options, check_recipients, check_sender, clear_all
 from .phone import async_load_metadata, load_metadata
 from .push import async_end_push
 from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, label_in
@@ -58,6 +58,7 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     actions = NamedActions(hass, entry)
     entry.async_on_unload(entry.add_update_listener(Changes(entry, actions).async_apply))
     _follow_facts(hass, entry)
+    check_options(hass, entry)
     check_recipients(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)

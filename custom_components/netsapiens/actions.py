@@ -4,13 +4,15 @@ Names are given once and kept in the entry's data, so that no other account, and
 makes a name text somebody else.
 """
 
+from collections.abc import Mapping
 import logging
-from typing import Any
+from typing import Any, TypeGuard
 
+from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, ServiceCall, callback
-from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_set_service_schema
 from homeassistant.util import slugify
 import voluptuous as vol
@@ -25,6 +27,7 @@ from .const import (
     DOMAIN,
     SUBENTRY_RECIPIENT,
 )
+from .permissions import async_check_entities, async_check_numbers
 from .sending import async_send
 from .services import (
     ATTR_DATA as FIELD_DATA,
@@ -113,9 +116,9 @@ def name_for_new_account(hass: HomeAssistant, title: str) -> str:
 @callback
 def async_name_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Give the recipients that have none, or that were renamed, the name of their action; forget the removed ones."""
-    account: str = entry.data.get(CONF_ACTION) or name_for_new_account(hass, entry.title)
+    account = _account_name(entry) or name_for_new_account(hass, entry.title)
     taken = _taken_names(hass, entry) | {account}
-    kept: dict[str, dict[str, str]] = entry.data.get(CONF_RECIPIENT_ACTIONS, {})
+    kept = _recipient_names(entry)
     names: dict[str, dict[str, str]] = {}
     fresh: dict[str, str] = {}
     for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT):
@@ -177,9 +180,14 @@ class NamedActions:
         async def handle(call: ServiceCall) -> None:
             """Text the recipient, if it is one's action, and the numbers that the call names."""
             fields = call.data.get(ATTR_DATA) or {}
+            numbers = [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])]
+            if recipient_id is None or numbers or ATTR_MESSAGESESSION in fields:
+                await async_check_numbers(hass, call.context)
+            else:
+                await async_check_entities(hass, call.context, _entities_of(hass, entry, recipient_id), POLICY_CONTROL)
             request = request_of(
                 fields,
-                [*call.data.get(ATTR_TARGET, []), *fields.get(CONF_DESTINATION, [])],
+                numbers,
                 [entry.subentries[recipient_id]] if recipient_id else [],
                 call.data.get(ATTR_MESSAGE),
                 call.data.get(ATTR_TITLE),
@@ -189,6 +197,16 @@ class NamedActions:
         recipient = entry.subentries[recipient_id] if recipient_id else None
         hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
         async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
+
+
+def _entities_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient_id: str) -> list[str]:
+    """Return a recipient's notify entity, which stands for the recipient in a user's policy."""
+    entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    return [
+        entity.entity_id
+        for entity in entities
+        if entity.domain == NOTIFY_DOMAIN and entity.config_subentry_id == recipient_id
+    ]
 
 
 def _description(entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:
@@ -252,5 +270,30 @@ def _taken_names(hass: HomeAssistant, own: ConfigEntry | None) -> set[str]:
 
 def _names_of(entry: ConfigEntry) -> set[str]:
     """Return the names that an account has."""
-    recipients = entry.data.get(CONF_RECIPIENT_ACTIONS, {}).values()
-    return {entry.data.get(CONF_ACTION, ""), *(known["name"] for known in recipients)}
+    account = _account_name(entry)
+    return {known["name"] for known in _recipient_names(entry).values()} | ({account} if account else set())
+
+
+def _account_name(entry: ConfigEntry) -> str | None:
+    """Return the name that an account's action was given; None where there is none that can be read."""
+    name = entry.data.get(CONF_ACTION)
+    return name if _is_name(name) else None
+
+
+def _recipient_names(entry: ConfigEntry) -> dict[str, dict[str, str]]:
+    """Return the names that recipients' actions were given; those that cannot be read are passed over.
+
+    Storage that was edited or restored by hand may hold anything, and every account reads all others' names.
+    """
+    kept = entry.data.get(CONF_RECIPIENT_ACTIONS)
+    found: dict[str, dict[str, str]] = {}
+    for recipient_id, known in kept.items() if isinstance(kept, Mapping) else ():
+        base, name = (known.get("base"), known.get("name")) if isinstance(known, Mapping) else (None, None)
+        if isinstance(base, str) and _is_name(name) and all(name != other["name"] for other in found.values()):
+            found[recipient_id] = {"base": base, "name": name}
+    return found
+
+
+def _is_name(value: object) -> TypeGuard[str]:
+    """Whether a value can be the name of an action."""
+    return isinstance(value, str) and bool(value) and slugify(value) == value

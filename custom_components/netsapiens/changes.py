@@ -16,7 +16,7 @@ from .actions import NamedActions
 from .const import SUBENTRY_RECIPIENT
 from .coordinator import login_of
 from .entity import async_name_devices, signal_recipients
-from .issues import check_recipients, check_sender
+from .issues import check_options, check_recipients, check_sender
 
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}
 
@@ -61,6 +61,7 @@ class Changes:
         async_name_devices(hass, entry, [one for one in recipients if recipients[one] != before.recipients.get(one)])
         self._actions.async_update()
         async_dispatcher_send(hass, signal_recipients(entry))
+        check_options(hass, entry)
         check_recipients(hass, entry)
         check_sender(hass, entry, account.coordinator.data)
         await account.receiver.async_apply()

@@ -18,7 +18,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .api.messages import is_session_id
 from .api.models import SmsNumber, is_digits, same_number
-from .const import CONF_FROM_NUMBER, DOMAIN
+from .const import DOMAIN
 from .coordinator import NetsapiensCoordinator
 from .phone import (
     Destination,
@@ -31,6 +31,7 @@ from .phone import (
     shown_name,
 )
 from .recipients import DamagedRecipientError, read_recipient
+from .settings import read_settings
 
 _TYPES = ("sms", "mms", "chat", "chat-media")
 _CHAT = ("chat", "chat-media")
@@ -406,7 +407,7 @@ def _type_of(asked: str | None, party: _Party, *, has_media: bool) -> str:
 
 def _sender(coordinator: NetsapiensCoordinator, party: _Party) -> str:
     """Return the number to send from, as the PBX lists it."""
-    configured: str | None = coordinator.config_entry.options.get(CONF_FROM_NUMBER)
+    configured = read_settings(coordinator.config_entry).from_number
     asked = party.from_number or configured
     if not asked:
         _refuse("no_sender")

@@ -56,6 +56,7 @@ from .api import (
     SmsNumber,
     normalise_base_url,
 )
+from .api.models import as_text
 from .compose import is_mixed
 from .const import (
     CONF_ACTION,
@@ -69,9 +70,6 @@ from .const import (
     CONF_MMS_LIMIT,
     CONF_PICTURE_TEXT,
     CONF_USER,
-    DEFAULT_HOURLY_LIMIT,
-    DEFAULT_KEEP_UNDELIVERED,
-    DEFAULT_MMS_LIMIT,
     DOMAIN,
     INCOMING_OFF,
     INCOMING_POLL,
@@ -92,6 +90,7 @@ from .phone import (
     to_store,
 )
 from .recipients import is_damaged
+from .settings import HOURLY_LIMIT_RANGE, KEEP_UNDELIVERED_RANGE, MMS_LIMIT_RANGE, Settings, read_settings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -161,12 +160,20 @@ _REAUTH_SCHEMA = vol.Schema(
 
 _MINUTES = NumberSelector(
     NumberSelectorConfig(
-        min=0, max=7 * 24 * 60, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfTime.MINUTES
+        min=KEEP_UNDELIVERED_RANGE[0],
+        max=KEEP_UNDELIVERED_RANGE[1],
+        step=1,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfTime.MINUTES,
     )
 )
 _KILOBYTES = NumberSelector(
     NumberSelectorConfig(
-        min=50, max=5000, step=10, mode=NumberSelectorMode.BOX, unit_of_measurement=UnitOfInformation.KILOBYTES
+        min=MMS_LIMIT_RANGE[0],
+        max=MMS_LIMIT_RANGE[1],
+        step=10,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfInformation.KILOBYTES,
     )
 )
 _INCOMING = SelectSelector(
@@ -181,7 +188,9 @@ _PICTURE_TEXT = SelectSelector(
         mode=SelectSelectorMode.LIST,
     )
 )
-_COUNT = NumberSelector(NumberSelectorConfig(min=0, max=100_000, step=1, mode=NumberSelectorMode.BOX))
+_COUNT = NumberSelector(
+    NumberSelectorConfig(min=HOURLY_LIMIT_RANGE[0], max=HOURLY_LIMIT_RANGE[1], step=1, mode=NumberSelectorMode.BOX)
+)
 
 
 class _NumbersSelector(TextSelector):
@@ -253,8 +262,8 @@ def _title_of(account: Account) -> str:
 
 
 def _without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what a form may show again."""
-    return {key: value for key, value in data.items() if key not in _SECRETS}
+    """Return what a form may show again. What is no text, nor yes or no, a field could not show."""
+    return {key: value for key, value in data.items() if key not in _SECRETS and isinstance(value, str | bool)}
 
 
 def _to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, str]) -> dict[str, Any]:
@@ -287,16 +296,14 @@ def _sender_schema(numbers: _Numbers, region: str | None, *, required: bool, def
     return vol.Schema({marker: selector})
 
 
-def _delivery_fields(options: Mapping[str, Any]) -> VolDictType:
+def _delivery_fields(settings: Settings) -> VolDictType:
     """Return the fields for how long and how often to send."""
-    keep = options.get(CONF_KEEP_UNDELIVERED, DEFAULT_KEEP_UNDELIVERED)
-    limit = options.get(CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT)
     return {
-        vol.Required(CONF_INCOMING, default=options.get(CONF_INCOMING, INCOMING_POLL)): _INCOMING,
-        vol.Required(CONF_KEEP_UNDELIVERED, default=keep): _MINUTES,
-        vol.Required(CONF_HOURLY_LIMIT, default=limit): _COUNT,
-        vol.Required(CONF_MMS_LIMIT, default=options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT)): _KILOBYTES,
-        vol.Required(CONF_PICTURE_TEXT, default=options.get(CONF_PICTURE_TEXT, PICTURE_TEXT_SEPARATE)): _PICTURE_TEXT,
+        vol.Required(CONF_INCOMING, default=settings.incoming): _INCOMING,
+        vol.Required(CONF_KEEP_UNDELIVERED, default=settings.keep_undelivered): _MINUTES,
+        vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
+        vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
+        vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
     }
 
 
@@ -460,7 +467,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
             description_placeholders={
                 "login": entry.title,
-                "username": entry.data.get(CONF_USERNAME, entry.title),
+                "username": as_text(entry.data.get(CONF_USERNAME)) or entry.title,
             },
         )
 
@@ -487,7 +494,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
     ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
         """Sign in with what was typed, and keep it; what was left empty stays as it was."""
         data = {**entry.data, **{key: value for key, value in user_input.items() if value != ""}}
-        if CONF_API_KEY in data and CONF_USER not in data:
+        if CONF_API_KEY in data and not isinstance(data.get(CONF_USER), str):
             data = _with_key_instead(data, entry.unique_id or "")
         account, _, errors = await _sign_in(self.hass, data)
         if account is None:
@@ -526,12 +533,13 @@ class NetsapiensOptionsFlow(OptionsFlow):
                 counts = {key: int(user_input[key]) for key in keys}
                 chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
                 return self.async_create_entry(data={**sender, **chosen, **counts})
-        options = self.config_entry.options
+        settings = read_settings(self.config_entry)
         await async_load_metadata(self.hass)
         region = self.hass.config.country
-        schema = _sender_schema(numbers, region, required=bool(numbers), default=options.get(CONF_FROM_NUMBER))
-        schema = schema.extend(_delivery_fields(options))
-        shown = _with_shown_sender(options, region) if user_input is None else user_input
+        schema = _sender_schema(numbers, region, required=bool(numbers), default=settings.from_number)
+        schema = schema.extend(_delivery_fields(settings))
+        kept = {key: value for key, value in self.config_entry.options.items() if key not in settings.damaged}
+        shown = _with_shown_sender(kept, region) if user_input is None else user_input
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(schema, shown),

@@ -9,6 +9,7 @@ import math
 import random
 from typing import Any, override
 
+import aiohttp
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import (
     CONF_API_KEY,
@@ -18,12 +19,14 @@ from homeassistant.const import (
     CONF_PASSWORD,
     CONF_USERNAME,
     CONF_VERIFY_SSL,
+    EVENT_HOMEASSISTANT_CLOSE,
 )
-from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed
-from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError
+from homeassistant.helpers.aiohttp_client import async_create_clientsession
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.hass_dict import HassKey
 
 from .api import (
     Account,
@@ -40,12 +43,14 @@ from .api import (
     NumberAPI,
     SmsNumber,
 )
-from .api.models import same_number
-from .const import CONF_BASE_URL, CONF_USER
+from .api.models import as_text, same_number
+from .const import CONF_BASE_URL, CONF_USER, DOMAIN
 from .errors import translated
 from .pace import Gate
 
 _LOGGER = logging.getLogger(__name__)
+
+_SESSIONS: HassKey[dict[bool, aiohttp.ClientSession]] = HassKey("netsapiens_sessions")
 
 # The two ways in; an entry has the one or the other.
 _SIGN_IN = (CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
@@ -72,6 +77,28 @@ def login_of(data: Mapping[str, Any]) -> dict[str, Any]:
     return {**login, CONF_VERIFY_SSL: bool(data.get(CONF_VERIFY_SSL, True))}
 
 
+def _can_sign_in_again(data: Mapping[str, Any]) -> bool:
+    """Whether the dialog to sign in again can mend credentials: it asks for no user name."""
+    return CONF_API_KEY in data or bool(as_text(data.get(CONF_USERNAME)).strip())
+
+
+@callback
+def _session(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
+    """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests."""
+    sessions = hass.data.setdefault(_SESSIONS, {})
+    if verify_ssl not in sessions:
+        # It outlives the entry in whose set-up it is made.
+        session = async_create_clientsession(hass, verify_ssl, auto_cleanup=False, cookie_jar=aiohttp.DummyCookieJar())
+        sessions[verify_ssl] = session
+
+        @callback
+        def detach(_event: Event) -> None:
+            session.detach()
+
+        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_CLOSE, detach)
+    return sessions[verify_ssl]
+
+
 def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
     """Return the client for what an entry's data, or the form that makes one, holds.
 
@@ -80,7 +107,7 @@ def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
         NetsapiensConfigError: a part of the credentials is missing.
     """
     login = login_of(data)
-    return NetsapiensAPI(login, async_get_clientsession(hass, login[CONF_VERIFY_SSL]))
+    return NetsapiensAPI(login, _session(hass, verify_ssl=login[CONF_VERIFY_SSL]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +148,8 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             same, its client with the token and its rate limiter as well.
 
     Raises:
-        ConfigEntryAuthFailed: a part of the credentials is missing.
-        NetsapiensURLError: the base_url is none.
+        ConfigEntryAuthFailed: a part of the credentials is missing that the dialog to sign in again asks for.
+        ConfigEntryError: another part is missing, or the base_url is none.
     """
 
     config_entry: ConfigEntry
@@ -134,9 +161,11 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         # Before anything that Home Assistant would shut down.
         try:
             api = same.api if same else create_api(hass, entry.data)
-        except NetsapiensURLError:
-            raise  # which new credentials would not mend
+        except NetsapiensURLError as err:
+            raise ConfigEntryError(translation_domain=DOMAIN, translation_key="address_damaged") from err
         except NetsapiensConfigError as err:
+            if not _can_sign_in_again(entry.data):
+                raise ConfigEntryError(translation_domain=DOMAIN, translation_key="login_damaged") from err
             raise translated(err, ConfigEntryAuthFailed) from err
         super().__init__(
             hass,

@@ -1,5 +1,6 @@
 """What helps to find a fault, and nothing that must stay at home."""
 
+from dataclasses import asdict
 import math
 from typing import Any
 
@@ -9,20 +10,22 @@ from homeassistant.core import HomeAssistant
 
 from .account import NetsapiensConfigEntry
 from .api.bare_times import in_hours
-from .const import CONF_FROM_NUMBER, SUBENTRY_RECIPIENT
+from .const import SUBENTRY_RECIPIENT
+from .coordinator import login_of
 from .phone import mask
 from .recipients import is_damaged, readable_recipients
-
-_OPENLY = ("incoming", "keep_undelivered", "hourly_limit", "mms_limit_kb", "picture_text")
+from .settings import read_settings
 
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> dict[str, Any]:
     """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
-    sender = entry.options.get(CONF_FROM_NUMBER)
+    options = asdict(read_settings(entry))
+    sender, damaged = options.pop("from_number"), options.pop("damaged")
     return {
         "way_in": "api_key" if CONF_API_KEY in entry.data else "sign_in",
-        "verify_ssl": entry.data.get("verify_ssl", True),
-        "options": {key: entry.options[key] for key in _OPENLY if key in entry.options},
+        "verify_ssl": login_of(entry.data)["verify_ssl"],
+        "options": options,
+        "damaged_options": list(damaged),
         "sender": mask(sender) if sender else None,
         **(
             _running(entry)

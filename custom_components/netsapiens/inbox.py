@@ -104,6 +104,7 @@ class Inbox:
     Attributes:
         interval: seconds between looks.
         cut_looks: how many looks had to leave something to the next one.
+        reported: how many messages were reported.
     """
 
     def __init__(
@@ -138,6 +139,7 @@ class Inbox:
         self._taking: asyncio.Task[None] | None = None
         self.interval = self._timing.interval
         self.cut_looks = 0
+        self.reported = 0
 
     @property
     def _place(self) -> Place | None:
@@ -354,6 +356,7 @@ class Inbox:
 
     def _tell(self, one: Inbound) -> None:
         """Tell of one message."""
+        self.reported += 1
         try:
             self._report(_received(one.row, one.session, one.at, self._coordinator.data.account))
         except Exception:

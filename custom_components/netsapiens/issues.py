@@ -6,10 +6,11 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from .const import CONF_FROM_NUMBER, DOMAIN, SUBENTRY_RECIPIENT
+from .const import DOMAIN, SUBENTRY_RECIPIENT
 from .coordinator import AccountFacts
 from .phone import mask
 from .recipients import is_damaged
+from .settings import read_settings
 
 _STOPS_TEXTS = {"sender_not_listed", "recipient_damaged"}
 _READ_ONCE = {"outbox_damaged", "inbox_damaged"}  # there is nothing to do but to know of them
@@ -32,11 +33,20 @@ def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
 @callback
 def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
     """Tell where the number that texts come from is no longer the account's, by the PBX's own list."""
-    sender: str | None = entry.options.get(CONF_FROM_NUMBER)
+    sender = read_settings(entry).from_number
     if sender is None or not facts.numbers or facts.listed(sender):
         ir.async_delete_issue(hass, DOMAIN, _id("sender_not_listed", entry))
         return
     _raise(hass, entry, "sender_not_listed", {"account": entry.title, "number": mask(sender)})
+
+
+@callback
+def check_options(hass: HomeAssistant, entry: ConfigEntry) -> None:
+    """Tell where options cannot be read, so that their defaults are used."""
+    if damaged := read_settings(entry).damaged:
+        _raise(hass, entry, "options_damaged", {"account": entry.title, "options": ", ".join(damaged)})
+    else:
+        ir.async_delete_issue(hass, DOMAIN, _id("options_damaged", entry))
 
 
 @callback
@@ -106,6 +116,7 @@ def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
         "outbox_damaged",
         "inbox_damaged",
         "conversations_cut",
+        "options_damaged",
         *_PUSH_ISSUES,
     ):
         ir.async_delete_issue(hass, DOMAIN, _id(key, entry))

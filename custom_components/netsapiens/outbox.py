@@ -28,11 +28,12 @@ from .api import (
 )
 from .api.models import as_text
 from .compose import OutgoingMessage
-from .const import CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT, DOMAIN
+from .const import DOMAIN
 from .coordinator import NetsapiensCoordinator
 from .errors import call_safely, log_unexpected, translated
 from .lookup import History, Lookup, Trace, scopes
 from .pace import jittered
+from .settings import read_settings
 from .store import KeptMessage, OutboxStore
 
 _LOGGER = logging.getLogger(__name__)
@@ -212,7 +213,7 @@ class Outbox:
     @property
     def hourly_limit(self) -> int:
         """How many messages an hour are taken; 0 = any."""
-        return int(self._coordinator.config_entry.options.get(CONF_HOURLY_LIMIT, DEFAULT_HOURLY_LIMIT))
+        return read_settings(self._coordinator.config_entry).hourly_limit
 
     @property
     def taken_last_hour(self) -> int:

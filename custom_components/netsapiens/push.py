@@ -14,7 +14,7 @@ from aiohttp.hdrs import METH_POST
 from aiohttp.web import Request, Response
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import CONF_WEBHOOK_ID, EVENT_CORE_CONFIG_UPDATE
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.network import NoURLAvailableError
@@ -25,6 +25,7 @@ from .coordinator import NetsapiensCoordinator, create_api
 from .inbox import POLL_INTERVAL, PUSHED_INTERVAL, Inbox
 from .issues import clear_push_issues, raise_push_issue
 from .pace import Gate, jittered
+from .settings import cloudhook_url_of, webhook_id_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -34,9 +35,36 @@ _CHECK = 1800.0  # seconds between looks whether the subscription is still there
 _ASK_AGAIN = 86400.0  # seconds, where the PBX refuses
 _FIRST_WAIT, _LONGEST_WAIT = 10.0, 900.0
 _SPREAD = 0.2
+_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.5  # each leads to two looks before the next, a request each
 _END_WITHIN = 20.0  # seconds
 _UNAUTHORIZED, _CONFLICT = 401, 409
 _REFUSALS = {_UNAUTHORIZED, 403, 404}
+
+
+class _Posts:
+    """A rate limiter: whoever knows the webhook must not use up the requests that texts need.
+
+    Posts of the PBX itself are followed by a message, and are not limited.
+    """
+
+    def __init__(self) -> None:
+        self._left, self._at, self._reported = _POSTS_AT_ONCE, 0.0, 0
+
+    def take(self, now: float, reported: int) -> bool:
+        """Whether a post leads to a look.
+
+        Parameters:
+            now: when it came, by the loop's clock.
+            reported: how many messages were reported until then.
+        """
+        self._left = min(_POSTS_AT_ONCE, self._left + (now - self._at) * _POSTS_A_SECOND)
+        if reported > self._reported:
+            self._left = _POSTS_AT_ONCE
+        self._at, self._reported = now, reported
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
 
 
 class Push:
@@ -58,6 +86,7 @@ class Push:
         self._failures = 0
         self._errors = 0  # how often in a row the subscription was in error
         self._moved = asyncio.Event()
+        self._posts = _Posts()
         self._ends: list[Callable[[], object]] = []
 
     @callback
@@ -88,7 +117,8 @@ class Push:
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and look."""
-        self._inbox.hint()
+        if self._posts.take(self._hass.loop.time(), self._inbox.reported):
+            self._inbox.hint()
         return Response()
 
     async def _run(self) -> None:
@@ -171,7 +201,7 @@ def _is_ours(subscription: Subscription, data: Mapping[str, Any]) -> bool:
     Parameters:
         data: an entry's. The address of a cloudhook says nothing of the webhook.
     """
-    marks = (data.get(CONF_WEBHOOK_ID), data.get(CONF_CLOUDHOOK_URL))
+    marks = (webhook_id_of(data), cloudhook_url_of(data))
     return subscription.model == _MODEL and any(mark and mark in subscription.post_url for mark in marks)
 
 
@@ -196,7 +226,7 @@ async def _post_url(hass: HomeAssistant, entry: ConfigEntry, webhook_id: str) ->
         from homeassistant.components import cloud  # noqa: PLC0415
 
         if cloud.async_active_subscription(hass):
-            known: str | None = entry.data.get(CONF_CLOUDHOOK_URL)
+            known = cloudhook_url_of(entry.data)
             try:
                 url = await cloud.async_get_or_create_cloudhook(hass, webhook_id)
             except cloud.CloudNotAvailable as err:
@@ -217,7 +247,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gat
         data: an entry's; without a webhook there is nothing to do.
         gate: the account's, where it is loaded.
     """
-    webhook_id: str | None = data.get(CONF_WEBHOOK_ID)
+    webhook_id = webhook_id_of(data)
     if webhook_id is None:
         return
     try:

@@ -10,10 +10,10 @@ from .api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
 from .api.models import same_number
 from .checkpoint import fingerprint
-from .const import CONF_FROM_NUMBER
 from .coordinator import NetsapiensCoordinator
 from .listing import reaches, read_since
 from .recipients import readable_recipients
+from .settings import read_settings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -128,7 +128,7 @@ class Reader:
     def foreign_senders(self) -> dict[str, set[str]]:
         """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
         entry, facts = self._coordinator.config_entry, self._coordinator.data
-        chosen = [entry.options.get(CONF_FROM_NUMBER), *(data.from_number for _, data in readable_recipients(entry))]
+        chosen = [read_settings(entry).from_number, *(data.from_number for _, data in readable_recipients(entry))]
         found: dict[str, set[str]] = {}
         for sender in chosen:
             number = facts.listed(sender or "")

@@ -12,11 +12,12 @@ from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.start import async_at_started
 
 from .api.models import as_time
-from .const import CONF_CLOUDHOOK_URL, CONF_INCOMING, EVENT_RECEIVED, INCOMING_OFF, INCOMING_POLL, INCOMING_PUSH
+from .const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_PUSH
 from .coordinator import NetsapiensCoordinator
 from .inbox import Inbox, ReceivedMessage
 from .issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from .push import Push, async_end_push
+from .settings import read_settings, webhook_id_of
 from .store import InboxStore
 
 
@@ -46,7 +47,7 @@ class Receiver:
     def async_start(self) -> None:
         """Look for messages, in the way that the options say, once automations listen."""
         entry = self._entry
-        self._mode = entry.options.get(CONF_INCOMING, INCOMING_POLL)
+        self._mode = read_settings(entry).incoming
         if self._mode != INCOMING_PUSH:
             self._forget_push()
         if self._mode == INCOMING_OFF:
@@ -99,7 +100,7 @@ class Receiver:
         async with self._changing:
             if self._mode is None:
                 return
-            if self._entry.options.get(CONF_INCOMING, INCOMING_POLL) != self._mode:
+            if read_settings(self._entry).incoming != self._mode:
                 await self._stop()
                 self.async_start()
             elif self._push is not None:
@@ -112,8 +113,7 @@ class Receiver:
 
     def _webhook_id(self) -> str:
         """Return where the PBX posts to, which is kept with the account."""
-        known: str | None = self._entry.data.get(CONF_WEBHOOK_ID)
-        if known is not None:
+        if (known := webhook_id_of(self._entry.data)) is not None:
             return known
         made = webhook.async_generate_id()
         self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_WEBHOOK_ID: made})

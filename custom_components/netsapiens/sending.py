@@ -20,22 +20,14 @@ from .compose import (
     check_one_conversation,
     compose,
 )
-from .const import (
-    CONF_KEEP_UNDELIVERED,
-    CONF_MMS_LIMIT,
-    CONF_PICTURE_TEXT,
-    DEFAULT_KEEP_UNDELIVERED,
-    DEFAULT_MMS_LIMIT,
-    DOMAIN,
-    PICTURE_TEXT_SEPARATE,
-    PICTURE_TEXT_TOGETHER,
-)
+from .const import DOMAIN, PICTURE_TEXT_TOGETHER
 from .errors import translated
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media import async_load_media, async_word_for
 from .outbox import SentMessage
 from .phone import async_load_metadata
 from .recipients import is_damaged
+from .settings import read_settings
 from .sources import Source, async_check_sources, read_sources
 
 
@@ -140,7 +132,7 @@ async def _prepare(
     await async_check_sources(hass, sources, context)
     attached = attached_media(request)
     conversations = compose(account.coordinator, request, has_media=bool(attached or sources))
-    together = entry.options.get(CONF_PICTURE_TEXT, PICTURE_TEXT_SEPARATE) == PICTURE_TEXT_TOGETHER
+    together = read_settings(entry).picture_text == PICTURE_TEXT_TOGETHER
     return _Call(entry, account, request, together, attached, sources, conversations)
 
 
@@ -200,9 +192,8 @@ async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, M
     for media in call.attached:
         yield await async_word_for(hass, media.mime_type), media
     for source in call.sources:  # one after the other: each may be large
-        limit = int(call.entry.options.get(CONF_MMS_LIMIT, DEFAULT_MMS_LIMIT))
         try:
-            media = await async_load_media(hass, source, limit)
+            media = await async_load_media(hass, source, read_settings(call.entry).mms_limit_kb)
         except HomeAssistantError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from err  # Home Assistant's cameras take it for a failure
@@ -213,9 +204,7 @@ async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, M
 
 def _keep_for(call: _Call) -> timedelta:
     """Return how long to keep trying: as asked, else as the account's option says."""
-    if call.request.keep_for is not None:
-        return call.request.keep_for
-    return timedelta(minutes=call.entry.options.get(CONF_KEEP_UNDELIVERED, DEFAULT_KEEP_UNDELIVERED))
+    return read_settings(call.entry).keep_for if call.request.keep_for is None else call.request.keep_for
 
 
 def _check_limit(hass: HomeAssistant, call: _Call) -> None:

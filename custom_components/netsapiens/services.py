@@ -8,7 +8,7 @@ from homeassistant.components.notify import ATTR_MESSAGE, ATTR_TITLE, DOMAIN as 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.const import ATTR_ENTITY_ID, ENTITY_MATCH_ALL
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
-from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
@@ -21,6 +21,7 @@ from .api import NetsapiensError
 from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .outbox import SentMessage
+from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
 from .sending import async_send
 
@@ -132,6 +133,8 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
     """Send to the targeted recipients and the destinations."""
     recipients = await _targeted_recipients(call)
     destinations = call.data.get(CONF_DESTINATION, [])
+    if destinations or ATTR_MESSAGESESSION in call.data:
+        await async_check_numbers(call.hass, call.context)
     entries = {entry.entry_id: entry for entry, _ in recipients}
     if destinations or not recipients or ATTR_CONFIG_ENTRY_ID in call.data:
         targeted = list(entries.values())
@@ -230,7 +233,7 @@ async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfig
                 _refuse_target("not_a_recipient", entity_id)
             continue
         found[entity_id] = _recipient_of(hass, entity)
-    await _check_permissions(call, found)
+    await async_check_entities(hass, call.context, found, POLICY_CONTROL)
     return list(found.values())
 
 
@@ -266,15 +269,3 @@ def _refuse_target(key: str, target: str) -> NoReturn:
     raise ServiceValidationError(
         translation_domain=DOMAIN, translation_key=key, translation_placeholders={"target": target}
     )
-
-
-async def _check_permissions(call: ServiceCall, entity_ids: Iterable[str]) -> None:
-    """Check that the caller may control the entities; what calls for nobody may."""
-    if call.context.user_id is None:
-        return
-    user = await call.hass.auth.async_get_user(call.context.user_id)
-    if user is None:
-        raise UnknownUser(context=call.context)
-    for entity_id in entity_ids:
-        if not user.permissions.check_entity(entity_id, POLICY_CONTROL):
-            raise Unauthorized(context=call.context, entity_id=entity_id, permission=POLICY_CONTROL)

@@ -12,11 +12,12 @@ from urllib.parse import unquote
 
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import ServiceValidationError, Unauthorized, UnknownUser
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.network import is_hass_url
 from yarl import URL
 
 from .const import DOMAIN
+from .permissions import async_check_entities
 
 MEDIA_SOURCE = "media-source://"
 _HTTPS, _HTTP = "https://", "http://"
@@ -192,14 +193,9 @@ async def async_check_sources(hass: HomeAssistant, sources: Sequence[Source], co
 
 async def _check_permissions(hass: HomeAssistant, sources: Sequence[Source], context: Context | None) -> None:
     """Check that the caller may read the entities."""
-    if not sources or context is None or context.user_id is None:
-        return
-    user = await hass.auth.async_get_user(context.user_id)
-    if user is None:
-        raise UnknownUser(context=context)
-    for source in sources:
-        if source.entity_id is not None and not user.permissions.check_entity(source.entity_id, POLICY_READ):
-            raise Unauthorized(context=context, entity_id=source.entity_id, permission=POLICY_READ)
+    if sources:
+        entity_ids = [source.entity_id for source in sources if source.entity_id is not None]
+        await async_check_entities(hass, context, entity_ids, POLICY_READ)
 
 
 def check_url(hass: HomeAssistant, source: Source, address: str) -> None:

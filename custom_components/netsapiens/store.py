@@ -179,6 +179,8 @@ def _row_of(kept: KeptMessage) -> dict[str, Any]:
 
 def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> KeptMessage:
     """Return the message of a row; one of _DAMAGE where the row is none."""
+    if not isinstance(row["destination"], list):
+        raise TypeError("no list of numbers")
     destination = tuple(_text(number) for number in row["destination"])
     if not destination or not is_session_id(row["messagesession"]):
         raise ValueError("the client would not send it")

@@ -72,7 +72,7 @@ class _OwnSession:
 
 async def _session(connector: _Connector) -> _Source:
     """Yield a session; an event loop that shuts down closes the generators that are still open."""
-    async with aiohttp.ClientSession(connector=connector) as session:
+    async with aiohttp.ClientSession(connector=connector, cookie_jar=aiohttp.DummyCookieJar()) as session:
         yield session
 
 

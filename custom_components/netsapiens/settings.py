@@ -1,0 +1,140 @@
+"""What an account's entry holds. Storage that was edited or restored by hand may hold anything."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+import math
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_WEBHOOK_ID
+
+from .const import (
+    CONF_CLOUDHOOK_URL,
+    CONF_FROM_NUMBER,
+    CONF_HOURLY_LIMIT,
+    CONF_INCOMING,
+    CONF_KEEP_UNDELIVERED,
+    CONF_MMS_LIMIT,
+    CONF_PICTURE_TEXT,
+    DEFAULT_HOURLY_LIMIT,
+    DEFAULT_KEEP_UNDELIVERED,
+    DEFAULT_MMS_LIMIT,
+    INCOMING_OFF,
+    INCOMING_POLL,
+    INCOMING_PUSH,
+    PICTURE_TEXT_SEPARATE,
+    PICTURE_TEXT_TOGETHER,
+)
+
+# The least and the most that the options' form takes.
+KEEP_UNDELIVERED_RANGE = (0, 7 * 24 * 60)  # minutes
+HOURLY_LIMIT_RANGE = (0, 100_000)  # texts
+MMS_LIMIT_RANGE = (50, 5000)  # kB
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """An account's options. What cannot be read has its default.
+
+    Attributes:
+        from_number: the number to send from, as it is kept; None where there is none.
+        incoming: ``poll``, ``push`` or ``off``.
+        keep_undelivered: how long to keep trying, in minutes.
+        hourly_limit: how many texts an hour are taken; 0 = any.
+        mms_limit_kb: how large media may be.
+        picture_text: ``separate`` or ``together``.
+        damaged: the names of the options that cannot be read.
+    """
+
+    from_number: str | None = None
+    incoming: str = INCOMING_POLL
+    keep_undelivered: float = DEFAULT_KEEP_UNDELIVERED
+    hourly_limit: int = DEFAULT_HOURLY_LIMIT
+    mms_limit_kb: int = DEFAULT_MMS_LIMIT
+    picture_text: str = PICTURE_TEXT_SEPARATE
+    damaged: tuple[str, ...] = field(default=())
+
+    @property
+    def keep_for(self) -> timedelta:
+        """How long to keep trying."""
+        return timedelta(minutes=self.keep_undelivered)
+
+
+def read_settings(entry: ConfigEntry) -> Settings:
+    """Return an account's options."""
+    options = _Options(entry.options)
+    return Settings(
+        from_number=options.text(CONF_FROM_NUMBER),
+        incoming=options.choice(CONF_INCOMING, (INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF)),
+        keep_undelivered=options.number(CONF_KEEP_UNDELIVERED, KEEP_UNDELIVERED_RANGE, DEFAULT_KEEP_UNDELIVERED),
+        hourly_limit=int(options.number(CONF_HOURLY_LIMIT, HOURLY_LIMIT_RANGE, DEFAULT_HOURLY_LIMIT)),
+        mms_limit_kb=int(options.number(CONF_MMS_LIMIT, MMS_LIMIT_RANGE, DEFAULT_MMS_LIMIT)),
+        picture_text=options.choice(CONF_PICTURE_TEXT, (PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER)),
+        damaged=tuple(options.damaged),
+    )
+
+
+class _Options:
+    """Reads options one by one.
+
+    Attributes:
+        damaged: the names of those that could not be read.
+    """
+
+    def __init__(self, options: Mapping[str, Any]) -> None:
+        self._options = options
+        self.damaged: list[str] = []
+
+    def text(self, key: str) -> str | None:
+        """Return a text; None where there is none."""
+        value = self._options.get(key)
+        if value is None or isinstance(value, str):
+            return value or None
+        self.damaged.append(key)
+        return None
+
+    def choice(self, key: str, choices: tuple[str, ...]) -> str:
+        """Return one of several words; the first one where there is none."""
+        value = self._options.get(key, choices[0])
+        if isinstance(value, str) and value in choices:
+            return value
+        self.damaged.append(key)
+        return choices[0]
+
+    def number(self, key: str, within: tuple[int, int], default: float) -> float:
+        """Return a number; the default where there is none."""
+        value = self._options.get(key, default)
+        if _is_number(value) and within[0] <= value <= within[1]:
+            return float(value) if isinstance(value, float) and not value.is_integer() else int(value)
+        self.damaged.append(key)
+        return default
+
+
+def _is_number(value: object) -> bool:
+    """Whether a value is a number that can be counted with."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def webhook_id_of(data: Mapping[str, Any]) -> str | None:
+    """Return the id of an account's webhook; None where it has none.
+
+    Parameters:
+        data: an entry's.
+    """
+    return _text_in(data, CONF_WEBHOOK_ID)
+
+
+def cloudhook_url_of(data: Mapping[str, Any]) -> str | None:
+    """Return the address of an account's cloudhook; None where it has none.
+
+    Parameters:
+        data: an entry's.
+    """
+    return _text_in(data, CONF_CLOUDHOOK_URL)
+
+
+def _text_in(data: Mapping[str, Any], key: str) -> str | None:
+    """Return a text of an entry's data; None where it holds none."""
+    value = data.get(key)
+    return value if isinstance(value, str) and value else None
