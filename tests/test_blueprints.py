@@ -46,7 +46,9 @@ async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount)
     """An account with four recipients, one an extension, whose inbox has looked once."""
     await async_setup_component(hass, "homeassistant", {})
     hass.states.async_set(SENSOR, "off")
-    entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), recipient("Cara", CARA), recipient("Dora", "1002"))
+    entry = await add_account(
+        recipient("Ann", ANN), recipient("Bob", BOB), recipient("Cara", CARA), recipient("Dora", "1002")
+    )
     await looked(entry)
     return entry
 
@@ -356,9 +358,7 @@ async def test_a_pin_is_taken_as_it_is_written(
     assert len(runs) == counts
 
 
-async def test_a_colleague_and_a_group_are_answered(
-    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
-) -> None:
+async def test_a_colleague_and_a_group_are_answered(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
     await use("text_command", **{**COMMAND, "allowed": ["bob", "dora"]})
     received = await pbx.receive_chat(from_user="1002", text="4711 arm")
     await until(lambda: len(pbx.messages) == 1)

@@ -8,6 +8,7 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.start import async_at_started
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
@@ -120,7 +121,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
         _LOGGER.warning("%s waiting texts of the removed account %s were dropped", len(dropped), entry.title)
         persistent_notification.async_create(
             hass,
-            f"{len(dropped)} texts that waited to be sent were dropped with the account `{entry.title}`.",
+            await _async_dropped(hass, entry, len(dropped)),
             title="NetSapiens",
         )
     await store.async_remove()
@@ -129,3 +130,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
     clear_all(hass, entry)
+
+
+async def _async_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) -> str:
+    """Return how many texts were dropped with an account, in Home Assistant's language."""
+    words = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
+    sentence = words[f"component.{DOMAIN}.common.dropped_{'one' if count == 1 else 'several'}"]
+    return sentence.format(count=count, account=entry.title)
