@@ -15,6 +15,7 @@ from .account import NetsapiensConfigEntry
 from .actions import NamedActions
 from .changes import Changes
 from .const import DOMAIN
+from .entity import version_shown
 from .issues import check_recipients, check_sender, clear_all
 from .phone import async_load_metadata, load_metadata
 from .push import async_end_push
@@ -89,7 +90,7 @@ def _follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     def take_over() -> None:
         """Show and keep what the PBX says now. This listener also keeps the coordinator polling."""
         if coordinator.last_update_success:
-            devices.async_update_device(account.device_id, sw_version=coordinator.data.version or None)
+            devices.async_update_device(account.device_id, sw_version=version_shown(coordinator.data))
             check_sender(hass, entry, coordinator.data)
             entry.async_create_task(hass, store.async_save(coordinator.data))
 
