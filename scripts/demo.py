@@ -76,7 +76,7 @@ actions:
       message: {ANSWER}
 """
 AUTOMATION = f"""\
-automation:
+automation demo:
   - id: demo_water_leak
     alias: Water leak
     triggers:
@@ -91,6 +91,23 @@ automation:
     alias: Ann asks
     mode: queued
 {textwrap.indent(REPLY, " " * 4)}
+"""
+# What a person can set off by a click.
+SENSORS = """
+input_boolean:
+  wet:
+    name: Make the kitchen sink leak
+  ring:
+    name: Ring the doorbell
+template:
+  - binary_sensor:
+      - name: Kitchen sink
+        default_entity_id: binary_sensor.kitchen_sink
+        device_class: moisture
+        state: "{{ is_state('input_boolean.wet', 'on') }}"
+      - name: Doorbell
+        default_entity_id: binary_sensor.doorbell
+        state: "{{ is_state('input_boolean.ring', 'on') }}"
 """
 # Where the PBX reaches Home Assistant; in life this is https and at home.
 EXTERNAL_URL = """
@@ -465,8 +482,10 @@ async def stage(ports: Ports, config_dir: Path | None, transcript: Transcript) -
             pbx = await stack.enter_async_context(Pbx(ports.pbx))
             lines.append(f"{pbx.facts['url']}, SMS number {spoken(pbx.number)}")
         with transcript.step("Home Assistant starts, with the integration") as lines:
-            extra = AUTOMATION + EXTERNAL_URL.format(port=ports.home)
-            home = await stack.enter_async_context(RealHome(extra=extra, config_dir=config_dir, port=ports.home))
+            extra = AUTOMATION + SENSORS + EXTERNAL_URL.format(port=ports.home)
+            home = await stack.enter_async_context(
+                RealHome(extra=extra, config_dir=config_dir, port=ports.home, editable=True)
+            )
             version = (await home.get("/api/config")).body["version"]
             lines.append(f"{home.url}, Home Assistant {version}")
         if ports.moved:
@@ -487,6 +506,15 @@ async def keep(demo: Demo) -> None:
     """Leave both running for a person with a browser; the menu's restart takes up changed code."""
     print(f"Home Assistant  {demo.home.url}   user {USERNAME}, password {PASSWORD}")
     print(f"The phone       {demo.pbx.facts['phone']}")
+    print("""
+Now try:
+- Settings > Automations & scenes > Create automation: binary_sensor.kitchen_sink as the
+  trigger, "Send a notification message" to Ann as the action. The same page has the blueprints.
+- Turn on "Make the kitchen sink leak" or "Ring the doorbell", and look at the phone.
+- On the phone page, write a text as (858) 555-0123: it is Ann's reply.
+- Settings > Devices & services > Add integration > NetSapiens, after you deleted the account:""")
+    for key in ("base_url", "client_id", "client_secret", "username", "password"):
+        print(f"    {key:<14} {demo.pbx.facts[key]}")
     print("Ctrl-C ends both.", flush=True)
     while await demo.home.wait() == RESTART:
         await demo.home.start()

@@ -31,6 +31,11 @@ import yaml
 ROOT = Path(__file__).resolve().parent.parent
 PYTHON = ROOT / ".venv-demo" / "bin" / "python"
 INTEGRATION = ROOT / "custom_components" / "netsapiens"
+BLUEPRINTS = ROOT / "blueprints"
+INCLUDES = """
+automation: !include automations.yaml
+script: !include scripts.yaml
+"""
 
 USERNAME = "demo"
 PASSWORD = "demo-demo"  # of a house that exists for a minute, on the loopback interface
@@ -126,12 +131,14 @@ class RealHome:
         python: Path = PYTHON,
         env: Mapping[str, str] | None = None,
         start_timeout: float = 120,
+        editable: bool = False,
     ) -> None:
         """Prepare a house; nothing runs before `start`.
 
         `extra` is YAML for configuration.yaml, an automation for instance. `config_dir` is kept when it is given, and
         its configuration.yaml is left as it is when it has one; else a temporary folder is used and removed.
-        `log_level` is the integration's and the notify domain's.
+        `log_level` is the integration's and the notify domain's. `editable` includes the files that Home Assistant's
+        editors save automations and scripts to, and copies the blueprints of this repository.
         """
         self.python = python
         self.port = port or free_port()
@@ -140,6 +147,7 @@ class RealHome:
         self.config_dir = config_dir or Path(tempfile.mkdtemp(prefix="real-home-"))
         self._extra = extra
         self._log_level = log_level
+        self._editable = editable
         self._env = dict(env or {})
         self._start_timeout = start_timeout
         self._process: asyncio.subprocess.Process | None = None
@@ -288,7 +296,13 @@ class RealHome:
         else:
             extra = yaml.safe_load(self._extra) or {}
             text = yaml.safe_dump(merged(self._yaml(), extra), sort_keys=False, allow_unicode=True)
+            text += INCLUDES if self._editable else ""
         path.write_text(text, encoding="utf-8")
+        if self._editable:
+            for name in ("automations.yaml", "scripts.yaml"):
+                if not (file := self.config_dir / name).exists():
+                    file.write_text("[]\n" if name == "automations.yaml" else "{}\n", encoding="utf-8")
+            shutil.copytree(BLUEPRINTS, self.config_dir / "blueprints", dirs_exist_ok=True)
 
     def _yaml(self) -> dict[str, Json]:
         """Return configuration.yaml, less what the caller adds."""

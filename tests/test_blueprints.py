@@ -43,10 +43,12 @@ def hass_storage() -> dict[str, Any]:
 
 @pytest.fixture
 async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount) -> MockConfigEntry:
-    """An account with three recipients, whose inbox has looked once."""
+    """An account with four recipients, one an extension, whose inbox has looked once."""
     await async_setup_component(hass, "homeassistant", {})
     hass.states.async_set(SENSOR, "off")
-    entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), recipient("Cara", CARA))
+    entry = await add_account(
+        recipient("Ann", ANN), recipient("Bob", BOB), recipient("Cara", CARA), recipient("Dora", "1002")
+    )
     await looked(entry)
     return entry
 
@@ -62,6 +64,8 @@ def use(hass: HomeAssistant, house: MockConfigEntry) -> UseBlueprint:
     async def make(name: str, **inputs: Any) -> None:
         folder = Path(hass.config.path("blueprints", "automation", "netsapiens"))
         await asyncio.to_thread(shutil.copytree, FOLDER, folder, dirs_exist_ok=True)
+        if "allowed" in inputs:
+            inputs["allowed"] = [device(hass, one) for one in inputs["allowed"]]
         config = {"id": "one", "alias": "One", "use_blueprint": {"path": f"netsapiens/{name}.yaml", "input": inputs}}
         assert await async_setup_component(hass, "automation", {"automation": [config]})
         await hass.async_block_till_done()
@@ -71,8 +75,8 @@ def use(hass: HomeAssistant, house: MockConfigEntry) -> UseBlueprint:
 
 
 def device(hass: HomeAssistant, name: str) -> str:
-    """Return a recipient's device."""
-    entity = er.async_get(hass).async_get(f"notify.{name}")
+    """Return the device that an event entity is on: a recipient's, or the account's."""
+    entity = er.async_get(hass).async_get(f"event.{name}_messages")
     assert entity is not None
     assert entity.device_id is not None
     assert dr.async_get(hass).async_get(entity.device_id) is not None
@@ -235,19 +239,20 @@ async def test_an_alert_repeats_until_somebody_says_ok(hass: HomeAssistant, pbx:
 
 async def test_an_alert_escalates(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
     inputs = {"further_recipients": [device(hass, "cara")], "escalate_after": 2, "ok_word": "Got it"}
+    asked = ALERT.replace("OK", "Got it")
     await alert(hass, use, **inputs)
     hass.states.async_set(SENSOR, "on")
-    await until(lambda: sent_to(pbx, ANN) == [ALERT])
+    await until(lambda: sent_to(pbx, ANN) == [asked])
     await pbx.receive(from_number=CARA, text="got it")  # she was not asked yet
     await until(lambda: len(sent_to(pbx, ANN)) == 2)
     assert sent_to(pbx, CARA) == []
-    await until(lambda: sent_to(pbx, CARA) == [ALERT])
+    await until(lambda: sent_to(pbx, CARA) == [asked])
     assert len(sent_to(pbx, ANN)) in (2, 3)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=CARA, text="GOT IT")
     await until(lambda: sent_to(pbx, ANN)[-1] == sent_to(pbx, BOB)[-1] == "Water!\nCara has acknowledged this alert.")
     await nothing_more(pbx, 2)
-    assert sent_to(pbx, CARA) == [ALERT]
+    assert sent_to(pbx, CARA) == [asked]
 
 
 async def test_an_alert_ends_when_all_is_well(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
@@ -276,7 +281,7 @@ async def test_an_alert_ends_by_itself_and_a_start_begins_it_anew(
 
 # --- text_command ---------------------------------------------------------------------
 
-COMMAND = {"allowed": ["event.ann_messages", "event.bob_messages"], "pin": "4711", "run": [{"event": "armed"}]}
+COMMAND = {"allowed": ["ann", "bob"], "pin": "4711", "run": [{"event": "armed"}]}
 
 
 async def test_a_command_runs_and_is_answered_where_it_came_from(
@@ -353,10 +358,8 @@ async def test_a_pin_is_taken_as_it_is_written(
     assert len(runs) == counts
 
 
-async def test_a_colleague_and_a_group_are_answered(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, house: MockConfigEntry, use: UseBlueprint
-) -> None:
-    await use("text_command", **{**COMMAND, "allowed": ["event.1001_acme_example_messages"]})
+async def test_a_colleague_and_a_group_are_answered(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    await use("text_command", **{**COMMAND, "allowed": ["bob", "dora"]})
     received = await pbx.receive_chat(from_user="1002", text="4711 arm")
     await until(lambda: len(pbx.messages) == 1)
     assert (pbx.messages[0].type, pbx.messages[0].destination) == ("chat", ["1002"])
@@ -368,6 +371,28 @@ async def test_a_colleague_and_a_group_are_answered(
     await until(lambda: len(pbx.messages) == 3)
     assert sorted(pbx.messages[2].destination) == [ANN, BOB]
     assert pbx.messages[2].requested_session == session
+
+
+@pytest.mark.parametrize("name", ["text_command", "text_your_home"])
+async def test_only_recipients_may_text(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], name: str
+) -> None:
+    """The account's own device, which the form does not offer, lets nobody in."""
+    filters = load_yaml_dict(str(FOLDER / f"{name}.yaml"))["blueprint"]["input"]["allowed"]["selector"]["device"]
+    assert (filters["filter"], filters["entity"]) == ([{"integration": "netsapiens"}], [{"domain": "notify"}])
+    assert not [
+        one
+        for one in er.async_entries_for_device(er.async_get(hass), device(hass, "1001_acme_example"))
+        if one.domain == "notify"
+    ]
+    await helper(hass)
+    inputs = {"run": [{"event": "armed"}]} if name == "text_command" else {"answers_helper": HELPER}
+    await use(name, allowed=["1001_acme_example"], pin="4711", **inputs)
+    runs = async_capture_events(hass, "armed")
+    for number in (STRANGER, ANN):
+        await pbx.receive(from_number=number, text="4711 arm")
+    await nothing_more(pbx)
+    assert (runs, heard) == ([], [])
 
 
 @pytest.mark.parametrize(
@@ -408,7 +433,7 @@ async def test_anything_else_does_nothing(
 # --- text_your_home -------------------------------------------------------------------
 
 HELPER = "input_text.answers"
-ASSIST = {"allowed": ["event.ann_messages", "event.bob_messages"], "answers_helper": HELPER, "wrong_pin_wait": 0}
+ASSIST = {"allowed": ["ann", "bob"], "answers_helper": HELPER, "wrong_pin_wait": 0}
 
 
 @pytest.fixture

@@ -291,11 +291,11 @@ async def test_the_device_shows_the_version_that_runs_now(
         assert device is not None
         return device.sw_version
 
-    assert version() == "45.0"
+    assert version() == "NetSapiens API 45.0"
     pbx.api_version = "46.1.2"
     await let_it_ring(hass)
     await coordinator_of(entry).async_refresh()
-    assert version() == "46.1.2"
+    assert version() == "NetSapiens API 46.1.2"
 
 
 async def test_the_numbers_follow(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

@@ -32,7 +32,8 @@ def test_the_readme_names_every_field_of_the_action() -> None:
 
 
 def test_the_readme_shows_pictures_that_are_there_and_leads_nowhere_else() -> None:
-    pictures = re.findall(r"!\[[^]]+\]\((docs/[^)]+)\)", README)
+    found = re.findall(r"""!\[[^]]+\]\((docs/[^)]+)\)|<img src="(docs/[^"]+)" width="\d+" alt="[^"]+">""", README)
+    pictures = [markdown or html for markdown, html in found]
     assert 1 <= len(pictures) <= 4
     assert sorted(pictures) == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir())
     headings = re.findall(r"^#+ (.+)$", README, re.MULTILINE)

@@ -88,7 +88,7 @@ async def test_the_registries(
     parent = device_registry.async_get(str(device.via_device_id))
     assert parent is not None
     assert (parent.name, parent.entry_type) == ("1001@acme.example", dr.DeviceEntryType.SERVICE)
-    assert parent.sw_version == "45.0"
+    assert parent.sw_version == "NetSapiens API 45.0"
     assert parent.via_device_id is None
     state = hass.states.get("notify.ann_smith")
     assert state is not None

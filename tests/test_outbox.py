@@ -12,6 +12,7 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.components import persistent_notification
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -821,6 +822,26 @@ async def test_removing_the_account_says_what_is_dropped(
     assert "1 waiting texts of the removed account" in caplog.text
     assert not has_file(hass, entry)
     assert "Alarm" not in caplog.text.replace("AlarmControl", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "language", "words"),
+    [
+        (1, "en", "1 text that waited to be sent was dropped with the account `{account}`."),
+        (2, "en", "2 texts that waited to be sent were dropped with the account `{account}`."),
+        (2, "de", "2 Nachrichten, die noch auf den Versand warteten, wurden mit dem Konto `{account}` verworfen."),
+    ],
+)
+async def test_what_is_dropped_is_shown_in_the_language(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, count: int, language: str, words: str
+) -> None:
+    hass.config.language = language
+    await pbx.stop()
+    for number in range(count):
+        await send(hass, f"Alarm {number}")
+    await hass.config_entries.async_remove(entry.entry_id)
+    (shown,) = persistent_notification._async_get_or_create_notifications(hass).values()
+    assert shown["message"] == words.format(account=entry.title)
 
 
 # --- limits --------------------------------------------------------------------------

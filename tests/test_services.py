@@ -169,7 +169,7 @@ async def test_an_extension_is_a_chat(hass: HomeAssistant, pbx: Simulator, entry
 
 
 async def test_a_short_code(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
-    (row,) = await send(hass, destination="262 966")
+    (row,) = await send(hass, destination="262966")
     assert (row["destination"], row["message_type"], row["from_number"]) == (["262966"], "sms", shown(OWN))
 
 

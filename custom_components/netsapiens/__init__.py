@@ -8,12 +8,14 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv, device_registry as dr
 from homeassistant.helpers.start import async_at_started
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
 from .actions import NamedActions
 from .changes import Changes
 from .const import DOMAIN
+from .entity import version_shown
 from .issues import check_options, check_recipients, check_sender, clear_all
 from .phone import async_load_metadata, load_metadata
 from .push import async_end_push
@@ -89,7 +91,7 @@ def _follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     def take_over() -> None:
         """Show and keep what the PBX says now. This listener also keeps the coordinator polling."""
         if coordinator.last_update_success:
-            devices.async_update_device(account.device_id, sw_version=coordinator.data.version or None)
+            devices.async_update_device(account.device_id, sw_version=version_shown(coordinator.data))
             check_sender(hass, entry, coordinator.data)
             entry.async_create_task(hass, store.async_save(coordinator.data))
 
@@ -121,7 +123,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
         _LOGGER.warning("%s waiting texts of the removed account %s were dropped", len(dropped), entry.title)
         persistent_notification.async_create(
             hass,
-            f"{len(dropped)} texts that waited to be sent were dropped with the account `{entry.title}`.",
+            await _async_dropped(hass, entry, len(dropped)),
             title="NetSapiens",
         )
     await store.async_remove()
@@ -130,3 +132,10 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
     clear_all(hass, entry)
+
+
+async def _async_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) -> str:
+    """Return how many texts were dropped with an account, in Home Assistant's language."""
+    words = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
+    sentence = words[f"component.{DOMAIN}.common.dropped_{'one' if count == 1 else 'several'}"]
+    return sentence.format(count=count, account=entry.title)

@@ -12,7 +12,12 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
-from .coordinator import NetsapiensCoordinator
+from .coordinator import AccountFacts, NetsapiensCoordinator
+
+
+def version_shown(facts: AccountFacts) -> str | None:
+    """Return the PBX's version as the account's device shows it, which says whose it is."""
+    return f"NetSapiens API {facts.version}" if facts.version else None
 
 
 def account_device_info(coordinator: NetsapiensCoordinator) -> DeviceInfo:
@@ -23,7 +28,7 @@ def account_device_info(coordinator: NetsapiensCoordinator) -> DeviceInfo:
         identifiers={(DOMAIN, entry.unique_id or entry.entry_id)},
         manufacturer=MANUFACTURER,
         name=entry.title,
-        sw_version=coordinator.data.version or None,
+        sw_version=version_shown(coordinator.data),
     )
 
 

@@ -103,7 +103,7 @@ def parse_destination(text: str, region: str | None, message_type: str | None = 
     """Return whom a number as people write it means.
 
     Parameters:
-        text: any human spelling; 3 or 4 digits are an extension, 5 or 6 a short code.
+        text: any human spelling; 3 or 4 bare digits are an extension, 5 or 6 a short code.
         region: the country (ISO 3166, two letters) whose national numbers are meant; None is the US.
         message_type: ``chat`` and ``chat-media`` make an extension of what is no phone number, ``sms`` and ``mms``
             a short code of what would be an extension.
@@ -114,12 +114,10 @@ def parse_destination(text: str, region: str | None, message_type: str | None = 
     cleaned = _clean(text)
     if message_type in _CHAT and _INSIDE_USER.fullmatch(cleaned):
         return Destination(cleaned, is_extension=True)
-    digits = _PUT_BETWEEN.sub("", cleaned)
-    if digits.isdigit() and not _DECIMAL.fullmatch(cleaned):
-        if len(digits) in _EXTENSION_DIGITS:
-            return Destination(digits, is_extension=message_type is None or message_type in _CHAT)
-        if len(digits) in _SHORT_CODE_DIGITS:
-            return Destination(digits, is_extension=False)
+    if cleaned.isdigit() and len(cleaned) in _EXTENSION_DIGITS:
+        return Destination(cleaned, is_extension=message_type is None or message_type in _CHAT)
+    if cleaned.isdigit() and len(cleaned) in _SHORT_CODE_DIGITS:
+        return Destination(cleaned, is_extension=False)
     return Destination(_with_country_code(cleaned, region or DEFAULT_REGION), is_extension=False)
 
 
@@ -131,9 +129,8 @@ def parse_sender(text: str, region: str | None) -> str:
         InvalidNumberError: it is neither a phone number nor a short code.
     """
     cleaned = _clean(text)
-    digits = _PUT_BETWEEN.sub("", cleaned)
-    if digits.isdigit() and len(digits) in _SHORT_CODE_DIGITS and not _DECIMAL.fullmatch(cleaned):
-        return digits
+    if cleaned.isdigit() and len(cleaned) in _SHORT_CODE_DIGITS:
+        return cleaned
     return _with_country_code(cleaned, region or DEFAULT_REGION)
 
 
@@ -244,7 +241,7 @@ def _with_country_code(text: str, region: str) -> str:
 
     A national number of the region, else one whose country code came without a plus, as the PBX itself gives them.
     """
-    if not _SPELLING.fullmatch(text) or _DECIMAL.fullmatch(text):
+    if not _SPELLING.fullmatch(text) or _DECIMAL.fullmatch(text) or _is_fragment(text):
         raise InvalidNumberError("not a phone number")
     tries = [text] if text.startswith("+") or not text.isdigit() else [text, f"+{text}"]
     possible = [number for one in tries if (number := _possible(one, region)) is not None]
@@ -256,6 +253,11 @@ def _with_country_code(text: str, region: str) -> str:
     if again is None or _formatted(again, "E164") != found:
         raise InvalidNumberError("not a phone number")  # such as one with two trunk zeros: read again, it is another
     return found.removeprefix("+")
+
+
+def _is_fragment(text: str) -> bool:
+    """Whether the text has so few digits that it is a piece of a number, which some countries' rules would take."""
+    return not text.startswith("+") and len(_PUT_BETWEEN.sub("", text)) <= _LONGEST_SHORT_CODE
 
 
 def _formatted(number: PhoneNumber, form: Literal["E164", "INTERNATIONAL"]) -> str:
