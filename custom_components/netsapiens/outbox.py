@@ -7,7 +7,7 @@ cannot be sent now is kept on disk until its time is up.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -143,6 +143,16 @@ class _Item:
             self.answer = answer
             if self.call is not None:
                 self.call.note()
+
+    @property
+    def caller(self) -> Hashable:
+        """Who takes the turns at the rate limiter: its call, or all that are kept together."""
+        return self.call or "kept"
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was never tried."""
+        return not (self.on_disk or self.failed_at)
 
     @property
     def needs_disk(self) -> bool:
@@ -416,16 +426,13 @@ class Outbox:
                 return
             try:
                 async with asyncio.timeout_at(item.deadline) as limit:
-                    if item.needs_disk:
-                        await self._writable.wait()  # not as one of those that wait for the PBX
                     await self._prepare(item)
-                    await self._gate.run(lambda: self._try(item, limit))
+                    await self._gate.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
+            except _NotOnDiskError:
+                continue  # once there is room
             except TimeoutError:
                 if not limit.expired():
                     raise
-            except _NotOnDiskError:
-                if not item.failed_at:
-                    item.trace = None  # it was not sent: the next attempt is a first one
             except NetsapiensError as err:
                 if api is self._coordinator.api:  # else it says nothing of the login that is used now
                     self._coordinator.note_failure(err)
@@ -437,15 +444,17 @@ class Outbox:
 
     async def _prepare(self, item: _Item) -> None:
         """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
+        if item.needs_disk:
+            await self._writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
         if api.token_left <= 0:
-            await self._gate.run(api.get_token)
+            await self._gate.run(api.get_token, item.caller, fresh=item.is_fresh)
         if not api.clock.is_settled:
-            await self._gate.run(self._api.settle_clock)
+            await self._gate.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
         if item.trace is None:
             trace, certain = self._history.trace(item.message, api.now())
             if not certain:
-                item.trace = await self._lookup.baseline(item.message, trace.since)
+                item.trace = await self._lookup.baseline(item.message, trace.since, item.caller)
 
     async def _try(self, item: _Item, limit: asyncio.Timeout) -> None:
         """Send a message once; how that ends is noted even if nobody waits for it any more."""
@@ -473,6 +482,8 @@ class Outbox:
         if await self._save_quietly():
             item.noted = True
         elif item.needs_disk:
+            if not item.failed_at:
+                item.trace = None  # it was not sent: the next attempt is a first one
             raise _NotOnDiskError
 
     async def _send(self, item: _Item, trace: Trace) -> Exception | None:
@@ -569,7 +580,7 @@ class Outbox:
             await asyncio.sleep(due - clock())
             try:
                 async with asyncio.timeout_at(max(item.deadline, due) + _ANSWER_WITHIN):
-                    found = await self._lookup.count(item.message, trace)
+                    found = await self._lookup.count(item.message, trace, item.caller)
             except TimeoutError:
                 return None
             except NetsapiensError as err:
