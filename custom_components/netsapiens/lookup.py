@@ -6,7 +6,7 @@ without the words that stand beside them.
 """
 
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -20,6 +20,7 @@ from .api.models import Account, Message, MessageSession, same_number
 from .compose import OutgoingMessage
 from .listing import read_since
 from .pace import Gate
+from .turns import READING
 
 _SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
 _NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
@@ -151,16 +152,26 @@ class Lookup:
         self._gate = gate
         self._account = account
 
-    async def baseline(self, message: OutgoingMessage, since: datetime) -> Trace:
+    async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Trace:
         """Return how to tell a message that is about to be sent from its equals, where only the PBX knows of them.
+
+        Parameters:
+            message: which.
+            since: when to begin, by the PBX's clock.
+            caller: as ``count``.
 
         Raises:
             NetsapiensError: as ``count``.
         """
-        return Trace(since, await self.count(message, Trace(since, _MANY)))
+        return Trace(since, await self.count(message, Trace(since, _MANY), caller))
 
-    async def count(self, message: OutgoingMessage, trace: Trace) -> int:
+    async def count(self, message: OutgoingMessage, trace: Trace, caller: Hashable = READING) -> int:
         """Return how many equals of a message the PBX lists, in its conversation and where else it may have filed it.
+
+        Parameters:
+            message: which.
+            trace: what tells it from them.
+            caller: who takes the turns at the rate limiter.
 
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not tell.
@@ -170,20 +181,21 @@ class Lookup:
             with suppress(
                 NetsapiensError
             ):  # the list of conversations only tells in which zone the messages' times are
-                others = await self._other_sessions(message, trace)
-        found = await self._count_in(message.messagesession, message, trace)
+                others = await self._other_sessions(message, trace, caller)
+        found = await self._count_in(message.messagesession, message, trace, caller)
         if found > trace.known:
             return found
-        for session in await self._other_sessions(message, trace) if others is None else others:
-            found += await self._count_in(session.id, message, trace)
+        for session in await self._other_sessions(message, trace, caller) if others is None else others:
+            found += await self._count_in(session.id, message, trace, caller)
         return found
 
-    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Trace) -> int:
+    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Trace, caller: Hashable) -> int:
         """Return how many equals one conversation holds. One that does not exist holds none."""
         try:
             rows = await _complete(
                 lambda start: self._gate.run(
-                    lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start, user=message.owner)
+                    lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start, user=message.owner),
+                    caller,
                 ),
                 lambda row: row.time,
                 trace.since,
@@ -202,11 +214,12 @@ class Lookup:
             raise NetsapiensServerError("the PBX lists a message without its time")
         return row.time >= trace.since
 
-    async def _other_sessions(self, message: OutgoingMessage, trace: Trace) -> list[MessageSession]:
+    async def _other_sessions(self, message: OutgoingMessage, trace: Trace, caller: Hashable) -> list[MessageSession]:
         """Return the other conversations that it may have been filed under."""
         sessions = await _complete(
             lambda start: self._gate.run(
-                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=message.owner)
+                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=message.owner),
+                caller,
             ),
             lambda session: session.last_time,
             trace.since,

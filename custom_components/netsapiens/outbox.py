@@ -7,7 +7,7 @@ cannot be sent now is kept on disk until its time is up.
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Hashable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -117,6 +117,7 @@ class _Item:
         answer: what its caller was told.
         on_disk: whether it was answered ``queued``, or is about to be.
         trace: set before its first try; from then on it can be told from its equals.
+        stored: whether the disk holds it, so that it is sent again after a kill unless the attempt is written down.
         noted: whether the disk says that it may be out.
         in_doubt: a try is under way, or ended without a clear answer and was not cleared up yet.
         failed_at: when that was, by the loop's clock.
@@ -130,6 +131,7 @@ class _Item:
     answer: SentMessage | HomeAssistantError | None = None
     on_disk: bool = False
     trace: Trace | None = None
+    stored: bool = False
     noted: bool = False
     in_doubt: bool = False
     failed_at: float = 0.0
@@ -143,9 +145,24 @@ class _Item:
             if self.call is not None:
                 self.call.note()
 
+    @property
+    def caller(self) -> Hashable:
+        """Who takes the turns at the rate limiter: its call, or all that are kept together."""
+        return self.call or "kept"
 
-class _NotNotedError(NetsapiensError):
-    """A try could not be noted on disk, so it is not made."""
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was never tried."""
+        return not (self.on_disk or self.failed_at)
+
+    @property
+    def needs_disk(self) -> bool:
+        """Whether its next attempt has to be written down first: it is promised, or would be sent after a kill."""
+        return not self.noted and (self.stored or (self.on_disk and self.answer is not None))
+
+
+class _NotOnDiskError(Exception):
+    """An attempt could not be written down, so it is not made. Nothing is known of the PBX by that."""
 
 
 class Outbox:
@@ -183,6 +200,9 @@ class Outbox:
         self._taken: deque[float] = deque()
         self._write_lock = asyncio.Lock()
         self._changes = self._written = 0
+        self._write_failures = 0  # in a row
+        self._writable = asyncio.Event()
+        self._writable.set()
         self._tidy_timer: asyncio.TimerHandle | None = None
 
     @callback
@@ -408,7 +428,9 @@ class Outbox:
             try:
                 async with asyncio.timeout_at(item.deadline) as limit:
                     await self._prepare(item)
-                    await self._gate.run(lambda: self._try(item, limit))
+                    await self._gate.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
+            except _NotOnDiskError:
+                continue  # once there is room
             except TimeoutError:
                 if not limit.expired():
                     raise
@@ -423,15 +445,17 @@ class Outbox:
 
     async def _prepare(self, item: _Item) -> None:
         """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
+        if item.needs_disk:
+            await self._writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
         if api.token_left <= 0:
-            await self._gate.run(api.get_token)
+            await self._gate.run(api.get_token, item.caller, fresh=item.is_fresh)
         if not api.clock.is_settled:
-            await self._gate.run(self._api.settle_clock)
+            await self._gate.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
         if item.trace is None:
             trace, certain = self._history.trace(item.message, api.now())
             if not certain:
-                item.trace = await self._lookup.baseline(item.message, trace.since)
+                item.trace = await self._lookup.baseline(item.message, trace.since, item.caller)
 
     async def _try(self, item: _Item, limit: asyncio.Timeout) -> None:
         """Send a message once; how that ends is noted even if nobody waits for it any more."""
@@ -449,13 +473,19 @@ class Outbox:
             raise err
 
     async def _note_try(self, item: _Item) -> None:
-        """Note on disk that a message may be out from now on: a kill in between must not send it twice."""
-        try:
-            await self._save()
-        except HomeAssistantError as err:
-            _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
-            raise _NotNotedError from err
-        item.noted = True
+        """Note on disk that a message may be out from now on: a kill in between must not send it twice.
+
+        One that the disk does not hold, and whose caller still waits, may go without.
+
+        Raises:
+            _NotOnDiskError: the disk is full, for instance.
+        """
+        if await self._save_quietly():
+            item.noted = True
+        elif item.needs_disk:
+            if not item.failed_at:
+                item.trace = None  # it was not sent: the next attempt is a first one
+            raise _NotOnDiskError
 
     async def _send(self, item: _Item, trace: Trace) -> Exception | None:
         """Make the request, and note how it ended."""
@@ -551,7 +581,7 @@ class Outbox:
             await asyncio.sleep(due - clock())
             try:
                 async with asyncio.timeout_at(max(item.deadline, due) + _ANSWER_WITHIN):
-                    found = await self._lookup.count(item.message, trace)
+                    found = await self._lookup.count(item.message, trace, item.caller)
             except TimeoutError:
                 return None
             except NetsapiensError as err:
@@ -644,12 +674,13 @@ class Outbox:
         self._tidy_timer = None
         self._spawn(self._save_quietly(), "netsapiens outbox")
 
-    async def _save_quietly(self) -> None:
-        """Save where nobody is there to be told of a failure."""
+    async def _save_quietly(self) -> bool:
+        """Save where nobody is there to be told of a failure, which is logged; return whether it was saved."""
         try:
             await self._save()
-        except HomeAssistantError as err:
-            _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all
+        except HomeAssistantError:
+            return False
+        return True
 
     async def _save(self) -> None:
         """Have all that waits on disk when this returns; those who ask meanwhile share one write.
@@ -672,12 +703,30 @@ class Outbox:
             wall = time.time() - self._hass.loop.time()
             try:
                 await self._store.async_save([_kept(item, wall) for item in kept])
-            except HomeAssistantError:
+            except HomeAssistantError as err:
+                self._not_written(err)
                 raise
             except Exception as err:  # noqa: BLE001
                 log_unexpected(_LOGGER, "keeping texts on disk", err)
-                raise _error("not_kept") from None
+                failure = _error("not_kept")
+                self._not_written(failure)
+                raise failure from None
             self._written = upto
+            self._write_failures = 0
+            self._writable.set()
+            for item in kept:
+                item.stored = True
+
+    @callback
+    def _not_written(self, err: HomeAssistantError) -> None:
+        """Try again after a while, longer each time; log only the first failure of several in a row."""
+        if not self._write_failures:
+            _LOGGER.error("%s", err)
+        self._write_failures += 1
+        self._writable.clear()
+        if self._tidy_timer is None and not self._stopped:
+            wait = _TIDY_DELAY + jittered(_FIRST_WAIT, _LONGEST_WAIT, self._write_failures)
+            self._tidy_timer = self._hass.loop.call_later(wait, self._tidy_now)
 
     def _item_of(self, kept: KeptMessage) -> _Item:
         """Return a message that was kept. One that was tried may have arrived."""
@@ -691,6 +740,7 @@ class Outbox:
             answer=SentMessage(kept.message, "queued"),
             on_disk=True,
             trace=kept.trace,
+            stored=True,
             noted=tried,
             in_doubt=tried,
             failed_at=now if tried else 0.0,
