@@ -694,6 +694,7 @@ async def test_one_that_was_not_kept_is_not_sent_after_its_look(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """Its caller was told while the look was under way."""
+    await until(lambda: entry.runtime_data.inbox._place is not None)  # its look would meet the slow answer
     path = outbox_path(hass, entry)
     path.mkdir(parents=True)
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
