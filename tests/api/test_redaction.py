@@ -73,7 +73,10 @@ def test_no_run_is_shown(text: str, name: str, start: int, length: int, around: 
     assume(text.strip())
     spelt = SPELLINGS[name](text)
     seen = letters(shown(f"{around}{spelt[start : start + length]}{around}", [text]))
-    for private in (text, spelt) if "base64" in name else (text,):
+    # Of base64, what depends on the text alone: its first and last letters are of its neighbours as well.
+    before = {"base64 of one thing more": 1, "base64 of two things more": 2}.get(name, 0)
+    end = 8 * (before + len(text.encode(errors="replace"))) // 6
+    for private in (text, spelt[-(-8 * before // 6) : end]) if name.startswith("base64") else (text,):
         bare = letters(private)
         assert not any(bare[at : at + 8] in seen for at in range(len(bare) - 7))
 
