@@ -117,6 +117,18 @@ async def test_a_plain_number_of_nobody_is_one_at_home(
     assert pbx.messages[0].destination == ["494915112345678"]
 
 
+async def test_plain_numbers_do_not_wait_one_by_one_for_a_pbx_that_does_not_answer(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    hass.config.country = "DE"
+    await add_account(options={"incoming": "off", "from_number": OWN})
+    pbx.fault(FaultKind.STATUS, path="/messagesessions", method="GET", code=500, times=None)
+    await answer(hass, destination=[4915112345678, 4915112345679, 4915112345670])
+    assert len(pbx.messages) == 3
+    reads = [one for one in pbx.requests if one.method == "GET" and one.path.endswith("/messagesessions")]
+    assert len(reads) == 1
+
+
 async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     received = await pbx.receive(from_number=ANN, text="Hi")
     (row,) = await answer(hass, messagesession=received.messagesession)

@@ -14,6 +14,7 @@ from .inbox import ReceivedMessage
 from .phone import from_pbx
 
 _ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
+_ASK_AGAIN = 30.0  # seconds after it could not be asked
 _SENDERS_FOR = 600.0  # seconds for which the list of who texted us serves
 _MOST = 1000  # conversations that are remembered
 _MOST_PAGES = 10
@@ -81,12 +82,13 @@ class Conversations:
         asked = set(numbers)
         if found := asked & {self._digits(other) for known in self._latest.values() for other in known.others}:
             return found
-        if time.monotonic() >= self._senders_until:
+        if time.monotonic() >= self._senders_until and not self._coordinator.gate.is_away:
             try:
                 async with asyncio.timeout(_ASK_WITHIN):
                     rows = await self._page(None, 0)
             except NetsapiensError, TimeoutError:
-                return set()
+                self._senders_until = time.monotonic() + _ASK_AGAIN  # the next texts must not wait for it as well
+                return asked & self._senders
             self._senders = frozenset(self._digits(number_of(remote)) for row in rows for remote in row.remotes)
             self._senders_until = time.monotonic() + _SENDERS_FOR
         return asked & self._senders
