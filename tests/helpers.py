@@ -1,5 +1,26 @@
 """What several test modules need."""
 
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from tests.simulator import Simulator
+
+
+async def until(condition: Callable[[], Any], within: float = 20) -> None:
+    """Wait until something is true, for so many seconds."""
+    async with asyncio.timeout(within):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def until_idle(pbx: Simulator, idle: float = 0.3) -> None:
+    """Wait until the PBX was asked nothing for so many seconds: what was under way has come to its end."""
+    before = -1
+    while before != len(pbx.requests):
+        before = len(pbx.requests)
+        await asyncio.sleep(idle)
+
 
 def shown(number: str) -> str:
     """Return a North American number, digits with country code, as people are shown it; others as they are."""

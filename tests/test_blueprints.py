@@ -23,8 +23,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until
 from tests.simulator import Simulator
-from tests.test_outbox import until
 
 type UseBlueprint = Callable[..., Coroutine[Any, Any, None]]
 

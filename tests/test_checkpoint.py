@@ -13,9 +13,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.checkpoint import Place
+from tests.helpers import until
 from tests.simulator import Simulator
 from tests.test_inbox import ANN, BOB, Told, hass_storage, looking, place_path, set_place, told  # noqa: F401
-from tests.test_outbox import until
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 

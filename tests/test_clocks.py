@@ -12,9 +12,10 @@ from custom_components.netsapiens.api import Message, MessageSession
 from custom_components.netsapiens.api.bare_times import BareTimes
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_inbox import ANN, BOB, MESSAGES, Told, hass_storage, let_pass, looking, told  # noqa: F401
-from tests.test_outbox import send, texts, until
+from tests.test_outbox import send, texts
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 

@@ -13,9 +13,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens import inbox as inbox_module, pace, reader as reader_module
 from custom_components.netsapiens.api import MessageAPI, http
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_inbox import ANN, Told, hass_storage, looking, place_path, told  # noqa: F401
-from tests.test_outbox import crash, until
+from tests.test_outbox import crash
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 

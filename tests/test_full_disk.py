@@ -17,10 +17,11 @@ from homeassistant.util.file import WriteError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
 from tests.simulator import FaultKind, Simulator
 from tests.test_inbox import Told, looking, told  # noqa: F401
-from tests.test_outbox import _quick, hass_storage, on_disk, send, texts, until  # noqa: F401
+from tests.test_outbox import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 
 ANN, BOB = "18585550123", "18585550124"
 

@@ -21,9 +21,9 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.inbox import _received
 from custom_components.netsapiens.phone import parse_destination
 from tests.conftest import AddAccount, recipient
-from tests.helpers import shown
+from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator, access
-from tests.test_outbox import crash, until
+from tests.test_outbox import crash
 
 ANN = "18585550123"
 BOB = "18585550124"

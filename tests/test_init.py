@@ -16,8 +16,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens import phone
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until
 from tests.simulator import Simulator
-from tests.test_outbox import until
 
 ANN, BOB = "18585550123", "18585550124"
 

@@ -16,8 +16,8 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.issues import raise_outbox_damaged
 from tests.conftest import AddAccount, close, recipient
+from tests.helpers import until
 from tests.simulator import Simulator
-from tests.test_outbox import until
 
 
 async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:

@@ -23,7 +23,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.netsapiens import lookup, outbox as outbox_module, pace
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, close
-from tests.helpers import shown
+from tests.helpers import shown, until
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
@@ -59,13 +59,6 @@ async def send(hass: HomeAssistant, message: str = "Hi", **data: Any) -> dict[st
         return_response=True,
     )
     return answer["messages"][0]
-
-
-async def until(what: Any, within: float = 10) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(within):
-        while not what():
-            await asyncio.sleep(0.01)
 
 
 def texts(pbx: Simulator) -> list[str]:

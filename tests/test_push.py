@@ -20,9 +20,9 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.netsapiens import inbox as inbox_module, push as push_module
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until, until_idle
 from tests.simulator import FaultKind, Simulator
 from tests.test_inbox import ANN, BOB, Told
-from tests.test_outbox import until
 
 NUMBER = "18585550199"
 PUSH = {"from_number": NUMBER, "incoming": "push"}
@@ -379,6 +379,7 @@ async def test_switched_off(
     if inbox is not None:
         assert inbox.interval == inbox_module.TIMING.interval
         await until(lambda: inbox._place is not None)
+    await until_idle(pbx)
     before = len(pbx.requests_to("messagesessions"))
     await pbx.receive(from_number=ANN, text="Hi")
     assert (await web.post(path, json=[])).status == 200

@@ -12,9 +12,9 @@ import pytest
 import yaml
 
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import ANN, BOB, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
-from tests.test_outbox import until
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

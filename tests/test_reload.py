@@ -22,8 +22,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.netsapiens import outbox as outbox_module, pace
 from tests.conftest import AddAccount, close, recipient
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
-from tests.test_outbox import MESSAGES, QUEUED, on_disk, send, texts, until
+from tests.test_outbox import MESSAGES, QUEUED, on_disk, send, texts
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
 OWN = "18585550199"

@@ -14,6 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens import outbox as outbox_module, pace
 from tests.conftest import AddAccount, recipient
+from tests.helpers import until
 from tests.pictures import BLUE, CAMERA, RED, arrived
 from tests.simulator import FaultKind, Simulator
 from tests.simulator.model import SmsNumber
@@ -33,13 +34,6 @@ def rows_of(pbx: Simulator, *destination: str) -> list[Row]:
         for one in pbx.messages
         if not destination or one.destination == list(destination)
     ]
-
-
-async def until(what: Any, within: float = 10) -> None:
-    """Wait until something is so."""
-    async with asyncio.timeout(within):
-        while not what():
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture

@@ -13,10 +13,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens import outbox as outbox_module
 from custom_components.netsapiens.store import InboxStore, Place
 from tests.conftest import AddAccount
+from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
 from tests.simulator import FaultKind, Simulator
 from tests.test_inbox import place_path
-from tests.test_outbox import on_disk, send, texts, until
+from tests.test_outbox import on_disk, send, texts
 
 ANN = "18585550123"
 

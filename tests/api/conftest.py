@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 
 from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI, NetsapiensError, auth
+from tests.helpers import until
 from tests.simulator import Simulator
 
 NUMBER = "18585550199"
@@ -137,13 +138,6 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(auth, "time", clock)
     return clock
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    """Wait for something that surely comes."""
-    async with asyncio.timeout(20):
-        while not condition():
-            await asyncio.sleep(0.005)
 
 
 def grants(pbx: Simulator) -> list[str]:

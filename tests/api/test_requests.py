@@ -24,9 +24,10 @@ from custom_components.netsapiens.api import (
     NumberAPI,
 )
 from custom_components.netsapiens.api.http import MAX_ANSWER
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 
-from .conftest import MESSAGE, NUMBER, OUTSIDE, PASSWORD, SECRET, SESSION, Fails, grants, sms, until
+from .conftest import MESSAGE, NUMBER, OUTSIDE, PASSWORD, SECRET, SESSION, Fails, grants, sms
 from .raw import Raw, http
 
 SHORT = aiohttp.ClientTimeout(total=0.3)

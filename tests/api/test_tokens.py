@@ -26,9 +26,10 @@ from custom_components.netsapiens.api import (
     NumberAPI,
     auth,
 )
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 
-from .conftest import PASSWORD, SECRET, Clock, Fails, Watch, grants, until
+from .conftest import PASSWORD, SECRET, Clock, Fails, Watch, grants
 
 SHORT = aiohttp.ClientTimeout(total=0.3)
 
