@@ -164,7 +164,7 @@ async def with_recipients(url: str, count: int) -> Figures:
 
 def incoming(entry: ConfigEntry) -> Figures:
     """Return what a message costs that comes in."""
-    from custom_components.netsapiens.inbox import ReceivedMessage  # noqa: PLC0415 - what is loaded counts
+    from custom_components.netsapiens.receiving.poller import ReceivedMessage  # noqa: PLC0415 - what is loaded counts
 
     numbers = [recipient.data["destination"][0] for recipient in entry.subentries.values()]
     senders = numbers[:: len(numbers) // SENDERS]
@@ -309,7 +309,7 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
     """Return what so many texts cost that wait while the PBX is away; traced, their memory alone."""
     async with house() as hass:
         await add(hass, [account_of(url, "first")])
-        from custom_components.netsapiens import outbox as module  # noqa: PLC0415 - what is loaded counts
+        from custom_components.netsapiens.delivery import queue as module  # noqa: PLC0415 - what is loaded counts
 
         module._ANSWER_WITHIN = 1.0  # noqa: SLF001 - after which a text is answered `queued`
         found: dict[str, Figures] = {}
@@ -328,7 +328,7 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
 
 def text_of(number: int) -> Any:
     """Return a text to somebody of their own."""
-    from custom_components.netsapiens.compose import OutgoingMessage  # noqa: PLC0415 - what is loaded counts
+    from custom_components.netsapiens.messages import OutgoingMessage  # noqa: PLC0415 - what is loaded counts
 
     destination, session = f"1212{number:07}", f"h{number:039}"
     return OutgoingMessage(

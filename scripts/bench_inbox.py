@@ -26,10 +26,10 @@ from bench_faults import say
 from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
-from custom_components.netsapiens.coordinator import AccountFacts
-from custom_components.netsapiens.inbox import Inbox
-from custom_components.netsapiens.pace import Gate
-from custom_components.netsapiens.store import InboxStore
+from custom_components.netsapiens.pbx.coordinator import AccountFacts
+from custom_components.netsapiens.pbx.throttle import Gate
+from custom_components.netsapiens.receiving.poller import Inbox
+from custom_components.netsapiens.receiving.store import InboxStore
 from tests.real_home import RealHome, RealHomeError
 from tests.simulator import FaultKind, RequestRecord, Simulator
 

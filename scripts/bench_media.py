@@ -20,7 +20,7 @@ from PIL import Image
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the integration is not installed
 
-from custom_components.netsapiens.fit import KILOBYTE, fit  # noqa: E402
+from custom_components.netsapiens.media.transcode import KILOBYTE, fit  # noqa: E402
 
 SIZE = (4000, 3000)
 LIMIT = 600 * KILOBYTE

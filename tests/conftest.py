@@ -18,9 +18,9 @@ from syrupy.assertion import SnapshotAssertion
 
 # Before the plugin looks for custom components in its own folder.
 import custom_components.netsapiens  # noqa: F401
-from custom_components.netsapiens import inbox as inbox_module
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.inbox import PollTiming
+from custom_components.netsapiens.receiving import poller as inbox_module
+from custom_components.netsapiens.receiving.poller import PollTiming
 from custom_components.netsapiens.runtime import async_end
 from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator

@@ -12,8 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown, until
+from tests.receiving.test_poller import Told, told  # noqa: F401
 from tests.simulator import FaultKind, Simulator
-from tests.test_inbox import Told, told  # noqa: F401
 
 ANN, BOB, OWN = "18585550123", "18585550124", "18585550199"
 ABROAD = ["4915112345678", "18585550123", "436641234567", "4792345678"]

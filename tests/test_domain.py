@@ -10,10 +10,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
 from tests.conftest import AddAccount, recipient
+from tests.delivery.test_queue import _quick, on_disk, send, texts  # noqa: F401
 from tests.helpers import shown, until
+from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
 from tests.simulator import FaultKind, Simulator, SmsNumber
-from tests.test_inbox import Told, hass_storage, told  # noqa: F401
-from tests.test_outbox import _quick, on_disk, send, texts  # noqa: F401
 
 ANN = "18585550123"
 OWN = "18585550199"

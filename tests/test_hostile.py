@@ -13,9 +13,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 from yarl import URL
 
-from custom_components.netsapiens import pace, sending as sending_module
-from custom_components.netsapiens.compose import SendRequest, _is_visible
+from custom_components.netsapiens import sending as sending_module
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.messages import SendRequest, _is_visible
+from custom_components.netsapiens.pbx import throttle as pace
 from custom_components.netsapiens.sending import async_send
 from tests.simulator import Simulator
 

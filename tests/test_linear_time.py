@@ -20,8 +20,8 @@ import pytest
 from custom_components.netsapiens import phone
 from custom_components.netsapiens.api.http import _http_date, _parse, _seconds, reason_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
-from custom_components.netsapiens.fit import TooLargeMediaError, UnreadableMediaError, fit
-from custom_components.netsapiens.strip import strip
+from custom_components.netsapiens.media.metadata import strip
+from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit
 
 LIMIT = 600_000
 FULL = 600_000  # bytes of a picture that reaches a home easily

@@ -97,7 +97,7 @@ async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator
 async def test_when_a_text_did_not_get_out(
     hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("custom_components.netsapiens.outbox._ANSWER_WITHIN", 0.2)
+    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
     await use(hass, "**When a text did not get out.**")
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}

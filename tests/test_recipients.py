@@ -11,10 +11,10 @@ import pytest
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
+from tests.delivery.test_queue import texts
 from tests.helpers import until
+from tests.receiving.test_poller import ANN, FROM_ANN, Told, told  # noqa: F401
 from tests.simulator import Simulator
-from tests.test_inbox import ANN, FROM_ANN, Told, told  # noqa: F401
-from tests.test_outbox import texts
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 

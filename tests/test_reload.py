@@ -20,11 +20,12 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.netsapiens import outbox as outbox_module, pace
+from custom_components.netsapiens.delivery import queue as outbox_module
+from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, close, recipient
+from tests.delivery.test_queue import MESSAGES, QUEUED, on_disk, send, texts
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
-from tests.test_outbox import MESSAGES, QUEUED, on_disk, send, texts
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
 OWN = "18585550199"

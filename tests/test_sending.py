@@ -12,7 +12,8 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import outbox as outbox_module, pace
+from custom_components.netsapiens.delivery import queue as outbox_module
+from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until
 from tests.pictures import BLUE, CAMERA, RED, arrived

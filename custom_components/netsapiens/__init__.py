@@ -12,16 +12,18 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
-from .actions import NamedActions
 from .changes import Changes
 from .const import DOMAIN
+from .delivery.store import OutboxStore
 from .entity import version_shown
 from .issues import check_options, check_recipients, check_sender, clear_all
+from .notify_actions import NamedActions
+from .pbx.store import FactsStore
 from .phone import async_load_metadata, load_metadata
-from .push import async_end_push
+from .receiving.push import async_end_push
+from .receiving.store import InboxStore
 from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, label_in
 from .services import async_setup_services
-from .store import FactsStore, InboxStore, OutboxStore
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -8,14 +8,14 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import callback
 
 from .api.models import is_digits, number_of
-from .compose import ExistingConversation, OutgoingMessage
 from .conversations import Conversations
-from .coordinator import NetsapiensCoordinator
+from .delivery.queue import FailedMessage, Outbox
 from .errors import call_safely
-from .inbox import Inbox, ReceivedMessage
-from .outbox import FailedMessage, Outbox
+from .messages import ExistingConversation, OutgoingMessage
+from .pbx.coordinator import NetsapiensCoordinator
 from .phone import InvalidNumberError, from_pbx, parse_destination, readings
-from .receiving import Receiver
+from .receiving.poller import Inbox, ReceivedMessage
+from .receiving.receiver import Receiver
 from .recipients import RecipientData, read_recipient, readable_recipients
 
 _LOGGER = logging.getLogger(__name__)

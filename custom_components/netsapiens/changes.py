@@ -12,11 +12,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .account import NetsapiensConfigEntry
-from .actions import NamedActions
 from .const import SUBENTRY_RECIPIENT
-from .coordinator import login_of
 from .entity import async_name_devices, signal_recipients
 from .issues import check_options, check_recipients, check_sender
+from .notify_actions import NamedActions
+from .pbx.coordinator import login_of
 
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}
 

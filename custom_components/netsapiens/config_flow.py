@@ -44,7 +44,6 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
-from .actions import name_for_new_account
 from .api import (
     Account,
     NetsapiensError,
@@ -57,7 +56,6 @@ from .api import (
     normalise_base_url,
 )
 from .api.models import as_text
-from .compose import is_mixed
 from .const import (
     CONF_ACTION,
     CONF_BASE_URL,
@@ -78,8 +76,10 @@ from .const import (
     PICTURE_TEXT_TOGETHER,
     SUBENTRY_RECIPIENT,
 )
-from .coordinator import async_get_numbers, create_api
 from .errors import error_key
+from .messages import is_mixed
+from .notify_actions import name_for_new_account
+from .pbx.coordinator import async_get_numbers, create_api
 from .phone import (
     InvalidNumberError,
     async_load_metadata,

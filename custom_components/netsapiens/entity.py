@@ -12,7 +12,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
-from .coordinator import AccountFacts, NetsapiensCoordinator
+from .pbx.coordinator import AccountFacts, NetsapiensCoordinator
 
 
 def version_shown(facts: AccountFacts) -> str | None:

@@ -8,10 +8,10 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .const import EVENT_FAILED, EVENT_RECEIVED
+from .delivery.queue import FailedMessage
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
-from .inbox import ReceivedMessage
-from .outbox import FailedMessage
 from .phone import from_pbx, international
+from .receiving.poller import ReceivedMessage
 
 PARALLEL_UPDATES = 0
 

@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN, SUBENTRY_RECIPIENT
-from .coordinator import AccountFacts
+from .pbx.coordinator import AccountFacts
 from .phone import mask
 from .recipients import is_damaged
 from .settings import read_settings

@@ -9,9 +9,9 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
-from .compose import SendRequest
 from .const import DOMAIN
 from .entity import RecipientEntity, async_add_for_recipients
+from .messages import SendRequest
 from .sending import async_send
 
 # The outbox keeps the order and the pace; a text that hangs must not hold up the next one here.

@@ -15,12 +15,13 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
 from .account import NetsapiensConfigEntry, NetsapiensData
-from .coordinator import NetsapiensCoordinator
+from .delivery.queue import Outbox
+from .delivery.reconcile import History
+from .delivery.store import OutboxStore
 from .entity import account_device_info
 from .issues import raise_outbox_damaged
-from .lookup import History
-from .outbox import Outbox
-from .store import FactsStore, OutboxStore
+from .pbx.coordinator import NetsapiensCoordinator
+from .pbx.store import FactsStore
 
 _BACK_WITHIN = 60.0  # seconds; a reload takes well under one
 

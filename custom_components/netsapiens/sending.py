@@ -11,7 +11,13 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .api import NetsapiensError
-from .compose import (
+from .const import DOMAIN, PICTURE_TEXT_TOGETHER
+from .delivery.queue import SentMessage
+from .errors import translated
+from .issues import clear_hourly_limit, raise_hourly_limit
+from .media.load import async_load_media, async_word_for
+from .media.sources import Source, async_check_sources, read_sources
+from .messages import (
     Conversation,
     Media,
     OutgoingMessage,
@@ -20,15 +26,9 @@ from .compose import (
     check_one_conversation,
     compose,
 )
-from .const import DOMAIN, PICTURE_TEXT_TOGETHER
-from .errors import translated
-from .issues import clear_hourly_limit, raise_hourly_limit
-from .media import async_load_media, async_word_for
-from .outbox import SentMessage
 from .phone import async_load_metadata
 from .recipients import is_damaged
 from .settings import read_settings
-from .sources import Source, async_check_sources, read_sources
 
 
 @dataclass(slots=True)

@@ -18,9 +18,9 @@ import voluptuous as vol
 
 from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
-from .compose import SendRequest
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
-from .outbox import SentMessage
+from .delivery.queue import SentMessage
+from .messages import SendRequest
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
 from .sending import async_send

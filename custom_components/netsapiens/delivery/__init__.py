@@ -1,0 +1,1 @@
+"""The one path out: what waits, in order, each message once."""

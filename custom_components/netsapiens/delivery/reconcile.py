@@ -1,0 +1,273 @@
+"""Was it accepted? What the PBX itself lists tells, where its answer did not.
+
+The API has no key that would make a second try harmless. So the equal messages in the conversation are counted: one
+more than we know of means that ours is among them. Of media every message counts, whatever its text: some a PBX lists
+without the words that stand beside them.
+"""
+
+from collections import deque
+from collections.abc import Awaitable, Callable, Hashable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+import json
+import re
+import time
+
+from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
+from ..api.messages import MAX_ROWS
+from ..api.models import Account, Message, MessageSession, same_number
+from ..messages import OutgoingMessage
+from ..pbx.fair_queue import READING
+from ..pbx.listing import read_since
+from ..pbx.throttle import Gate
+
+_SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
+_NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
+_MANY = 10**9  # more equals than there can be: the count goes through every conversation
+_NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
+_MEDIA_TYPES = {"mms", "chat-media"}
+
+
+def text_key(text: str) -> str:
+    """Return what texts that the PBX gives back as equal have in common.
+
+    It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
+    words are that by chance.
+    """
+    trimmed = text.replace("\r\n", "\n").strip()
+    if _NUMERIC.fullmatch(trimmed):
+        return repr(float(trimmed) + 0.0)
+    if trimmed == "null":
+        return ""
+    if trimmed.startswith(("[", "{")):
+        try:
+            return json.dumps(json.loads(trimmed, parse_int=float), sort_keys=True)
+        except ValueError, RecursionError:
+            pass
+    return trimmed
+
+
+def scopes(message: OutgoingMessage) -> tuple[str, str]:
+    """Return where equals of a message may stand: its conversation, and any of the same sender and destinations."""
+    return f"s:{message.messagesession}", f"p:{message.from_number}:{','.join(sorted(message.destination))}"
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """What tells an unconfirmed message from its equals.
+
+    Attributes:
+        since: by the PBX's clock; only messages from then on count.
+        known: how many of its equals since then are other messages of ours.
+        texts: the keys of our recent texts without media, which are no media however they are listed; for media only.
+    """
+
+    since: datetime
+    known: int
+    texts: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """A message of ours that ended: when (monotonic), and what told it from its equals."""
+
+    end: float
+    scopes: tuple[str, str]
+    key: tuple[str, bool]
+    trace: Trace
+    accepted: bool
+
+
+class History:
+    """The messages of an account that ended lately; outlives a reload of the account."""
+
+    def __init__(self) -> None:
+        self._past: deque[_Past] = deque()
+        self._equals: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what equal messages have in common
+        self._began = time.monotonic()
+
+    def note(self, message: OutgoingMessage, trace: Trace, *, accepted: bool) -> None:
+        """Remember a message that the PBX took, or may have taken.
+
+        Parameters:
+            message: which.
+            trace: what told it from its equals.
+            accepted: False where it is not known.
+        """
+        now = time.monotonic()
+        while self._past and self._past[0].end < now - _NEAR:
+            key = self._past.popleft().key
+            self._equals[key].popleft()
+            if not self._equals[key]:
+                del self._equals[key]
+        past = _Past(now, scopes(message), _key(message), trace, accepted)
+        self._past.append(past)
+        self._equals.setdefault(past.key, deque()).append(past)
+
+    def trace(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Trace, bool]:
+        """Return how to tell a message that is about to be sent from its equals, and whether that is certain.
+
+        An equal that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
+        count begins where it began for that one, with that one among the known. Else it begins a moment ago.
+        """
+        now = time.monotonic()
+        where = set(scopes(message))
+        texts = self._texts(where, now) if message.media is not None else frozenset()
+        for past in reversed(self._equals.get(_key(message), ())):
+            if past.end < now - _NEAR:
+                break
+            if not where.isdisjoint(past.scopes):
+                texts |= past.trace.texts  # since the count began
+                return Trace(past.trace.since, past.trace.known + past.accepted, texts), past.accepted
+        # Never before this process began: what the last one sent is not known any more.
+        since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))
+        return Trace(since.replace(microsecond=0), 0, texts), True
+
+    def _texts(self, where: set[str], now: float) -> frozenset[str]:
+        """Return the keys of the texts without media that ended a moment ago in some scopes."""
+        return frozenset(
+            past.key[0]
+            for past in self._past
+            if not past.key[1] and past.end >= now - _NEAR and not where.isdisjoint(past.scopes)
+        ) - {""}
+
+
+def _key(message: OutgoingMessage) -> tuple[str, bool]:
+    """Return what equal messages have in common: of media nothing that is listed reliably."""
+    return ("", True) if message.media is not None else (text_key(message.text), False)
+
+
+class Lookup:
+    """Counts the equals of a message in what the PBX lists (GET …/messagesessions and …/messages).
+
+    Parameters:
+        api: the account's messages.
+        gate: lets each request through.
+        account: who we are.
+    """
+
+    def __init__(self, api: MessageAPI, gate: Gate, account: Callable[[], Account]) -> None:
+        self._api = api
+        self._gate = gate
+        self._account = account
+
+    async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Trace:
+        """Return how to tell a message that is about to be sent from its equals, where only the PBX knows of them.
+
+        Parameters:
+            message: which.
+            since: when to begin, by the PBX's clock.
+            caller: as ``count``.
+
+        Raises:
+            NetsapiensError: as ``count``.
+        """
+        return Trace(since, await self.count(message, Trace(since, _MANY), caller))
+
+    async def count(self, message: OutgoingMessage, trace: Trace, caller: Hashable = READING) -> int:
+        """Return how many equals of a message the PBX lists, in its conversation and where else it may have filed it.
+
+        Parameters:
+            message: which.
+            trace: what tells it from them.
+            caller: who takes the turns at the rate limiter.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked, or its answer does not tell.
+        """
+        others: list[MessageSession] | None = None
+        if not self._api.knows_zone:
+            with suppress(
+                NetsapiensError
+            ):  # the list of conversations only tells in which zone the messages' times are
+                others = await self._other_sessions(message, trace, caller)
+        found = await self._count_in(message.messagesession, message, trace, caller)
+        if found > trace.known:
+            return found
+        for session in await self._other_sessions(message, trace, caller) if others is None else others:
+            found += await self._count_in(session.id, message, trace, caller)
+        return found
+
+    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Trace, caller: Hashable) -> int:
+        """Return how many equals one conversation holds. One that does not exist holds none."""
+        try:
+            rows = await _complete(
+                lambda start: self._gate.run(
+                    lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start, user=message.owner),
+                    caller,
+                ),
+                lambda row: row.time,
+                trace.since,
+            )
+        except NetsapiensRequestError as err:
+            if err.no_record:
+                return 0
+            raise
+        return sum(self._is_equal(row, message, trace) for row in rows)
+
+    def _is_equal(self, row: Message, message: OutgoingMessage, trace: Trace) -> bool:
+        """Whether a row may be the message."""
+        if not _is_alike(row, message, trace) or not row.is_outbound(self._account()):
+            return False
+        if row.time is None:
+            raise NetsapiensServerError("the PBX lists a message without its time")
+        return row.time >= trace.since
+
+    async def _other_sessions(self, message: OutgoingMessage, trace: Trace, caller: Hashable) -> list[MessageSession]:
+        """Return the other conversations that it may have been filed under."""
+        sessions = await _complete(
+            lambda start: self._gate.run(
+                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=message.owner),
+                caller,
+            ),
+            lambda session: session.last_time,
+            trace.since,
+        )
+        return [
+            session
+            for session in sessions
+            if session.id
+            and session.id != message.messagesession
+            and (session.last_time is None or session.last_time >= trace.since)
+            and _same_party(session, message)
+        ]
+
+
+def _is_alike(row: Message, message: OutgoingMessage, trace: Trace) -> bool:
+    """Whether a row may be the message by its kind and text."""
+    text, own, has_media = text_key(row.text), text_key(message.text), bool(row.media_type or row.media_url)
+    if message.media is None:
+        return not has_media and text == own
+    # Media may be listed without a word of what it is. So may be a group's text, which many a PBX makes an MMS.
+    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in trace.texts))
+
+
+def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:
+    """Whether a conversation is between the message's sender and its destinations."""
+    if message.from_number is not None and not same_number(session.sms_number, message.from_number):
+        return False
+    if len(session.remotes) != len(message.destination):
+        return False
+    return all(
+        any(_same_remote(remote, destination) for remote in session.remotes) for destination in message.destination
+    )
+
+
+def _same_remote(remote: str, destination: str) -> bool:
+    """Whether the PBX's name for the other end is a destination: a number, or an extension with its domain."""
+    return remote.partition("@")[0] == destination.partition("@")[0] or same_number(remote, destination)
+
+
+async def _complete[RowT](
+    page: Callable[[int], Awaitable[list[RowT]]], time_of: Callable[[RowT], datetime | None], since: datetime
+) -> list[RowT]:
+    """Return all rows since a time.
+
+    Raises:
+        NetsapiensServerError: they could not be had whole.
+    """
+    rows, whole = await read_since(page, time_of, since)
+    if not whole:
+        raise NetsapiensServerError("the list is too long to be read whole")
+    return rows

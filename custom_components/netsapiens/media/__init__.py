@@ -1,0 +1,1 @@
+"""A picture from anywhere, as bytes that fit a message."""

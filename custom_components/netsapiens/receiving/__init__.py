@@ -1,0 +1,1 @@
+"""The one path in: when to look, what is new, what is kept."""

@@ -1,0 +1,77 @@
+"""One look at the PBX's lists: what is new in them, and what is left for the next one."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from ..api import MessageSession, NetsapiensError
+from .checkpoint import Place
+from .reader import Inbound
+
+OLDEST = timedelta(hours=24)  # what is older is not told
+_WINDOW = timedelta(minutes=10)  # a message may show so late
+_LONGEST_AWAY = timedelta(days=30)  # what is older is not even counted
+_BACK = timedelta(hours=1, minutes=5)  # a zone's summer may have ended between two messages
+_BATCH_ROWS, _BATCH_TEXT = 1000, 2 * 1024 * 1024  # messages and characters, gathered at the most
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A message that was not seen before."""
+
+    inbound: Inbound
+    is_history: bool  # it was there before us
+
+
+class Look:
+    """One look: what was found, and what could not be read.
+
+    Parameters:
+        place: how far we are.
+        now: by the PBX's clock.
+        began: by the loop's clock.
+    """
+
+    def __init__(self, place: Place, now: datetime, began: float) -> None:
+        self.place, self.now = place, now
+        self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
+        self.failed: dict[str, NetsapiensError] = {}
+        self.left: list[MessageSession] = []  # for the next look
+        self.begin_batch(began)
+
+    def begin_batch(self, now: float) -> None:
+        """Gather anew."""
+        self.found: list[Found] = []
+        self.read: list[MessageSession] = []
+        self.newest: dict[str, str] = {}
+        self.began = now
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether all was read that had to be."""
+        return not self.failed and not self.left
+
+    def is_full(self, now: float, longest: float) -> bool:
+        """Whether what was gathered is to be reported."""
+        if not self.found:
+            return False
+        text = sum(len(one.inbound.row.text) for one in self.found)
+        return now - self.began >= longest or len(self.found) >= _BATCH_ROWS or text >= _BATCH_TEXT
+
+
+def unseen(rows: list[Inbound], place: Place, since: datetime, latest: str | None) -> list[Inbound]:
+    """Return a conversation's messages that were not seen before.
+
+    They are new by their time; or since they are listed above one that was seen, if the clocks do not agree.
+    """
+    above = next((one for one in reversed(rows) if one.key == latest), None)
+    return [
+        one
+        for one in rows
+        if one.key not in place.seen
+        and (one.at >= since or (above is not None and one.listed > above.listed and one.at >= above.at - _BACK))
+    ]
+
+
+def signature(session: MessageSession) -> int:
+    """Return what changes when a conversation gets a message; its hash, since texts need not be kept."""
+    return hash((session.last_time, session.last_message, session.last_sender))

@@ -1,0 +1,277 @@
+"""Having the PBX say when something came in: a webhook here, an event subscription there.
+
+What is posted is a hint to look and nothing else, so that a forged post can make no event.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+import logging
+import random
+from typing import Any
+
+from aiohttp.hdrs import METH_POST
+from aiohttp.web import Request, Response
+from homeassistant.components import webhook
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.network import NoURLAvailableError
+
+from ..api import NetsapiensAPI, NetsapiensError, NetsapiensRequestError, Subscription, SubscriptionAPI
+from ..const import CONF_CLOUDHOOK_URL, DOMAIN
+from ..issues import clear_push_issues, raise_push_issue
+from ..pbx.coordinator import NetsapiensCoordinator, create_api
+from ..pbx.throttle import Gate, jittered
+from ..settings import cloudhook_url_of, webhook_id_of
+from .poller import POLL_INTERVAL, PUSHED_INTERVAL, Inbox
+
+_LOGGER = logging.getLogger(__name__)
+
+_MODEL = "message"
+_LIFE = timedelta(days=7)  # of a subscription; renewed when half of it is over
+_CHECK = 1800.0  # seconds between looks whether the subscription is still there
+_ASK_AGAIN = 86400.0  # seconds, where the PBX refuses
+_FIRST_WAIT, _LONGEST_WAIT = 10.0, 900.0
+_SPREAD = 0.2
+_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.5  # each leads to two looks before the next, a request each
+_END_WITHIN = 20.0  # seconds
+_UNAUTHORIZED, _CONFLICT = 401, 409
+_REFUSALS = {_UNAUTHORIZED, 403, 404}
+
+
+class _Posts:
+    """A rate limiter: whoever knows the webhook must not use up the requests that texts need.
+
+    Posts of the PBX itself are followed by a message, and are not limited.
+    """
+
+    def __init__(self) -> None:
+        self._left, self._at, self._reported = _POSTS_AT_ONCE, 0.0, 0
+
+    def take(self, now: float, reported: int) -> bool:
+        """Whether a post leads to a look.
+
+        Parameters:
+            now: when it came, by the loop's clock.
+            reported: how many messages were reported until then.
+        """
+        self._left = min(_POSTS_AT_ONCE, self._left + (now - self._at) * _POSTS_A_SECOND)
+        if reported > self._reported:
+            self._left = _POSTS_AT_ONCE
+        self._at, self._reported = now, reported
+        if self._left < 1:
+            return False
+        self._left -= 1
+        return True
+
+
+class Push:
+    """Keeps one subscription at the PBX for an account.
+
+    Parameters:
+        coordinator: the account.
+        inbox: what is to look.
+        webhook_id: unguessable, and kept with the account.
+    """
+
+    def __init__(self, coordinator: NetsapiensCoordinator, inbox: Inbox, webhook_id: str) -> None:
+        self._hass = coordinator.hass
+        self._coordinator = coordinator
+        self._entry = coordinator.config_entry
+        self._inbox = inbox
+        self._webhook_id = webhook_id
+        self._api = SubscriptionAPI(coordinator.api)
+        self._failures = 0
+        self._errors = 0  # how often in a row the subscription was in error
+        self._moved = asyncio.Event()
+        self._posts = _Posts()
+        self._ends: list[Callable[[], object]] = []
+
+    @callback
+    def async_start(self) -> None:
+        """Listen, and see to the subscription."""
+        webhook.async_register(
+            self._hass, DOMAIN, self._entry.title, self._webhook_id, self._handle, allowed_methods=[METH_POST]
+        )
+        task = self._hass.async_create_background_task(self._run(), "netsapiens push", eager_start=False)
+        self._ends = [self._hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._note_move), task.cancel]
+
+    @callback
+    def async_stop(self) -> None:
+        """Stop listening. The subscription stays: this may be a restart."""
+        webhook.async_unregister(self._hass, self._webhook_id)
+        for end in self._ends:
+            end()
+
+    @callback
+    def async_check(self) -> None:
+        """See to the subscription at once: the external URL or the account's options may have changed."""
+        self._moved.set()
+
+    @callback
+    def _note_move(self, _event: Event) -> None:
+        """Note that the external URL may have been set."""
+        self.async_check()
+
+    async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
+        """Answer at once and look."""
+        if self._posts.take(self._hass.loop.time(), self._inbox.reported):
+            self._inbox.hint()
+        return Response()
+
+    async def _run(self) -> None:
+        """See to the subscription again and again."""
+        while True:
+            self._moved.clear()
+            wait = await self._check() * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
+            try:
+                async with asyncio.timeout(wait):
+                    await self._moved.wait()
+            except TimeoutError:
+                pass
+
+    async def _check(self) -> float:
+        """See to the subscription once; return how many seconds to wait until the next time."""
+        self._inbox.interval = POLL_INTERVAL
+        try:
+            url = await _post_url(self._hass, self._entry, self._webhook_id)
+            await self._coordinator.gate.run(lambda: self._subscribe(url))
+        except NoURLAvailableError:
+            raise_push_issue(self._hass, self._entry, "push_without_url")
+            return _CHECK
+        except NetsapiensRequestError as err:
+            if err.status in _REFUSALS:
+                raise_push_issue(self._hass, self._entry, "push_refused")
+                return _ASK_AGAIN
+            return self._back_off(err)
+        except NetsapiensError as err:
+            return self._back_off(err)
+        except Exception:
+            # The cloud's, or a fault of ours: it must not end it.
+            _LOGGER.exception("Unexpected error while asking to be told of messages")
+            return _CHECK
+        clear_push_issues(self._hass, self._entry)
+        self._failures = 0
+        # Replies to numbers of others in the domain are not posted: the subscription is the login's own.
+        self._inbox.interval = POLL_INTERVAL if self._inbox.foreign_senders else PUSHED_INTERVAL
+        return _CHECK
+
+    def _back_off(self, err: NetsapiensError) -> float:
+        """Return how long to wait after a failure."""
+        self._coordinator.note_failure(err)
+        self._failures += 1
+        return _FIRST_WAIT + jittered(_FIRST_WAIT, _LONGEST_WAIT, self._failures)
+
+    async def _subscribe(self, url: str) -> None:
+        """Make sure that there is one subscription, that it posts here, and that it does not end soon."""
+        await self._coordinator.api.get_token()
+        own = [one for one in await self._api.get_subscriptions() if _is_ours(one, self._entry.data)]
+        keep = next((one for one in own if one.post_url == url), own[0] if own else None)
+        self._errors = self._errors + 1 if keep is not None and keep.status == "error" else 0
+        if keep is not None and self._errors > 1:
+            keep, self._errors = None, 0  # forgetting its errors did not help; begin anew
+        for other in own:
+            if other is not keep:
+                await _delete(self._api, other)
+        now = self._coordinator.api.now()
+        if keep is None:
+            await self._create(url)
+        elif keep.post_url != url or self._errors or keep.expires is None or keep.expires < now + _LIFE / 2:
+            try:
+                await self._api.update_subscription(keep, url, now + _LIFE)
+            except NetsapiensRequestError as err:
+                if err.status == _UNAUTHORIZED:
+                    raise
+                await self._create(url)  # it ended in between, or is not ours to change
+
+    async def _create(self, url: str) -> None:
+        """Subscribe. An equal subscription that the list did not show is as good."""
+        try:
+            await self._api.create_subscription(_MODEL, url, self._coordinator.api.now() + _LIFE)
+        except NetsapiensRequestError as err:
+            if err.status != _CONFLICT:
+                raise
+
+
+def _is_ours(subscription: Subscription, data: Mapping[str, Any]) -> bool:
+    """Whether a subscription posts to us, under this address or a former one.
+
+    Parameters:
+        data: an entry's. The address of a cloudhook says nothing of the webhook.
+    """
+    marks = (webhook_id_of(data), cloudhook_url_of(data))
+    return subscription.model == _MODEL and any(mark and mark in subscription.post_url for mark in marks)
+
+
+async def _delete(api: SubscriptionAPI, subscription: Subscription) -> None:
+    """End a subscription; one that ended in between is fine."""
+    try:
+        await api.delete_subscription(subscription)
+    except NetsapiensRequestError as err:
+        if err.status == _UNAUTHORIZED:
+            raise
+        _LOGGER.debug("A subscription could not be ended: %s", err.status)
+
+
+async def _post_url(hass: HomeAssistant, entry: ConfigEntry, webhook_id: str) -> str:
+    """Return where the PBX can reach us: through Nabu Casa, else under the external URL.
+
+    Raises:
+        NoURLAvailableError: nowhere.
+    """
+    if "cloud" in hass.config.components:
+        # Here, since importing it asks for packages that are there only where the cloud is set up.
+        from homeassistant.components import cloud  # noqa: PLC0415
+
+        if cloud.async_active_subscription(hass):
+            known = cloudhook_url_of(entry.data)
+            try:
+                url = await cloud.async_get_or_create_cloudhook(hass, webhook_id)
+            except cloud.CloudNotAvailable as err:
+                _LOGGER.debug("No cloudhook: %s", type(err).__name__)
+                if known is not None:
+                    return known  # it goes on once the cloud is connected
+            else:
+                if url != known:
+                    hass.config_entries.async_update_entry(entry, data={**entry.data, CONF_CLOUDHOOK_URL: url})
+                return url
+    return webhook.async_generate_url(hass, webhook_id, allow_internal=False)
+
+
+async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gate | None = None) -> None:
+    """Take back what push left behind: the subscriptions at the PBX, and the cloudhook.
+
+    Parameters:
+        data: an entry's; without a webhook there is nothing to do.
+        gate: the account's, where it is loaded.
+    """
+    webhook_id = webhook_id_of(data)
+    if webhook_id is None:
+        return
+    try:
+        api = create_api(hass, data)
+        try:
+            async with asyncio.timeout(_END_WITHIN):
+                await (gate or Gate()).run(lambda: _delete_subscriptions(api, data))
+        finally:
+            await api.close()
+    except NetsapiensError, TimeoutError:
+        _LOGGER.warning("The phone system was not reached to end its event subscription, which ends within a week")
+    if "cloud" in hass.config.components:
+        from homeassistant.components import cloud  # noqa: PLC0415 - as above
+
+        try:
+            await cloud.async_delete_cloudhook(hass, webhook_id)
+        except (cloud.CloudNotAvailable, HomeAssistantError, ValueError) as err:
+            _LOGGER.debug("No cloudhook to delete: %s", type(err).__name__)
+
+
+async def _delete_subscriptions(api: NetsapiensAPI, data: Mapping[str, Any]) -> None:
+    """End the subscriptions that post to us."""
+    await api.get_token()
+    subscriptions = SubscriptionAPI(api)
+    for one in await subscriptions.get_subscriptions():
+        if _is_ours(one, data):
+            await _delete(subscriptions, one)

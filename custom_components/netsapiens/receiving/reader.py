@@ -1,0 +1,241 @@
+"""What the PBX lists -> an account's conversations, and the inbound messages of each, oldest first."""
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+import logging
+
+from ..api import Message, MessageAPI, MessageSession, NetsapiensRequestError
+from ..api.messages import MAX_ROWS
+from ..api.models import same_number
+from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.listing import reaches, read_since
+from ..recipients import readable_recipients
+from ..settings import read_settings
+from .checkpoint import fingerprint
+
+_LOGGER = logging.getLogger(__name__)
+
+_UNAUTHORIZED = 401
+_NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conversations that the login may not see
+_ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
+_FEW = 100  # messages; mostly enough of a conversation
+_LONG = 256 * 1024  # characters of so many messages; then larger pages would be too large to be taken
+_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation, not messages
+_QUARTER = 900  # seconds; zones differ by whole ones
+
+MOST_ROWS = 10_000  # messages a look
+MOST_TEXT = 32 * 1024 * 1024  # characters a look
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """An inbound message as the PBX lists it.
+
+    Attributes:
+        at: its time.
+        key: what it is known by.
+        listed: its place in the conversation as the PBX orders it; the newest has the highest.
+        row: the message.
+        session: its conversation.
+    """
+
+    at: datetime
+    key: str
+    listed: int
+    row: Message
+    session: MessageSession
+
+
+class Reader:
+    """Reads an account's conversations, and those of others in its domain that it sends from.
+
+    Parameters:
+        coordinator: the account.
+
+    Attributes:
+        rows: how many messages were read at this look.
+        text: how many characters they had.
+    """
+
+    def __init__(self, coordinator: NetsapiensCoordinator) -> None:
+        self._coordinator = coordinator
+        self._api = MessageAPI(coordinator.api)
+        self._not_shown: dict[str, float] = {}  # users whose conversations are not shown, and when to ask again
+        self._newest_first = True
+        self.rows = self.text = 0
+
+    def begin_look(self) -> None:
+        """Count anew what is read."""
+        self.rows = self.text = 0
+
+    @property
+    def is_spent(self) -> bool:
+        """Whether as much was read as one look may."""
+        return self.rows >= MOST_ROWS or self.text >= MOST_TEXT
+
+    async def settle_clock(self) -> None:
+        """See that the PBX's clock is known for sure.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked.
+        """
+        if not self._coordinator.api.clock.is_settled:
+            await self._coordinator.gate.run(self._api.settle_clock)
+
+    # --- conversations ---------------------------------------------------------------
+
+    async def sessions(self, since: datetime) -> tuple[list[MessageSession], bool]:
+        """Return the conversations, the last active last, and whether the account's own are all there.
+
+        That is one request, unless there are over 1,000 that are not listed newest first. One that got a message
+        between two pages may be on both.
+
+        Raises:
+            NetsapiensError: they could not be read.
+        """
+        sessions, whole = await self._sessions_of(None, since)
+        foreign = [
+            session
+            for owner, senders in self.foreign_senders.items()
+            for session in await self._foreign_sessions(owner, senders, since)
+        ]
+        if foreign:
+            sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
+        rows = [session for session in sessions if session.id]
+        if len({session.id for session in rows}) < len(rows):
+            newest: dict[str, MessageSession] = {}
+            for session in sorted(rows, key=lambda row: row.last_time or since):
+                newest.pop(session.id, None)  # so that it takes the place of its last row
+                newest[session.id] = session
+            rows = list(newest.values())
+        times = [session.last_time for session in rows if session.last_time is not None]
+        # As with messages: what was active in the same second is in the PBX's order.
+        return (rows[::-1] if not times or times[0] >= times[-1] else rows), whole
+
+    async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
+        """Return a user's conversations as the PBX lists them, and whether they are all."""
+        return await read_since(
+            lambda start: self._coordinator.gate.run(
+                lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
+            ),
+            lambda session: session.last_time,
+            since,
+        )
+
+    @property
+    def foreign_senders(self) -> dict[str, set[str]]:
+        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+        entry, facts = self._coordinator.config_entry, self._coordinator.data
+        chosen = [read_settings(entry).from_number, *(data.from_number for _, data in readable_recipients(entry))]
+        found: dict[str, set[str]] = {}
+        for sender in chosen:
+            number = facts.listed(sender or "")
+            if number is not None and (owner := facts.owner_of(number)) is not None:
+                found.setdefault(owner, set()).add(number)
+        return found
+
+    async def _foreign_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
+        """Return another user's conversations with the chosen senders, and no others: the rest is private."""
+        now = self._coordinator.hass.loop.time()
+        if self._not_shown.get(owner, 0.0) > now:
+            return []
+        try:
+            sessions, _ = await self._sessions_of(owner, since)
+        except NetsapiensRequestError as err:
+            if err.status not in _NOT_ITS_DOMAIN:
+                raise
+            _LOGGER.debug("Another user's conversations are not shown: %s", err.status)
+            self._not_shown[owner] = now + _ASK_AGAIN
+            return []
+        return [session for session in sessions if any(same_number(session.sms_number, sender) for sender in senders)]
+
+    # --- messages --------------------------------------------------------------------
+
+    async def messages(self, session: MessageSession, since: datetime) -> list[Inbound]:
+        """Return a conversation's inbound messages since a time, oldest first, and older ones that come along.
+
+        There are none where the PBX does not show the conversation.
+
+        Raises:
+            NetsapiensError: it could not be read.
+        """
+        try:
+            rows = await self._page(session, _FEW, 0)
+        except NetsapiensRequestError as err:
+            if err.status == _UNAUTHORIZED:
+                raise
+            _LOGGER.debug("A conversation is not shown: %s", err.status)  # deleted in between, most likely
+            return []
+        if len(rows) >= _FEW and not reaches(rows, _time_of, since):
+            size = MAX_ROWS if _length(rows) < _LONG else _FEW
+            read = 0
+
+            async def page(start: int) -> list[Message]:
+                """Return the next page; an empty one where the conversation alone is more than a look may read."""
+                nonlocal read
+                if read >= MOST_TEXT:
+                    _LOGGER.warning("A conversation is too long to be read whole")
+                    return []
+                found = await self._page(session, size, start)
+                read += _length(found)
+                return found
+
+            rows, _ = await read_since(page, _time_of, since, size)
+        self._learn_order(session, rows)
+        return self._inbound(session, rows[::-1] if self._newest_first else rows)
+
+    async def _page(self, session: MessageSession, size: int, start: int) -> list[Message]:
+        """Return a page of a conversation's messages."""
+        rows = await self._coordinator.gate.run(
+            lambda: self._api.get_messages(session.id, limit=size, start=start, user=session.owner)
+        )
+        self.rows += len(rows)
+        self.text += _length(rows)
+        return rows
+
+    def _learn_order(self, session: MessageSession, rows: Sequence[Message]) -> None:
+        """Learn at which end the PBX lists the newest message: the latest one, and the conversation's last.
+
+        Where these two disagree, the PBX's clock was put back, or the conversation was listed a while before.
+        """
+        times = [row.time for row in rows if row.time is not None]
+        if not times or times[0] == times[-1]:
+            return
+        by_time = times[0] > times[-1]
+        is_first, is_last = (_is_last_of(session, row) for row in (rows[0], rows[-1]))
+        if is_first in {is_last, by_time}:
+            self._newest_first = by_time
+
+    def _inbound(self, session: MessageSession, rows: Sequence[Message]) -> list[Inbound]:
+        """Return the inbound ones of messages that are in the PBX's order; those of one second stay in it."""
+        account = self._coordinator.data.account
+        counts: Counter[str] = Counter()
+        found = []
+        dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
+        for at, listed, row in sorted(dated, key=lambda one: one[:2]):
+            if row.type not in _KINDS or row.is_outbound(account):
+                continue
+            # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
+            # A time may turn out to be in another zone.
+            second = int(at.timestamp()) % _QUARTER
+            name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
+            counts[name] += 1
+            found.append(Inbound(at, fingerprint(session.id, name, str(counts[name])), listed, row, session))
+        return found
+
+
+def _is_last_of(session: MessageSession, row: Message) -> bool:
+    """Whether a message may be a conversation's last one, whatever its time."""
+    return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
+
+
+def _length(rows: Sequence[Message]) -> int:
+    """Return how many characters messages have."""
+    return sum(len(row.text) for row in rows)
+
+
+def _time_of(row: Message) -> datetime | None:
+    """Return a message's time."""
+    return row.time

@@ -1,0 +1,144 @@
+"""The way in of a loaded account, as its options say: polled, pushed, or off."""
+
+import asyncio
+from collections.abc import Callable
+from datetime import datetime
+
+from homeassistant.components import webhook
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_WEBHOOK_ID, EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import entity_registry as er, restore_state
+from homeassistant.helpers.start import async_at_started
+
+from ..api.models import as_time
+from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_PUSH
+from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
+from ..pbx.coordinator import NetsapiensCoordinator
+from ..settings import read_settings, webhook_id_of
+from .poller import Inbox, ReceivedMessage
+from .push import Push, async_end_push
+from .store import InboxStore
+
+
+class Receiver:
+    """Starts, stops and changes an account's way in.
+
+    Parameters:
+        coordinator: the account.
+        report: called with each message, once.
+
+    Attributes:
+        inbox: what looks for messages; None where that is switched off.
+    """
+
+    def __init__(self, coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None]) -> None:
+        self._hass = coordinator.hass
+        self._coordinator = coordinator
+        self._entry = coordinator.config_entry
+        self._report = report
+        self._mode: str | None = None  # as it was started
+        self._push: Push | None = None
+        self._ends: list[CALLBACK_TYPE] = []
+        self._changing = asyncio.Lock()
+        self.inbox: Inbox | None = None
+
+    @callback
+    def async_start(self) -> None:
+        """Look for messages, in the way that the options say, once automations listen."""
+        entry = self._entry
+        self._mode = read_settings(entry).incoming
+        if self._mode != INCOMING_PUSH:
+            self._forget_push()
+        if self._mode == INCOMING_OFF:
+            return
+        inbox = self.inbox = Inbox(
+            self._coordinator,
+            InboxStore(self._hass, entry.entry_id),
+            self._report,
+            lambda cut: check_conversations(self._hass, entry, cut),
+            self._report_damaged,
+        )
+        if self._mode == INCOMING_PUSH:
+            self._push = Push(self._coordinator, inbox, self._webhook_id())
+            self._push.async_start()
+
+        @callback
+        def look(_hass: HomeAssistant) -> None:
+            """Look, now that automations listen."""
+            inbox.async_start()
+
+        async def stop(_event: Event) -> None:
+            """Leave what comes in from now on to the next start: automations do not run any more."""
+            if forget_stop in self._ends:
+                self._ends.remove(forget_stop)
+            await self.async_stop()
+
+        forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
+        self._ends = [async_at_started(self._hass, look), forget_stop]
+
+    async def async_stop(self) -> None:
+        """Stop looking; what was told is noted first."""
+        async with self._changing:
+            self._mode = None
+            await self._stop()
+
+    async def _stop(self) -> None:
+        """Stop looking."""
+        for end in self._ends:
+            end()
+        self._ends = []
+        if self._push is not None:
+            self._push.async_stop()
+            self._push = None
+        if self.inbox is not None:
+            await self.inbox.async_stop()
+            self.inbox = None
+
+    async def async_apply(self) -> None:
+        """Take over what the options say now."""
+        async with self._changing:
+            if self._mode is None:
+                return
+            if read_settings(self._entry).incoming != self._mode:
+                await self._stop()
+                self.async_start()
+            elif self._push is not None:
+                self._push.async_check()
+
+    def _report_damaged(self, aside: str) -> datetime | None:
+        """Tell that it is not known any more what was reported; what the events show was."""
+        raise_inbox_damaged(self._hass, self._entry, aside)
+        return _newest_reported(self._hass, self._entry)
+
+    def _webhook_id(self) -> str:
+        """Return where the PBX posts to, which is kept with the account."""
+        if (known := webhook_id_of(self._entry.data)) is not None:
+            return known
+        made = webhook.async_generate_id()
+        self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_WEBHOOK_ID: made})
+        return made
+
+    def _forget_push(self) -> None:
+        """Take back what the PBX was asked to do."""
+        entry = self._entry
+        clear_push_issues(self._hass, entry)
+        if CONF_WEBHOOK_ID not in entry.data:
+            return
+        ending = async_end_push(self._hass, entry.data, self._coordinator.gate)
+        entry.async_create_background_task(self._hass, ending, "netsapiens end of push")
+        data = {key: value for key, value in entry.data.items() if key not in {CONF_WEBHOOK_ID, CONF_CLOUDHOOK_URL}}
+        self._hass.config_entries.async_update_entry(entry, data=data)
+
+
+@callback
+def _newest_reported(hass: HomeAssistant, entry: ConfigEntry) -> datetime | None:
+    """Return the time of the newest message that the account's event entities are known to have shown."""
+    states = restore_state.async_get(hass).last_states
+    times = []
+    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+        stored = states.get(entity.entity_id)
+        kept = stored.extra_data.as_dict() if stored is not None and stored.extra_data is not None else {}
+        if kept.get("last_event_type") == EVENT_RECEIVED and isinstance(kept.get("last_event_attributes"), dict):
+            times.append(as_time(kept["last_event_attributes"].get("timestamp")))
+    return max((time for time in times if time is not None), default=None)

@@ -1,0 +1,84 @@
+"""How far the inbox is, on disk."""
+
+from datetime import UTC, datetime
+import logging
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+
+from ..const import DOMAIN
+from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
+from .checkpoint import Place
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class InboxStore:
+    """How far the inbox is, on disk.
+
+    Parameters:
+        entry_id: the account's.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        self._hass = hass
+        self._store = DurableStore(
+            hass, VERSION, f"{DOMAIN}.inbox.{entry_id}", private=True, atomic_writes=True, not_written="place_not_kept"
+        )
+
+    async def async_load(self) -> tuple[Place | None, str | None]:
+        """Return the place reached, and where the file was damaged, the name under which it was set aside.
+
+        There is no place at the very first start, and where the file is damaged.
+        """
+        path = Path(self._store.path)
+        was_there = await self._hass.async_add_executor_job(path.exists)
+        try:
+            data = await self._store.async_load()
+            if data is not None:
+                return _place_of(data), None
+        except (HomeAssistantError, *DAMAGE) as err:
+            _LOGGER.warning("It cannot be read how far the inbox was: %s", type(err).__name__)
+            return None, await async_set_aside(self._hass, path)
+        # Store sets a file that is no JSON aside itself, and returns nothing.
+        return None, path.name if was_there else None
+
+    async def async_save(self, place: Place) -> None:
+        """Keep the place reached.
+
+        Raises:
+            HomeAssistantError: it could not be written.
+        """
+        await self._store.async_save(
+            {
+                "until": place.until.timestamp(),
+                "wall": place.wall.timestamp(),
+                "ignored_until": place.ignored_until.timestamp(),
+                "seen": {key: at.timestamp() for key, at in place.seen.items()},
+                "latest": {**place.latest},
+            }
+        )
+
+    async def async_remove(self) -> None:
+        """Delete the file."""
+        await self._store.async_remove()
+
+
+def _place_of(data: dict[str, Any]) -> Place:
+    """Return the place reached that a file holds; one of DAMAGE where it holds none."""
+    return Place(
+        until=_time(data["until"]),
+        seen={str(key): _time(at) for key, at in data["seen"].items()},
+        latest={text_of(session): text_of(key) for session, key in data["latest"].items()},
+        wall=_time(data["wall"]),
+        ignored_until=_time(data["ignored_until"]),
+    )
+
+
+def _time(value: object) -> datetime:
+    """Return a time that was kept in seconds; one of DAMAGE where it is none."""
+    if not isinstance(value, int | float):
+        raise TypeError("not a time")
+    return datetime.fromtimestamp(value, UTC)

@@ -1,0 +1,86 @@
+"""Files of an account's that have been written when a save returns, and damaged ones set aside."""
+
+import logging
+from pathlib import Path
+from typing import Any, override
+
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.storage import Store
+from homeassistant.util import dt as dt_util
+from homeassistant.util.file import WriteError
+from homeassistant.util.json import SerializationError
+
+from .const import DOMAIN
+
+_LOGGER = logging.getLogger(__name__)
+
+VERSION = 1
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError)  # what a damaged file leads to
+
+
+class DurableStore(Store[dict[str, Any]]):
+    """A Store whose save has happened when it returns, or raises.
+
+    Store itself only logs a failure, and puts off a save while Home Assistant stops.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        version: int,
+        key: str,
+        private: bool = False,
+        *,
+        not_written: str,
+        atomic_writes: bool = False,
+        serialize_in_event_loop: bool = True,
+    ) -> None:
+        super().__init__(
+            hass,
+            version,
+            key,
+            private,
+            atomic_writes=atomic_writes,
+            serialize_in_event_loop=serialize_in_event_loop,
+        )
+        self._not_written = not_written
+
+    @override
+    async def async_save(self, data: dict[str, Any]) -> None:
+        """Save now.
+
+        Raises:
+            HomeAssistantError: it could not be written.
+        """
+        if self.hass.state is not CoreState.stopping:
+            await super().async_save(data)
+            return
+        self._data = {"version": self.version, "minor_version": self.minor_version, "key": self.key, "data": data}
+        await self._async_handle_write_data()  # type: ignore[no-untyped-call]
+
+    @override
+    async def _async_write_data(self, data: dict[str, Any]) -> None:
+        """Write, or raise what Store does not swallow."""
+        try:
+            await super()._async_write_data(data)
+        except (SerializationError, WriteError, OSError) as err:
+            raise HomeAssistantError(translation_domain=DOMAIN, translation_key=self._not_written) from err
+
+
+async def async_set_aside(hass: HomeAssistant, path: Path) -> str:
+    """Keep a damaged file under another name, which is returned."""
+    aside = path.with_name(f"{path.name}.damaged.{dt_util.utcnow():%Y%m%dT%H%M%S}")
+    try:
+        await hass.async_add_executor_job(path.replace, aside)
+    except OSError as err:
+        _LOGGER.warning("The damaged file %s could not be set aside: %s", path.name, err.strerror)
+        return path.name
+    return aside.name
+
+
+def text_of(value: object) -> str:
+    """Return a text that was kept; TypeError where it is none."""
+    if not isinstance(value, str):
+        raise TypeError("not a text")
+    return value

@@ -1,0 +1,1159 @@
+"""The way out: each message exactly once, whatever the PBX does."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Coroutine
+import contextlib
+from datetime import timedelta
+import json
+from pathlib import Path
+import time
+from types import SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.components import persistent_notification
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
+
+from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.delivery import queue as outbox_module, reconcile as lookup
+from custom_components.netsapiens.pbx import throttle as pace
+from tests.conftest import AddAccount, close
+from tests.helpers import shown, until
+from tests.pictures import BLUE, RED, arrived
+from tests.simulator import FaultKind, Simulator
+
+ANN = "18585550123"
+MESSAGES = "event.1001_acme_example_messages"
+QUEUED = "sensor.1001_acme_example_queued_messages"
+
+
+@pytest.fixture
+def hass_storage() -> dict[str, Any]:
+    """Write to the disk for real, where the plugin would not."""
+    return {}
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a twentieth of what is waited in life; the order of things stays."""
+    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 0.6)
+    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(outbox_module, "_TIDY_DELAY", 0.02)
+    monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
+
+
+async def send(hass: HomeAssistant, message: str = "Hi", **data: Any) -> dict[str, Any]:
+    """Send through the action; return the first row of its answer."""
+    answer = await hass.services.async_call(
+        DOMAIN,
+        "send_message",
+        {"destination": ANN, "message": message, **data},
+        blocking=True,
+        return_response=True,
+    )
+    return answer["messages"][0]
+
+
+def texts(pbx: Simulator) -> list[str]:
+    """What arrived, in order."""
+    return [message.text for message in pbx.messages]
+
+
+def outbox_path(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
+    """Where the messages are kept."""
+    return Path(hass.config.path(".storage", f"netsapiens.outbox.{entry.entry_id}"))
+
+
+def put_a_folder_at(path: Path) -> None:
+    """Let nothing be written there; a write under way may put its file there once more."""
+    for _ in range(100):
+        path.unlink(missing_ok=True)
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(parents=True)
+            return
+    raise AssertionError("it is written without end")
+
+
+def on_disk(hass: HomeAssistant, entry: MockConfigEntry) -> list[dict[str, Any]]:
+    """The messages that the file holds."""
+    path = outbox_path(hass, entry)
+    return json.loads(path.read_text())["data"]["messages"] if path.exists() else []
+
+
+def has_file(hass: HomeAssistant, entry: MockConfigEntry) -> bool:
+    """Whether anything was ever written."""
+    return outbox_path(hass, entry).exists()
+
+
+async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """End the account as a killed process does: nothing is written, nothing is waited for."""
+    outbox = entry.runtime_data.outbox
+    outbox._stopped = True
+    outbox._forget_stop()
+    if outbox._tidy_timer is not None:
+        outbox._tidy_timer.cancel()
+    tasks = [item.task for item in outbox._items if item.task is not None]
+    for task in [*tasks, *outbox._in_flight]:
+        task.cancel()
+    await asyncio.gather(*tasks, *outbox._in_flight, return_exceptions=True)
+    for timer in outbox._items.values():
+        timer.cancel()
+    hass.data["netsapiens_histories"].clear()
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.data["netsapiens_parked"].pop(entry.entry_id).forget()
+
+
+# --- a clear answer ------------------------------------------------------------------
+
+
+async def test_clear_answer_costs_one_request_and_no_write(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    before = len(pbx.requests)
+    assert (await send(hass))["status"] == "sent"
+    # The inbox looks as well, and reads no conversation.
+    requests = [record for record in pbx.requests[before:] if not record.path.endswith("/messagesessions")]
+    assert [record.method for record in requests] == ["POST"]
+    assert not has_file(hass, entry)
+    assert hass.states.get(QUEUED).state == "0"
+
+
+@pytest.mark.parametrize("body", ["accepted", "message", "list", "empty", "text"])
+async def test_every_form_of_acceptance_is_one(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, body: str
+) -> None:
+    pbx.accept_body = body
+    row = await send(hass)
+    assert row["status"] == "sent"
+    assert (row["message_id"] is not None) is (body in {"message", "list"})
+    assert texts(pbx) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"code": 400, "message": "Invalid destination"}),
+        (403, {"code": 403, "message": "Not yours"}),
+        (404, {"code": 404, "message": "No Route Found [92]"}),
+        (200, {"code": 400, "message": "Invalid destination"}),
+    ],
+)
+async def test_refusal_is_told_at_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, status: int, body: dict[str, Any]
+) -> None:
+    pbx.fault(
+        FaultKind.BODY,
+        path="/messages",
+        method="POST",
+        status=status,
+        body=json.dumps(body).encode(),
+        content_type="application/json",
+    )
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass)
+    assert raised.value.translation_key == "refused"
+    assert body["message"].split("[")[0] in str(raised.value)
+    assert texts(pbx) == []
+    assert not has_file(hass, entry)
+
+
+# --- no clear answer -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (FaultKind.DROP_AFTER, {}),
+        (FaultKind.STATUS, {"code": 502, "html": True, "accept": True}),
+        (FaultKind.STATUS, {"code": 500, "accept": True}),
+        (FaultKind.TRUNCATE, {}),
+        (FaultKind.BODY, {"status": 200, "body": b"<html>Login</html>", "accept": True, "content_type": "text/html"}),
+    ],
+)
+@pytest.mark.parametrize("lag", [0, 0.2])
+async def test_accepted_without_saying_so_is_found_and_not_sent_again(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any], lag: float
+) -> None:
+    pbx.lag = lag
+    pbx.fault(kind, path="/messages", method="POST", **details)
+    assert (await send(hass))["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Hi"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [
+        (FaultKind.DROP_BEFORE, {}),
+        (FaultKind.STATUS, {"code": 502, "html": True, "accept": False}),
+        (FaultKind.FORBIDDEN_HTML, {}),
+        (FaultKind.RATE_LIMIT, {"retry_after": 0}),
+        (FaultKind.UNAUTHORIZED, {}),
+    ],
+)
+async def test_not_accepted_is_sent_again(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any]
+) -> None:
+    pbx.fault(kind, path="/messages", method="POST", times=2, **details)
+    assert (await send(hass))["status"] in {"sent", "queued"}
+    await until(lambda: texts(pbx) == ["Hi"])
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+
+
+async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.file_under_own_id = True
+    for number in range(3):
+        pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+        await send(hass, f"Text {number}")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2"]
+
+
+@pytest.mark.parametrize("text", ["0012", "12", " 12 ", "1" * 25, "1.50", "+5", "  padded  ", "1e3", "a\r\nb"])
+async def test_numbers_that_the_pbx_casts_are_recognised(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str
+) -> None:
+    pbx.cast_numbers = True
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, text)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == [text]
+
+
+async def test_equal_texts_on_purpose_all_arrive_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.lag = 0.1
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=None, probability=0.3, seed=1)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=None, probability=0.3, seed=2)
+    await asyncio.gather(*(send(hass, "Alarm") for _ in range(12)))
+    await until(lambda: hass.states.get(QUEUED).state == "0", within=40)
+    assert texts(pbx) == ["Alarm"] * 12
+
+
+async def test_equal_text_in_an_explicit_conversation_is_another_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await send(hass, "Alarm")
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm", messagesession="x" * 32)
+    await until(lambda: len(pbx.messages) == 2)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"] * 3
+
+
+@pytest.mark.parametrize("offset", [-7200.0, 86400.0])
+async def test_only_the_pbx_clock_counts(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, offset: float
+) -> None:
+    pbx.clock_offset = offset
+    await add_account()
+    await send(hass, "Alarm")
+    await asyncio.sleep(1)
+    for _ in range(2):
+        pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+        await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"] * 3
+
+
+@pytest.mark.parametrize("kind", [FaultKind.NO_ROUTE, FaultKind.HANG])
+async def test_failed_looks_never_permit_a_second_try(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(kind, path="/messages", method="GET", times=None)
+    events = async_capture_events(hass, "state_changed")
+    assert (await send(hass, keep_for=1.5))["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == ["Hi"]
+    assert hass.states.get(MESSAGES).attributes["reason"] == "unconfirmed"
+    assert len([event for event in events if event.data["entity_id"] == MESSAGES]) == 1
+
+
+@pytest.mark.parametrize(
+    "second", [{"messagesession": "y" * 32}, {"messagesession": "x" * 32, "destination": "18585550124"}]
+)
+async def test_one_of_the_same_people_or_conversation_waits_for_its_turn(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, second: dict[str, Any]
+) -> None:
+    """Each alone is where the PBX may have filed the other."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
+    first = asyncio.create_task(send(hass, "First", messagesession="x" * 32))
+    await until(lambda: pbx.fault_counts["slow"])
+    assert (await send(hass, "Second", **second))["status"] == "sent"
+    assert (await first)["status"] == "sent"
+    assert texts(pbx) == ["First", "Second"]
+
+
+async def test_one_taken_for_lost_is_recognised_later(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It shows up after the last look, while the next try waits: what told it from its equals still does."""
+    monkeypatch.setattr(lookup, "_SLACK", 0.0)
+    pbx.lag = 1.5
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.RATE_LIMIT, path="/messages", method="POST", retry_after=2)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    assert (await send(hass))["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert pbx.faults == []
+    assert texts(pbx) == ["Hi"]
+
+
+async def test_order_in_one_conversation_side_by_side_in_others(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    sends = [asyncio.create_task(send(hass, f"Ann {number}")) for number in range(4)]
+    await asyncio.sleep(0)
+    other = await send(hass, "Bob", destination="18585550124")
+    assert other["status"] == "sent"
+    await asyncio.gather(*sends)
+    await until(lambda: len(pbx.messages) == 5)
+    assert texts(pbx) == ["Bob", "Ann 0", "Ann 1", "Ann 2", "Ann 3"]
+
+
+# --- not kept ------------------------------------------------------------------------
+
+
+async def test_not_kept_is_told_when_the_pbx_is_away(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, keep_for=0)
+    assert raised.value.translation_key == "cannot_connect"
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+    assert not has_file(hass, entry)
+
+
+async def test_not_kept_waits_for_the_last_look(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.lag = 0.4
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    assert (await send(hass, keep_for=0))["status"] == "sent"
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Again", keep_for=0)
+    assert raised.value.translation_key == "not_taken"
+    assert texts(pbx) == ["Hi"]
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Who knows", keep_for=0)
+    assert raised.value.translation_key == "unconfirmed"
+
+
+# --- kept ----------------------------------------------------------------------------
+
+
+async def test_outage_queues_and_delivers_in_order(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    rows = await asyncio.gather(*(send(hass, f"Text {number}") for number in range(3)))
+    assert [row["status"] for row in rows] == ["queued"] * 3
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1", "Text 2"]
+    assert hass.states.get(QUEUED).state == "3"
+    await pbx.start()
+    late = asyncio.create_task(send(hass, "Text 3"))
+    await until(lambda: len(pbx.messages) == 4)
+    await late
+    assert texts(pbx) == [f"Text {number}" for number in range(4)]
+    await until(lambda: on_disk(hass, entry) == [])
+    assert hass.states.get(QUEUED).state == "0"
+
+
+async def test_time_up_fires_failed_and_never_sends(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    first, behind = await asyncio.gather(
+        *(
+            hass.services.async_call(
+                DOMAIN,
+                "send_message",
+                {"entity_id": "notify.ann", "message": text, "keep_for": 1},
+                blocking=True,
+                return_response=True,
+            )
+            for text in ("Alarm", "Alarm behind")
+        )
+    )
+    assert first["messages"][0]["status"] == behind["messages"][0]["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    for entity_id in (MESSAGES, "event.ann_messages"):
+        attributes = hass.states.get(entity_id).attributes
+        assert attributes["event_type"] == "failed"
+        assert attributes["message"] in {"Alarm", "Alarm behind"}
+        assert attributes["destination"] == [shown(ANN)]
+        assert attributes["recipient"] == "Ann"
+        assert attributes["from_number"] == shown(pbx.numbers[0])
+        assert attributes["message_type"] == "sms"
+        assert len(attributes["messagesession"]) >= 32
+        assert attributes["reason"] == "expired"
+        assert "not sent" in attributes["error"]
+        assert attributes["timestamp"]
+    await pbx.start()
+    await until(lambda: on_disk(hass, entry) == [])
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == []
+
+
+async def test_time_is_up_behind_one_that_still_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    rows = await asyncio.gather(send(hass, "First", keep_for=60), send(hass, "Behind", keep_for=1))
+    assert [row["status"] for row in rows] == ["queued"] * 2
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "expired")
+    assert hass.states.get(MESSAGES).attributes["message"] == "Behind"
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["First"])
+    assert hass.states.get(QUEUED).state == "1"
+    await pbx.start()
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["First"]
+
+
+async def test_refused_after_queued_fires_failed(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    assert (await send(hass, "12"))["status"] == "queued"
+    pbx.users["1001@acme.example"].numbers.clear()
+    await pbx.start()
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "refused")
+    assert hass.states.get(MESSAGES).attributes["recipient"] is None
+    assert texts(pbx) == []
+
+
+@pytest.mark.parametrize("way", ["crash", "reload"])
+async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, way: str) -> None:
+    await pbx.stop()
+    await asyncio.gather(send(hass, "Text 0"), send(hass, "Text 1"))
+    if way == "crash":
+        await crash(hass, entry)
+    else:
+        await close(hass, entry)
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Text 0", "Text 1"]
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: len(pbx.messages) == 2)
+    await until(lambda: on_disk(hass, entry) == [])
+    assert texts(pbx) == ["Text 0", "Text 1"]
+
+
+async def test_kill_between_acceptance_and_noting_does_not_send_twice(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 1)
+    await crash(hass, entry)
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Alarm"]
+
+
+@pytest.mark.parametrize("loses_text", [False, True])
+async def test_a_kill_repeats_no_picture(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, files: Path, loses_text: bool
+) -> None:
+    """The first picture is out when the process is killed, the second one is not; none is taken for the other."""
+    pbx.loses_mms_text = loses_text
+    await pbx.stop()
+    media = [str(files / name) for name in ("red.jpg", "blue.jpg")]
+    assert (await send(hass, "Alarm", media=media))["status"] == "queued"
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0)
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 2)
+    await crash(hass, entry)
+    assert [row["text"] for row in on_disk(hass, entry)][-2:] == ["red", "blue"]
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "red", "blue"]
+    assert arrived(pbx) == [None, RED, BLUE]
+
+
+async def test_failure_that_came_up_while_starting_fires_after_the_start(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm", keep_for=1)
+    await crash(hass, entry)
+    hass.set_state(CoreState.starting)
+    await asyncio.sleep(0.5)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: entry.runtime_data.outbox.queued == 0)
+    await asyncio.sleep(0.1)
+    assert hass.states.get(MESSAGES).attributes.get("reason") is None
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    # "unconfirmed" where the crash came just between noting a try and its being refused.
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") in {"expired", "unconfirmed"})
+    await until(lambda: on_disk(hass, entry) == [])
+
+
+async def test_start_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await hass.async_block_till_done()
+    await pbx.stop()
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state.value == "loaded"
+    await asyncio.gather(
+        send(hass, "One"),
+        hass.services.async_call("notify", "netsapiens", {"message": "Two", "target": ANN}, blocking=True),
+        hass.services.async_call("notify", "netsapiens_ann", {"message": "Three"}, blocking=True),
+        hass.services.async_call(
+            "notify", "send_message", {"entity_id": "notify.ann", "message": "Four"}, blocking=True
+        ),
+    )
+    assert hass.states.get(QUEUED).state == "4"
+    await pbx.start()
+    await until(lambda: len(pbx.messages) == 4)
+    assert Counter(texts(pbx)) == Counter(["One", "Two", "Three", "Four"])
+
+
+async def test_refused_credentials_stop_the_start_and_keep_what_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm")
+    await close(hass, entry)
+    pbx.users["1001@acme.example"].password = "changed"
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state.value == "setup_error"
+    [flow] = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    result = await hass.config_entries.flow.async_configure(flow["flow_id"], {"password": "changed"})
+    assert result["reason"] == "reauth_successful"
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_password_changed_while_running(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    rows = await asyncio.gather(send(hass, "One"), send(hass, "Two", destination="18585550124"))
+    assert [row["status"] for row in rows] == ["queued", "queued"]
+    [flow] = hass.config_entries.flow.async_progress()
+    await hass.config_entries.flow.async_configure(flow["flow_id"], {"password": "changed"})
+    await until(lambda: len(pbx.messages) == 2)
+    assert Counter(texts(pbx)) == Counter(["One", "Two"])
+
+
+# --- the disk ------------------------------------------------------------------------
+
+
+async def test_a_failed_write_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await pbx.stop()
+    path = outbox_path(hass, entry)
+    put_a_folder_at(path)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    path.rmdir()
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+    assert hass.states.get(MESSAGES).attributes.get("reason") is None  # its caller knows
+
+
+def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float, err: Exception | None = None) -> list[int]:
+    """Let each write take a while, and fail where an error is given; return how many messages each has."""
+    original = outbox_module.OutboxStore.async_save
+    writes: list[int] = []
+
+    async def save(self: Any, messages: Any) -> None:
+        writes.append(len(messages))
+        await asyncio.sleep(seconds)
+        if err is not None:
+            raise err
+        await original(self, messages)
+
+    monkeypatch.setattr(outbox_module.OutboxStore, "async_save", save)
+    return writes
+
+
+@pytest.mark.parametrize("err", [None, HomeAssistantError("disk full")])
+async def test_accepted_while_it_is_written_is_sent(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    err: Exception | None,
+) -> None:
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.8)
+    with monkeypatch.context() as patch:
+        slow_disk(patch, 1.2, err)
+        assert (await send(hass))["status"] == "sent"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await until(lambda: err is not None or (has_file(hass, entry) and on_disk(hass, entry) == []))
+    assert texts(pbx) == ["Hi"]
+
+
+async def test_queued_while_another_is_written_is_on_disk(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
+    with monkeypatch.context() as patch:
+        slow_disk(patch, 0.4)
+        first = asyncio.create_task(send(hass, "One"))
+        await asyncio.sleep(0.2)
+        second = asyncio.create_task(send(hass, "Two", destination="18585550124"))
+        assert (await first)["status"] == (await second)["status"] == "queued"
+    assert [row["text"] for row in on_disk(hass, entry)] == ["One", "Two"]
+    pbx.clear_faults()
+
+
+async def test_many_at_once_share_their_writes(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
+    with monkeypatch.context() as patch:
+        writes = slow_disk(patch, 0.3)
+        rows = await asyncio.gather(*(send(hass, destination=f"1858555{number + 1000}") for number in range(25)))
+    assert [row["status"] for row in rows] == ["queued"] * 25
+    assert len(on_disk(hass, entry)) == 25
+    assert len(writes) <= 5
+    pbx.clear_faults()
+
+
+async def test_on_disk_from_its_first_failure_on(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Not only once its caller is answered: a kill in between loses nothing."""
+    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 20)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.HANG, path="/messages", method="GET", times=None)
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Alarm"])
+    assert not call.done()
+    await crash(hass, entry)
+    call.cancel()
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm"]
+
+
+@pytest.mark.parametrize(("kind", "lag"), [(FaultKind.SLOW, 0.3), (FaultKind.DROP_AFTER, 0)])
+async def test_one_that_was_not_kept_and_arrived_is_not_taken_for_its_equal(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, lag: float
+) -> None:
+    """Where its answer came late, that is known before the lists show it."""
+    pbx.lag = lag
+    path = outbox_path(hass, entry)
+    path.mkdir(parents=True)
+    pbx.fault(kind, path="/messages", method="POST", seconds=0.9)
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await asyncio.sleep(0.1)
+    path.rmdir()
+    pbx.clear_faults()
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    assert (await send(hass, "Alarm"))["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "Alarm"]
+
+
+async def test_one_that_was_not_kept_is_not_sent_after_its_look(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Its caller was told while the look was under way."""
+    await until(lambda: entry.runtime_data.inbox._place is not None)  # its look would meet the slow answer
+    path = outbox_path(hass, entry)
+    path.mkdir(parents=True)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    slow = pbx.fault(FaultKind.SLOW, path="/messages", method="GET", seconds=0.8)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+    assert slow.struck == 1
+    await asyncio.sleep(1.2)
+    assert texts(pbx) == []
+    path.rmdir()
+    assert (await send(hass, "Next"))["status"] == "sent"
+
+
+async def test_stopping_home_assistant_keeps_what_waits(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
+    under_way = asyncio.create_task(send(hass, "Under way"))
+    behind = asyncio.create_task(send(hass, "Behind"))
+    await asyncio.sleep(0.1)
+    hass.set_state(CoreState.stopping)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
+    assert (await under_way)["status"] == "sent"
+    assert (await behind)["status"] == "queued"
+    assert texts(pbx) == ["Under way"]
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Behind"])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": 5}}',
+        b'{"version": 1, "minor_version": 1, "key": "k", "data": {"messages": [{"text": 5}, 7, null]}}',
+        json.dumps(
+            {
+                "version": 1,
+                "minor_version": 1,
+                "key": "k",
+                "data": {
+                    "messages": [
+                        {
+                            "destination": [ANN],
+                            "message_type": "sms",
+                            "text": 5,
+                            "from_number": None,
+                            "messagesession": "x" * 32,
+                            "media": None,
+                            "recipient_id": None,
+                            "until": 4102444800,
+                            "since": None,
+                        }
+                    ]
+                },
+            }
+        ).encode(),
+        b'{"version": 99, "minor_version": 1, "key": "k", "data": {}}',
+    ],
+)
+async def test_a_damaged_file_is_set_aside(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, content: bytes
+) -> None:
+    await close(hass, entry)
+    path = outbox_path(hass, entry)
+    path.write_bytes(content)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    aside = [other for other in path.parent.iterdir() if other.name.startswith(path.name) and other != path]
+    assert [other.read_bytes() for other in aside] == [content]
+    issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
+    assert issues in (["outbox_damaged"], ["storage_corruption"])
+    assert (await send(hass))["status"] == "sent"
+    assert texts(pbx) == ["Hi"]
+
+
+async def test_a_text_for_a_list_of_numbers_is_damaged(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """It would be read as eleven numbers of a digit each."""
+    await close(hass, entry)
+    row = {
+        "destination": ANN,
+        "message_type": "sms",
+        "text": "Hi",
+        "from_number": pbx.numbers[0],
+        "messagesession": "a" * 32,
+        "media": None,
+        "recipient_id": None,
+        "until": time.time() + 600,
+        "since": None,
+        "known": None,
+    }
+    path = outbox_path(hass, entry)
+    path.write_text(json.dumps({"version": 1, "minor_version": 1, "key": "k", "data": {"messages": [row]}}))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
+    assert issues == ["outbox_damaged"]
+    assert entry.runtime_data.outbox.queued == 0
+    assert pbx.messages == []
+
+
+async def test_what_is_known_of_the_account_is_damaged(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Then it is read anew, and waited for where the PBX is away."""
+    path = Path(hass.config.path(".storage", f"netsapiens.account.{entry.entry_id}"))
+    await close(hass, entry)
+    damaged = {**json.loads(path.read_text()), "data": {"numbers": 5}}
+    path.write_text(json.dumps(damaged))
+    await pbx.stop()
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state.value == "setup_retry"
+    await pbx.start()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert (await send(hass))["status"] == "sent"
+
+
+async def test_removing_the_account_says_what_is_dropped(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    await pbx.stop()
+    await send(hass, "Alarm")
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert "1 waiting texts of the removed account" in caplog.text
+    assert not has_file(hass, entry)
+    assert "Alarm" not in caplog.text.replace("AlarmControl", "")
+
+
+@pytest.mark.parametrize(
+    ("count", "language", "words"),
+    [
+        (1, "en", "1 text that waited to be sent was dropped with the account `{account}`."),
+        (2, "en", "2 texts that waited to be sent were dropped with the account `{account}`."),
+        (2, "de", "2 Nachrichten, die noch auf den Versand warteten, wurden mit dem Konto `{account}` verworfen."),
+    ],
+)
+async def test_what_is_dropped_is_shown_in_the_language(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, count: int, language: str, words: str
+) -> None:
+    hass.config.language = language
+    await pbx.stop()
+    for number in range(count):
+        await send(hass, f"Alarm {number}")
+    await hass.config_entries.async_remove(entry.entry_id)
+    (shown,) = persistent_notification._async_get_or_create_notifications(hass).values()
+    assert shown["message"] == words.format(account=entry.title)
+
+
+# --- limits --------------------------------------------------------------------------
+
+
+async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
+    await send(hass, "One")
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Two", destination=[ANN, "18585550124"])
+    assert raised.value.translation_key == "hourly_limit"
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == ["hourly_limit"]
+    await send(hass, "Three")
+    assert not ir.async_get(hass).issues
+    assert texts(pbx) == ["One", "Three"]
+
+
+async def test_the_hour_of_the_limit_passes(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
+    later = 0.0
+    clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + later)
+    monkeypatch.setattr(outbox_module, "time", clock)
+    await send(hass, "One")
+    later = 1800
+    await send(hass, "Two")
+    later = 3590
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Three")
+    later = 3610
+    await send(hass, "Four")
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Five")
+    assert texts(pbx) == ["One", "Two", "Four"]
+
+
+async def test_tokens_revoked_in_the_middle_of_a_burst(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pace, "_RATE", 200.0)
+    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 20)
+    sends: list[Coroutine[Any, Any, dict[str, Any]]] = [
+        send(hass, f"Text {number}", destination=f"1858555{number + 1000}") for number in range(100)
+    ]
+    running = asyncio.gather(*sends)
+    await until(lambda: len(pbx.messages) > 30)
+    pbx.revoke_tokens()
+    assert [row["status"] for row in await running] == ["sent"] * 100
+    assert len(set(texts(pbx))) == len(pbx.messages) == 100
+    assert pbx.tokens_in_flight_peak == 1
+
+
+async def test_pace(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The first 30 go at once, then 10 a second."""
+    gate = pace.Gate()
+
+    async def call() -> float:
+        return asyncio.get_running_loop().time()
+
+    started = asyncio.get_running_loop().time()
+    times = sorted([when - started for when in await asyncio.gather(*(gate.run(call) for _ in range(36)))])
+    assert times[29] < 0.1 or times[29] < times[30]
+    assert times[35] - times[29] >= 0.5
+
+
+async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    await pbx.stop()
+    await send(hass, keep_for=timedelta(days=400).total_seconds())
+    [row] = on_disk(hass, entry)
+    assert row["until"] - time.time() == pytest.approx(7 * 86400, abs=60)
+    # Nor where the clock was wrong when it was kept.
+    await close(hass, entry)
+    path = outbox_path(hass, entry)
+    content = json.loads(path.read_text())
+    content["data"]["messages"][0]["until"] += 400 * 86400
+    path.write_text(json.dumps(content))
+    await hass.config_entries.async_setup(entry.entry_id)
+    await send(hass, "Behind", keep_for=60)
+    assert [row["until"] - time.time() for row in on_disk(hass, entry)] == pytest.approx([7 * 86400, 60], abs=60)
+
+
+async def test_a_caller_that_is_stopped_leaves_its_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await asyncio.sleep(0.1)
+    call.cancel()
+    await asyncio.wait([call])
+    await until(lambda: [row["text"] for row in on_disk(hass, entry)] == ["Alarm"])
+    await pbx.start()
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_a_caller_that_is_stopped_leaves_its_message_on_disk(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Also before anything failed."""
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST")
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await until(lambda: pbx.fault_counts["hang"])
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+    assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
+    pbx.clear_faults()
+
+
+async def test_sending_while_the_account_closes_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await entry.runtime_data.outbox.async_stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass)
+    assert raised.value.translation_key == "stopped"
+
+
+async def test_an_unconfirmed_message_is_not_taken_for_its_equal(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Alarm", keep_for=0)
+    assert raised.value.translation_key == "unconfirmed"
+    pbx.clear_faults()
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm", "Alarm"]
+
+
+async def test_a_list_that_is_refused_refuses_no_message(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.NO_ROUTE, path="/messages", method="GET", times=None)
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Alarm", keep_for=0)
+    before = len(pbx.requests)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    assert len(pbx.requests) - before < 15
+    assert texts(pbx) == ["Alarm"]
+    pbx.clear_faults()
+    await until(lambda: texts(pbx) == ["Alarm", "Alarm"])
+
+
+async def test_a_try_that_cannot_be_noted_is_not_made(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    path = outbox_path(hass, entry)
+    put_a_folder_at(path)
+    await pbx.start()
+    await asyncio.sleep(0.5)
+    assert texts(pbx) == []
+    path.rmdir()
+    await until(lambda: texts(pbx) == ["Alarm"])
+
+
+async def test_equals_sent_before_a_restart_are_not_taken_for_later_ones(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    for _ in range(3):
+        await send(hass, "Alarm")
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    await crash(hass, entry)
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Alarm"] * 4
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.3)
+    assert texts(pbx) == ["Alarm"] * 5
+
+
+async def test_closing_says_that_a_text_in_doubt_may_have_arrived(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    pbx.lag = 5
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    call = asyncio.create_task(send(hass, "Alarm", keep_for=0))
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await asyncio.sleep(0.2)
+    await entry.runtime_data.outbox.async_stop()
+    with pytest.raises(HomeAssistantError) as raised:
+        await call
+    assert raised.value.translation_key == "unconfirmed"
+
+
+# --- what nobody foresaw -------------------------------------------------------------
+
+
+@pytest.mark.parametrize("err", [ValueError, KeyError, OSError, TimeoutError, RuntimeError])
+@pytest.mark.parametrize("keep_for", [0, 60])
+async def test_an_unexpected_error_ends_one_message_only(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+    err: type[Exception],
+    keep_for: int,
+) -> None:
+    """Where it breaks before the request, nothing went out; the log says where, and not of what."""
+    with patch.object(lookup.History, "trace", side_effect=err("Alarm to +1 858 555 0123")):
+        call = asyncio.create_task(send(hass, "Alarm", keep_for=keep_for))
+        with pytest.raises(HomeAssistantError) as raised:
+            await asyncio.wait_for(call, 5)
+    assert raised.value.translation_key == "unexpected"
+    assert caplog.text.count("Unexpected error while sending a text") == 1
+    assert err.__name__ in caplog.text
+    assert "_try_until_its_end" in caplog.text
+    assert "Alarm to" not in caplog.text
+    assert "0123" not in caplog.text
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Next"]
+
+
+@pytest.mark.parametrize("err", [KeyError, asyncio.CancelledError])
+@pytest.mark.parametrize("keep_for", [0, 60])
+async def test_an_unexpected_error_of_the_request_is_unconfirmed(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int, err: type[BaseException]
+) -> None:
+    genuine = outbox_module.MessageAPI.send_message
+
+    async def broken(*args: Any, **kwargs: Any) -> None:
+        await genuine(*args, **kwargs)
+        raise err("Alarm")
+
+    with patch.object(outbox_module.MessageAPI, "send_message", broken):
+        calls = [asyncio.create_task(send(hass, text, keep_for=keep_for)) for text in ("Alarm", "Behind")]
+        for call in calls:
+            with pytest.raises(HomeAssistantError) as raised:
+                await asyncio.wait_for(call, 5)
+            assert raised.value.translation_key == "unconfirmed"
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Alarm", "Behind", "Next"]
+
+
+async def test_an_unexpected_error_after_queued_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    with patch.object(lookup.History, "trace", side_effect=KeyError("x")):
+        await pbx.start()
+        await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "unexpected")
+    await until(lambda: on_disk(hass, entry) == [])
+    assert (await send(hass, "Next"))["status"] == "sent"
+    assert texts(pbx) == ["Next"]
+
+
+async def test_a_broken_listener_breaks_nothing(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """Neither that of the sensor, nor those of the entities that tell of sent and failed texts."""
+    account, heard = entry.runtime_data, []
+
+    def broken(*args: Any) -> None:
+        heard.append(args)
+        raise RuntimeError("Alarm")
+
+    recipient_id = next(iter(entry.subentries))
+    account.outbox.async_listen(broken)
+    account.on_sent[recipient_id] = broken
+    account.on_failed[None] = broken
+    told: list[Any] = []
+    account.on_failed[recipient_id] = told.append
+    await pbx.stop()
+    await hass.services.async_call("notify", "netsapiens_ann", {"message": "Alarm"}, blocking=True)
+    await hass.services.async_call(
+        "notify", "netsapiens_ann", {"message": "Late", "data": {"keep_for": 0.7}}, blocking=True
+    )
+    await until(lambda: told)
+    await pbx.start()
+    await until(lambda: texts(pbx) == ["Alarm"])
+    await until(lambda: account.outbox.queued == 0)
+    assert len(heard) >= 5
+    assert "RuntimeError: Alarm" not in caplog.text
+
+
+async def test_an_unexpected_error_of_the_disk_is_told(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    await pbx.stop()
+    with (
+        patch.object(outbox_module.OutboxStore, "async_save", side_effect=RuntimeError),
+        pytest.raises(HomeAssistantError) as raised,
+    ):
+        await send(hass, "Alarm")
+    assert raised.value.translation_key == "not_kept"
+
+
+@pytest.mark.parametrize(
+    "damage", [{"messagesession": "short"}, {"messagesession": "x" * 31 + "é"}, {"destination": []}]
+)
+async def test_a_kept_text_that_can_never_go_holds_up_nothing(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, damage: dict[str, Any]
+) -> None:
+    """It is one that cannot be read."""
+    await pbx.stop()
+    await asyncio.gather(send(hass, "Alarm"), send(hass, "Behind"))
+    await close(hass, entry)
+    path = outbox_path(hass, entry)
+    content = json.loads(path.read_text())
+    content["data"]["messages"][0] |= damage
+    path.write_text(json.dumps(content))
+    await pbx.start()
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: texts(pbx) == ["Behind"])
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == ["outbox_damaged"]
+    assert (await asyncio.wait_for(send(hass, "Next", keep_for=0), 5))["status"] == "sent"

@@ -1,0 +1,368 @@
+"""Telling a message from its equals."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from hypothesis import given, strategies as st
+import pytest
+
+from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
+from custom_components.netsapiens.api.models import Message, MessageSession
+from custom_components.netsapiens.delivery.reconcile import History, Lookup, Trace, text_key
+from custom_components.netsapiens.messages import Media, OutgoingMessage
+from custom_components.netsapiens.pbx.throttle import Gate
+
+ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")
+OWN, ANN = "18585550199", "18585550123"
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+
+
+def outgoing(
+    text: str = "Alarm", session: str = "h" * 32, *destination: str, sender: str | None = OWN
+) -> OutgoingMessage:
+    """A message to send."""
+    return OutgoingMessage(destination or (ANN,), "sms", text, sender, session, None, None, "…0123")
+
+
+def row(text: Any = "Alarm", at: datetime | None = NOW, **more: Any) -> Message:
+    """A message as the PBX lists it."""
+    timestamp = None if at is None else at.strftime("%Y-%m-%d %H:%M:%S")
+    return Message.from_row({"text": text, "timestamp": timestamp, "direction": "term", "type": "sms", **more})
+
+
+class Listing:
+    """A PBX's lists, without a PBX: what the simulator cannot be made to say."""
+
+    def __init__(self, **sessions: list[Message]) -> None:
+        self.messages = sessions
+        self.sessions: list[MessageSession] = []
+        self.knows_start = True
+        self.knows_zone = True
+        self.calls = 0
+
+    async def get_messages(self, session: str, *, limit: int, start: int = 0, user: str | None = None) -> list[Message]:
+        self.calls += 1
+        if session not in self.messages:
+            raise NetsapiensRequestError(404, "Record not found")
+        return self.messages[session][start if self.knows_start else 0 :][:limit]
+
+    async def get_messagesessions(self, *, limit: int, start: int = 0, user: str | None = None) -> list[MessageSession]:
+        return self.sessions[start if self.knows_start else 0 :][:limit]
+
+
+def lookup(listing: Listing) -> Lookup:
+    """What counts in it."""
+    return Lookup(listing, Gate(), lambda: ACCOUNT)  # type: ignore[arg-type]
+
+
+def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
+    """A conversation as the PBX lists it."""
+    return MessageSession.from_row(
+        {
+            "messagesession-id": session_id,
+            "messagesession-remote": remote,
+            "messagesession-sms-number": sms_number,
+            "messagesession-last-datetime": last and last.isoformat(),
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        ([], 0),
+        ([row()], 1),
+        ([row(), row(at=NOW + timedelta(seconds=3))], 2),
+        ([row(at=NOW - timedelta(seconds=1))], 0),
+        ([row("Alarm ")], 1),
+        ([row("Alarm!")], 0),
+        ([row(direction="orig")], 0),
+        ([row(**{"direction": "", "from-user-id": "1001@acme.example"})], 1),
+        ([row(**{"direction": "", "from-user-id": "1002@acme.example"})], 0),
+        ([row(**{"media-type": "image/png"})], 0),
+        ([row("Other", at=None)], 0),
+    ],
+)
+async def test_count(rows: list[Message], expected: int) -> None:
+    assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Trace(NOW, 0)) == expected
+
+
+def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> OutgoingMessage:
+    """A picture to send."""
+    message = outgoing(name, session, *destination)
+    return replace(message, message_type="mms", media=Media("AA==", "image/png", 1))
+
+
+@pytest.mark.parametrize("text", ["Alarm", "", "Picture", "0012"])
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"type": "mms"}, 1),
+        ({"type": "chat-media"}, 1),
+        ({"media-type": "image/png"}, 1),
+        ({"file-access-url ": "https://pbx.example/1"}, 1),
+        ({}, 0),
+        ({"type": "mms", "direction": "orig"}, 0),
+    ],
+)
+async def test_media_of_which_little_is_said(text: str, more: dict[str, Any], expected: int) -> None:
+    """Nor does its text count: a PBX may lose what stands beside media."""
+    listing = Listing(**{"h" * 32: [row(text, **more)]})
+    assert await lookup(listing).count(picture(), Trace(NOW, 0)) == expected
+
+
+async def test_pictures_are_counted_whatever_they_are_called() -> None:
+    rows = [row("", at=NOW + timedelta(seconds=number), type="mms") for number in range(3)]
+    listing = Listing(**{"h" * 32: [*rows, row("Look"), row("")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 2)) == 3
+
+
+async def test_a_text_that_is_listed_as_an_mms_is_no_picture() -> None:
+    """Many a PBX makes one of what goes to a group."""
+    listing = Listing(**{"h" * 32: [row("Look", type="mms")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 0
+    assert await lookup(listing).count(outgoing("Look"), Trace(NOW, 0)) == 1
+    listing = Listing(**{"h" * 32: [row("Look", type="mms", **{"media-type": "image/png"})]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 1
+    listing = Listing(**{"h" * 32: [row("Door", type="mms")]})
+    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Door"}))) == 1
+
+
+async def test_equal_without_a_time_tells_nothing() -> None:
+    with pytest.raises(NetsapiensServerError):
+        await lookup(Listing(**{"h" * 32: [row(at=None)]})).count(outgoing(), Trace(NOW, 0))
+
+
+@pytest.mark.parametrize(
+    ("other", "message", "counts"),
+    [
+        (session("own"), outgoing(), True),
+        (session("own", remote=int(ANN), sms_number=int(OWN)), outgoing(), True),
+        (session("own", remote=ANN[1:], sms_number=OWN[1:]), outgoing(), True),
+        (session("own", remote="18585550124"), outgoing(), False),
+        (session("own", sms_number="18585550198"), outgoing(), False),
+        (session("own", last=NOW - timedelta(seconds=1)), outgoing(), False),
+        (session("own", last=None), outgoing(), True),
+        (session("own", remote=f"{ANN},18585550124"), outgoing(), False),
+        (session("own", remote=f"18585550124, {ANN}"), outgoing("Alarm", "h" * 32, ANN, "18585550124"), True),
+        (
+            session("own", remote="1002@acme.example", sms_number=""),
+            outgoing("Alarm", "h" * 32, "1002", sender=None),
+            True,
+        ),
+        (
+            session("own", remote="1003@acme.example", sms_number=""),
+            outgoing("Alarm", "h" * 32, "1002", sender=None),
+            False,
+        ),
+    ],
+)
+async def test_other_conversations(other: MessageSession, message: OutgoingMessage, counts: bool) -> None:
+    listing = Listing(own=[row()])
+    listing.sessions = [other]
+    assert await lookup(listing).count(message, Trace(NOW, 0)) == int(counts)
+
+
+async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:
+    listing = Listing(**{"h" * 32: [row(), row()], "own": [row()]})
+    listing.sessions = [session("own")]
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 2)) == 3
+    assert (await lookup(listing).baseline(outgoing(), NOW)).known == 3
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 1)) == 2  # enough to know; no further request
+
+
+@pytest.mark.parametrize("knows_zone", [True, False])
+async def test_the_list_of_conversations_is_not_needed_for_what_is_found(knows_zone: bool) -> None:
+    class Refusing(Listing):
+        async def get_messagesessions(
+            self, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[MessageSession]:
+            raise NetsapiensRequestError(403, "No")
+
+    listing = Refusing(**{"h" * 32: [row()]})
+    listing.knows_zone = knows_zone
+    assert await lookup(listing).count(outgoing(), Trace(NOW, 0)) == 1
+    with pytest.raises(NetsapiensRequestError):
+        await lookup(listing).count(outgoing(), Trace(NOW, 1))
+
+
+async def test_no_route_and_refusals_say_nothing() -> None:
+    class Old(Listing):
+        async def get_messages(
+            self, session: str, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[Message]:
+            raise NetsapiensRequestError(404, "No Route Found [92]", unknown_route=True)
+
+    with pytest.raises(NetsapiensRequestError):
+        await lookup(Old()).count(outgoing(), Trace(NOW, 0))
+
+
+def long_list(order: Callable[[list[Message]], list[Message]]) -> list[Message]:
+    """2,500 messages, ours the newest."""
+    return order([row(f"Text {number}", NOW + timedelta(seconds=number - 2500)) for number in range(2499)] + [row()])
+
+
+async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
+    newest_first = Listing(**{"h" * 32: long_list(lambda rows: rows[::-1])})
+    assert await lookup(newest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    assert newest_first.calls == 1
+    oldest_first = Listing(**{"h" * 32: long_list(lambda rows: rows)})
+    assert await lookup(oldest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    oldest_first.knows_start = False
+    with pytest.raises(NetsapiensServerError):
+        await lookup(oldest_first).count(outgoing(), Trace(NOW, 0))
+
+
+async def test_a_list_without_end_tells_nothing() -> None:
+    endless = Listing(**{"h" * 32: [row(f"Text {number}") for number in range(20_000)]})
+    with pytest.raises(NetsapiensServerError):
+        await lookup(endless).count(outgoing(), Trace(NOW - timedelta(days=1), 0))
+
+
+# --- what is known already ---------------------------------------------------------------
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """A monotonic clock to set."""
+    now = [1000.0]
+    monkeypatch.setattr("custom_components.netsapiens.delivery.reconcile.time.monotonic", lambda: now[0])
+    return now
+
+
+def trace(history: History, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
+    """The trace, its time as seconds before now."""
+    found, certain = history.trace(message, NOW + timedelta(seconds=clock[0]))
+    return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
+
+
+def note(history: History, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
+    """Send a message, and note its end a second later."""
+    found, _ = history.trace(message, NOW + timedelta(seconds=clock[0]))
+    clock[0] += 1
+    history.note(message, found, accepted=accepted)
+
+
+@pytest.fixture
+def history(clock: list[float]) -> History:
+    """The history of a process that runs for a while."""
+    history = History()
+    clock[0] += 100
+    return history
+
+
+def test_history_counts_equals_that_may_be_in_sight(history: History, clock: list[float]) -> None:
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+    note(history, outgoing(), clock)
+    assert trace(history, outgoing(), clock) == (3, 1, True)
+    clock[0] += 3
+    note(history, outgoing(), clock)
+    assert trace(history, outgoing(), clock) == (7, 2, True)  # the first may be seen beside the second
+    clock[0] += 11
+    assert trace(history, outgoing(), clock) == (2, 0, True)  # a gap in which none was sent
+
+
+def test_history_goes_on_from_what_was_known_before_a_restart(history: History, clock: list[float]) -> None:
+    """The equals before a message that was taken up again are known to its trace alone."""
+    history.note(outgoing(), Trace(NOW, 3), accepted=True)
+    found, certain = history.trace(outgoing(), NOW + timedelta(seconds=60))
+    assert (found, certain) == (Trace(NOW, 4), True)
+
+
+def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
+    history = History()
+    clock[0] += 1
+    assert trace(history, outgoing(), clock) == (1, 0, True)
+
+
+def test_history_keeps_others_apart(history: History, clock: list[float]) -> None:
+    note(history, outgoing("Other"), clock)
+    note(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+    note(history, outgoing("Alarm", "x" * 32), clock)  # same people, another conversation
+    assert trace(history, outgoing(), clock)[1:] == (2, True)
+    note(history, outgoing("Alarm", "h" * 32, "18585550125"), clock)  # same conversation, other people
+    assert trace(history, outgoing(), clock)[1] == 1
+
+
+def test_history_says_when_it_does_not_know(history: History, clock: list[float]) -> None:
+    note(history, outgoing(), clock, accepted=False)
+    assert trace(history, outgoing(), clock) == (3, 0, False)
+    clock[0] += 11
+    assert trace(history, outgoing(), clock) == (2, 0, True)
+
+
+def test_history_forgets(history: History, clock: list[float]) -> None:
+    note(history, outgoing(), clock)
+    clock[0] += 11
+    note(history, outgoing("Other"), clock)
+    assert len(history._past) == len(history._equals) == 1
+
+
+def test_history_forgets_equals_one_by_one(history: History, clock: list[float]) -> None:
+    for _ in range(3):
+        note(history, outgoing(), clock)
+        clock[0] += 6
+    note(history, outgoing("Other"), clock)
+    assert [len(equals) for equals in history._equals.values()] == [1, 1]
+    assert trace(history, outgoing(), clock)[1] == 3  # counted on from the ones before
+
+
+def test_history_counts_every_picture(history: History, clock: list[float]) -> None:
+    note(history, picture("Door"), clock)
+    note(history, picture("Map"), clock)
+    assert trace(history, picture("Door"), clock)[1:] == (2, True)
+    assert trace(history, outgoing("Door"), clock)[1:] == (0, True)
+    assert trace(history, picture("Door", "x" * 32, "18585550124"), clock)[1:] == (0, True)
+    note(history, picture("Door"), clock, accepted=False)
+    assert trace(history, picture("Map"), clock)[1:] == (2, False)
+
+
+def test_history_knows_the_texts_beside_pictures(history: History, clock: list[float]) -> None:
+    def texts(message: OutgoingMessage) -> set[str]:
+        return set(history.trace(message, NOW)[0].texts)
+
+    note(history, outgoing("null"), clock)
+    note(history, outgoing("Look"), clock)
+    note(history, outgoing("Elsewhere", "x" * 32, "18585550124"), clock)
+    assert texts(picture()) == {"Look"}
+    assert texts(outgoing("Look")) == set()
+    clock[0] += 8
+    note(history, picture(), clock)
+    clock[0] += 4
+    assert texts(picture()) == {"Look"}, "as far back as is counted"
+    clock[0] += 11
+    assert texts(picture()) == set()
+
+
+# --- equal texts ---------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("sent", "listed"),
+    [
+        *(("0012", "12"), (" 12", "12"), ("1.50", "1.5"), ("1e3", "1000"), ("+5", "5"), ("-0", "0"), (".5", "0.5")),
+        *(("a\r\nb", "a\nb"), ("null", ""), ("[1,2 ]", "[1, 2]"), ('{"b": 1, "a": 2}', '{"a": 2.0, "b": 1}')),
+    ],
+)
+def test_equal_texts(sent: str, listed: str) -> None:
+    assert text_key(sent) == text_key(listed)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [("12", "13"), ("12", "12a"), ("a b", "a  b"), ("١٢", "12"), ("Ok", "OK"), ("[", "[" * 9)]
+)
+def test_different_texts(one: str, other: str) -> None:
+    assert text_key(one) != text_key(other)
+
+
+@given(st.text())
+def test_every_text_has_a_key_that_trimming_does_not_change(text: str) -> None:
+    assert text_key(f" {text}\n") == text_key(text)
+
+
+@given(st.integers(min_value=0, max_value=10**40))
+def test_a_number_is_the_same_after_a_cast(number: int) -> None:
+    assert text_key(f"00{number}") == text_key(str(number)) == text_key(str(float(number)))

@@ -1,0 +1,190 @@
+"""How far the inbox is, where that is damaged, or was written down while a clock was wrong."""
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+import json
+from pathlib import Path
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir, restore_state
+from hypothesis import given, strategies as st
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.receiving.checkpoint import Place
+from tests.helpers import until
+from tests.receiving.test_poller import ANN, BOB, Told, hass_storage, looking, place_path, set_place, told  # noqa: F401
+from tests.simulator import Simulator
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+HOUR = timedelta(hours=1)
+
+
+# --- a damaged file ------------------------------------------------------------------
+
+
+def damage(path: Path, how: str) -> None:
+    """Damage a file."""
+    if how == "no JSON":
+        path.write_bytes(path.read_bytes()[:-20])
+        return
+    content = json.loads(path.read_text())
+    if how == "no list":
+        content["data"]["seen"] = 5
+    elif how == "no time":
+        content["data"]["until"] = "x"
+    else:
+        content["data"].pop("latest")
+    path.write_text(json.dumps(content))
+
+
+@pytest.mark.parametrize("how", ["no JSON", "no list", "no time", "no key"])
+async def test_a_damaged_file_loses_nothing(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+    how: str,
+) -> None:
+    pbx.clock_offset = -25 * 3600.0
+    await pbx.receive(from_number="18585550125", text="A day ago")
+    pbx.clock_offset = 0.0
+    for text in ("Seen", "Seen too"):
+        await pbx.receive(from_number=ANN, text=text)
+        await until(lambda text=text: told.texts()[-1:] == [text])
+    before = told.texts()
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    path = place_path(hass, looking)
+    damage(path, how)
+    damaged = path.read_bytes()
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: told.texts()[-1:] == ["Missed"])
+    await asyncio.sleep(0.3)
+    assert told.texts() == [*before, "Missed"]
+    kinds = {issue.translation_key: issue for issue in ir.async_get(hass).issues.values()}
+    issue = kinds["inbox_damaged"]
+    assert issue.is_fixable
+    assert issue.translation_placeholders["account"] == "1001@acme.example"
+    [aside] = [one for one in path.parent.glob(f"{path.name}.*") if one.read_bytes() == damaged]
+    if how != "no JSON":
+        assert issue.translation_placeholders["file"] == aside.name
+
+
+async def test_a_damaged_file_and_a_kill_lose_nothing(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+) -> None:
+    """Before the first look after it came to its end."""
+    await pbx.receive(from_number=ANN, text="Seen")
+    await until(lambda: told.texts() == ["Seen"])
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    await set_place(hass, looking, lambda _: {})
+    fault = pbx.fault("hang", path="messagesessions", times=None)
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: fault.struck)
+    await hass.config_entries.async_unload(looking.entry_id)
+    pbx.clear_faults()
+    restore_state.async_get(hass).last_states.clear()  # it is on disk what was told
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: told.texts() == ["Seen", "Missed"])
+    await asyncio.sleep(0.3)
+    assert told.texts() == ["Seen", "Missed"]
+
+
+async def test_where_no_event_is_known_the_last_day_is_told(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+) -> None:
+    await hass.config_entries.async_unload(looking.entry_id)
+    for hours in (26, 20, 1):
+        pbx.clock_offset = -hours * 3600.0
+        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
+    pbx.clock_offset = 0.0
+    await set_place(hass, looking, lambda _: {})
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: told.texts() == ["20 hours ago", "1 hours ago"])
+
+
+# --- the checkpoint ------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(-(10**6), 10**6)))
+def test_it_never_goes_back(steps: list[int]) -> None:
+    place, highest = Place(NOW), NOW
+    for step in steps:
+        place.reach(NOW + timedelta(seconds=step), NOW)
+        highest = max(highest, NOW + timedelta(seconds=step))
+        assert place.until == highest
+
+
+def test_it_goes_with_a_clock_that_was_set() -> None:
+    place = Place(NOW, {"a": NOW}, ignored_until=NOW - HOUR)
+    place.move(48 * HOUR)
+    assert (place.until, place.seen, place.ignored_until) == (NOW + 48 * HOUR, {"a": NOW + 48 * HOUR}, NOW + 47 * HOUR)
+    place.move(-48 * HOUR)
+    assert (place.until, place.seen) == (NOW, {"a": NOW + 48 * HOUR})  # remembered for longer than need be
+
+
+@pytest.mark.parametrize(
+    ("until_", "wall", "now", "ours", "mended"),
+    [
+        (NOW, NOW, NOW + HOUR, NOW + HOUR, NOW),  # as usual
+        (NOW, NOW + 48 * HOUR, NOW + HOUR, NOW + 49 * HOUR, NOW),  # the PBX's clock is two days late, now as then
+        (datetime.fromtimestamp(9, UTC), NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was, and is not
+        (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was ahead
+        (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW - 99 * HOUR, NOW + HOUR),  # and ours is of no help
+        (NOW, NOW, NOW + HOUR, NOW, NOW),  # ours stood still while it was off
+    ],
+)
+def test_what_was_written_down_with_a_wrong_clock(
+    until_: datetime, wall: datetime, now: datetime, ours: datetime, mended: datetime
+) -> None:
+    place = Place(until_, wall=wall)
+    place.align(now, ours)
+    assert place.until == mended
+
+
+def test_the_conversations_that_are_remembered_are_limited() -> None:
+    place = Place(NOW)
+    for number in range(1500):
+        place.note_latest(f"s{number}", str(number))
+        place.note_latest("s0", "newest")
+    assert len(place.latest) == 1000
+    assert place.latest_of("s0") == "newest"
+    assert place.latest_of("s1499") == "1499"
+    assert place.latest_of("s1") is None
+
+
+async def test_a_place_of_1970_tells_no_history(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+) -> None:
+    """It was noted while the PBX's clock was believed."""
+    await hass.config_entries.async_unload(looking.entry_id)
+
+    def of_1970(data: dict[str, Any]) -> dict[str, Any]:
+        return {**data, "until": 86400.0}
+
+    await set_place(hass, looking, of_1970)
+    for hours in (20, 2):
+        pbx.clock_offset = -hours * 3600.0
+        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
+    pbx.clock_offset = 0.0
+    await pbx.receive(from_number=BOB, text="Missed")
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: told.texts() == ["Missed"])
+    await asyncio.sleep(0.3)
+    assert told.texts() == ["Missed"]

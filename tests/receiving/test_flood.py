@@ -1,0 +1,196 @@
+"""More than one look can take: told as it is read, and neither memory nor the event loop goes with it."""
+
+import asyncio
+from collections import Counter
+from dataclasses import replace
+import json
+import threading
+
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.api import MessageAPI, http
+from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
+from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.receiving import poller as inbox_module, reader as reader_module
+from tests.delivery.test_queue import crash
+from tests.helpers import until
+from tests.receiving.test_poller import ANN, Told, hass_storage, looking, place_path, told  # noqa: F401
+from tests.simulator import FaultKind, Simulator
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
+
+async def arrive(pbx: Simulator, conversations: int, each: int = 1, text: str = "") -> list[str]:
+    """Let messages of many conversations come in, the oldest first."""
+    texts = []
+    for number in range(each):
+        for sender in range(conversations):
+            texts.append(f"{text}{sender}:{number}")
+            await pbx.receive(from_number=f"1858555{sender:04}", text=texts[-1])
+    return texts
+
+
+@pytest.fixture
+async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> MockConfigEntry:  # noqa: F811
+    """An account that is not loaded, so that what comes in is news at its next start."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    return looking
+
+
+async def test_messages_are_told_as_they_are_read(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    texts = await arrive(pbx, 60, each=2)
+    pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
+    await hass.config_entries.async_setup(off.entry_id)
+    await until(told.texts)
+    reads = len(pbx.requests_to("/messages"))
+    assert reads < 40
+    assert off.runtime_data.inbox._place.until < pbx.now()
+    await until(lambda: len(told.texts()) == 120, within=30)
+    assert sorted(told.texts()) == sorted(texts)
+    for sender in range(60):
+        assert [text for text in told.texts() if text.startswith(f"{sender}:")] == [f"{sender}:0", f"{sender}:1"]
+
+
+async def test_a_kill_while_they_are_read_loses_none(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    texts = await arrive(pbx, 40)
+    until_before = json.loads(place_path(hass, off).read_text())["data"]["until"]
+    for kills in range(1, 4):
+        pbx.clear_faults()
+        pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
+        await hass.config_entries.async_setup(off.entry_id)
+        await until(lambda kills=kills: len(told.texts()) >= 6 * kills)
+        await crash(hass, off)
+        assert json.loads(place_path(hass, off).read_text())["data"]["until"] == until_before
+    pbx.clear_faults()
+    await hass.config_entries.async_setup(off.entry_id)
+    await until(lambda: len(told.texts()) >= 40)
+    await asyncio.sleep(0.3)
+    assert Counter(told.texts()) == Counter(texts)
+
+
+async def test_what_one_look_reads_is_limited(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    told: Told,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The next look goes on at once, and what is told is told once."""
+    monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
+    monkeypatch.setattr(pace, "_RATE", 1000.0)
+    monkeypatch.setattr(inbox_module, "TIMING", replace(inbox_module.TIMING, interval=30.0))
+    texts = await arrive(pbx, 30)
+    await hass.config_entries.async_setup(off.entry_id)
+    await until(lambda: len(told.texts()) == 30)
+    await asyncio.sleep(0.3)
+    assert sorted(told.texts()) == sorted(texts)
+    found = await async_get_config_entry_diagnostics(hass, off)
+    assert found["inbox"]["cut_looks"] >= 2
+    assert found["inbox"]["rows_last_look"] <= 11
+
+
+async def test_a_first_look_that_is_limited_tells_no_history(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    told: Told,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(reader_module, "MOST_ROWS", 5)
+    monkeypatch.setattr(pace, "_RATE", 1000.0)
+    place_path(hass, off).unlink()
+    await arrive(pbx, 20)
+    await asyncio.sleep(1.1)
+    await hass.config_entries.async_setup(off.entry_id)
+    inbox = off.runtime_data.inbox
+    await until(lambda: inbox._place is not None and inbox.cut_looks > 2 and not inbox._history)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=ANN, text="New")
+    await until(told.texts)
+    assert told.texts() == ["New"]
+
+
+async def test_a_long_text_is_read_in_small_pages(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    told: Told,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A page of a thousand of them would be too large to be taken."""
+    monkeypatch.setattr(http, "MAX_ANSWER", 1024 * 1024)
+    texts = await arrive(pbx, 1, each=150, text="x" * 4000)
+    await hass.config_entries.async_setup(off.entry_id)
+    await until(lambda: len(told.texts()) == 150)
+    assert told.texts() == texts
+
+
+async def test_no_text_is_kept(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+) -> None:
+    await arrive(pbx, 5)
+    await until(lambda: len(told.texts()) == 5)
+    inbox = looking.runtime_data.inbox
+    await until(lambda: len(inbox._known) == 5)
+    assert {type(known) for known in inbox._known.values()} == {int}
+    bare = looking.runtime_data.coordinator.api.bare_times
+    assert {type(last.text) for last in bare._last.values()} == {int}
+
+
+async def test_what_is_no_longer_listed_is_not_remembered(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    told: Told,  # noqa: F811
+) -> None:
+    await arrive(pbx, 5)
+    await until(lambda: len(told.texts()) == 5)
+    await until(lambda: len(looking.runtime_data.inbox._known) == 5)
+    pbx.mailbox.sessions.clear()
+    await until(lambda: not looking.runtime_data.inbox._known)
+
+
+async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockConfigEntry) -> None:  # noqa: F811
+    api = looking.runtime_data.coordinator.api
+    rows = json.dumps([{"messagesession-id": str(number)} for number in range(5000)])
+    pbx.fault(FaultKind.BODY, path="/messagesessions", body=rows, times=None)
+    assert len(await MessageAPI(api).get_messagesessions()) == 1000
+    assert len(await MessageAPI(api).get_messages("x")) == 1000
+
+
+@pytest.mark.parametrize(("size", "in_loop"), [(1000, True), (300 * 1024, False)])
+async def test_a_large_answer_is_parsed_in_a_thread(
+    pbx: Simulator,
+    looking: MockConfigEntry,  # noqa: F811
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+    in_loop: bool,
+) -> None:
+    threads = []
+    original = http._parse
+
+    def parse(status: int, headers: dict[str, str], body: bytes) -> http.Answer:
+        if body.startswith(b'[{"text": "yyy'):
+            threads.append(threading.current_thread() is threading.main_thread())
+        return original(status, headers, body)
+
+    monkeypatch.setattr(http, "_parse", parse)
+    pbx.fault(FaultKind.BODY, path="/x/messages", body=json.dumps([{"text": "y" * size}]))
+    [row] = await MessageAPI(looking.runtime_data.coordinator.api).get_messages("x")
+    assert row.text == "y" * size
+    assert threads == [in_loop]
