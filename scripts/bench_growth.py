@@ -316,13 +316,13 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
         for count in counts:
             entry = account_of(url, str(count))
             await add(hass, [entry])
-            outbox = entry.runtime_data.outbox
-            outbox._gate._not_before = time.monotonic() + 3600  # noqa: SLF001 - as in a long outage
+            queue = entry.runtime_data.queue
+            queue._throttle._not_before = time.monotonic() + 3600  # noqa: SLF001 - as in a long outage
             if traced:
-                found[str(count)] = await memory_of(outbox, count)
+                found[str(count)] = await memory_of(queue, count)
             else:
-                queuing = await queue(outbox, count)
-                found[str(count)] = {"queuing": queuing, **await on_disk(hass, outbox._store)}  # noqa: SLF001
+                queuing = await queue(queue, count)
+                found[str(count)] = {"queuing": queuing, **await on_disk(hass, queue._store)}  # noqa: SLF001
         return found
 
 
@@ -336,15 +336,15 @@ def text_of(number: int) -> Any:
     )
 
 
-async def queue(outbox: Any, count: int) -> float:
+async def queue(queue: Any, count: int) -> float:
     """Queue so many texts, each by a call of its own; return the milliseconds of the processor that each took."""
     began = time.process_time()
-    await asyncio.gather(*(outbox.async_send([text_of(number)], timedelta(hours=1)) for number in range(count)))
-    assert outbox.queued == count
+    await asyncio.gather(*(queue.async_send([text_of(number)], timedelta(hours=1)) for number in range(count)))
+    assert queue.queued == count
     return (time.process_time() - began) / count * 1000
 
 
-async def memory_of(outbox: Any, count: int) -> Figures:
+async def memory_of(queue: Any, count: int) -> Figures:
     """Return the megabytes of so many texts that wait, and of as many tasks that wait with a text and a deadline."""
     never = asyncio.Event()
 
@@ -366,23 +366,23 @@ async def memory_of(outbox: Any, count: int) -> Figures:
     await asyncio.wait(tasks)
     del tasks, task
     before = counted()
-    await queue(outbox, count)
+    await queue(queue, count)
     return {"ours": counted() - before, "floor": floor}
 
 
-async def on_disk(hass: HomeAssistant, outbox: Any) -> Figures:
+async def on_disk(hass: HomeAssistant, queue: Any) -> Figures:
     """Return what it costs to keep and to read the texts that wait, and what core's Store takes for the same rows."""
-    kept, _ = await outbox.async_load()
-    path = Path(hass.config.path(".storage", f"netsapiens.outbox.{outbox._store.key.rpartition('.')[2]}"))  # noqa: SLF001
+    kept, _ = await queue.async_load()
+    path = Path(hass.config.path(".storage", f"netsapiens.outbox.{queue._store.key.rpartition('.')[2]}"))  # noqa: SLF001
     rows = json.loads(await asyncio.to_thread(path.read_text))["data"]
 
     def store() -> Store[Any]:
         return Store[Any](hass, 1, "bench.floor", private=True, atomic_writes=True, serialize_in_event_loop=False)
 
     works: dict[str, Callable[[], Awaitable[Any]]] = {
-        "write ours": lambda: outbox.async_save(kept),
+        "write ours": lambda: queue.async_save(kept),
         "write floor": lambda: store().async_save(rows),
-        "read ours": outbox.async_load,
+        "read ours": queue.async_load,
         "read floor": lambda: store().async_load(),
     }
     times: dict[str, list[float]] = {name: [] for name in works}

@@ -27,9 +27,9 @@ from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
 from custom_components.netsapiens.pbx.coordinator import AccountFacts
-from custom_components.netsapiens.pbx.throttle import Gate
-from custom_components.netsapiens.receiving.poller import Inbox
-from custom_components.netsapiens.receiving.store import InboxStore
+from custom_components.netsapiens.pbx.throttle import Throttle
+from custom_components.netsapiens.receiving.poller import Poller
+from custom_components.netsapiens.receiving.store import CheckpointStore
 from tests.real_home import RealHome, RealHomeError
 from tests.simulator import FaultKind, RequestRecord, Simulator
 
@@ -105,8 +105,8 @@ class Cost:
         return statistics.median(self.seconds)
 
 
-class Poller:
-    """An inbox without a house around it."""
+class LonePoller:
+    """A poller without a house around it."""
 
     def __init__(self, hass: HomeAssistant, pbx: CountingPbx, session: aiohttp.ClientSession) -> None:
         self.pbx, self.session = pbx, session
@@ -116,13 +116,13 @@ class Poller:
         self._coordinator: Any = SimpleNamespace(
             hass=hass,
             api=self.api,
-            gate=Gate(),
+            throttle=Throttle(),
             data=AccountFacts(account, "", {}),
             config_entry=SimpleNamespace(options={}, get_subentries_of_type=lambda _: []),
         )
-        self.inbox = Inbox(
+        self.poller = Poller(
             self._coordinator,
-            InboxStore(hass, "bench"),
+            CheckpointStore(hass, "bench"),
             lambda received: self.told.append(received.text),
             lambda _cut: None,
             lambda _file: None,
@@ -136,8 +136,8 @@ class Poller:
 
     async def look(self, cost: Cost | None = None) -> None:
         """Look once, as at a poll."""
-        self._coordinator.gate = Gate()
-        await self._measured(cost, self.inbox._look)  # noqa: SLF001
+        self._coordinator.throttle = Throttle()
+        await self._measured(cost, self.poller._look)  # noqa: SLF001
 
     async def bare(self, cost: Cost) -> None:
         """Ask for the same list with nothing around the request."""
@@ -176,7 +176,7 @@ async def polls(count: int, folder: str) -> tuple[bool, list[str]]:
     nothing, bare, new = Cost(), Cost(), Cost()
     async with CountingPbx() as pbx, aiohttp.ClientSession() as session:
         await fill(pbx, count)
-        poller = Poller(hass, pbx, session)
+        poller = LonePoller(hass, pbx, session)
         await poller.look()
         for _ in range(ROUNDS):
             await poller.look(nothing)

@@ -43,7 +43,7 @@ def hass_storage() -> dict[str, Any]:
 
 @pytest.fixture
 async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount) -> MockConfigEntry:
-    """An account with four recipients, one an extension, whose inbox has looked once."""
+    """An account with four recipients, one an extension, whose poller has looked once."""
     await async_setup_component(hass, "homeassistant", {})
     hass.states.async_set(SENSOR, "off")
     entry = await add_account(
@@ -54,7 +54,7 @@ async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount)
 
 
 async def looked(entry: MockConfigEntry) -> None:
-    await until(lambda: entry.runtime_data.inbox is not None and entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller is not None and entry.runtime_data.poller.checkpoint is not None)
 
 
 @pytest.fixture

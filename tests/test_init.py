@@ -71,10 +71,10 @@ async def test_the_first_texts_wait_for_the_countries_and_keep_their_order(
 async def test_the_first_message_waits_for_the_countries(
     hass: HomeAssistant, pbx: Simulator, nothing_loaded: list[threading.Thread], entry: MockConfigEntry
 ) -> None:
-    inbox = entry.runtime_data.inbox
-    await until(lambda: inbox._place is not None)
+    poller = entry.runtime_data.poller
+    await until(lambda: poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
-    inbox.hint()
+    poller.poll_soon()
     await until(lambda: hass.states.get("event.ann_messages").attributes.get("message") == "Hi")  # type: ignore[union-attr]
 
 

@@ -42,7 +42,7 @@ async def test_damaged_outbox_is_confirmed(
     entry = await add_account()
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
-    raise_outbox_damaged(hass, entry, "netsapiens.outbox.damaged")
+    raise_outbox_damaged(hass, entry, "netsapiens.queue.damaged")
     [issue] = ir.async_get(hass).issues.values()
     response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
     flow = await response.json()
@@ -76,7 +76,7 @@ async def test_polling_instead_of_push(
 
 async def test_removal_takes_the_issues_along(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     entry = await add_account()
-    raise_outbox_damaged(hass, entry, "netsapiens.outbox.damaged")
+    raise_outbox_damaged(hass, entry, "netsapiens.queue.damaged")
     await hass.config_entries.async_remove(entry.entry_id)
     assert not ir.async_get(hass).issues
 
@@ -96,8 +96,8 @@ async def test_diagnostics(
         )
     )
     found = await async_get_config_entry_diagnostics(hass, entry)
-    assert found == snapshot(exclude=props("token_left", "clock", "inbox"))
-    assert found["inbox"].keys() == {"remembered", "rows_last_look", "characters_last_look", "cut_looks"}
+    assert found == snapshot(exclude=props("token_left", "clock", "poller"))
+    assert found["poller"].keys() == {"remembered", "rows_last_look", "characters_last_look", "cut_looks"}
     assert 3500 < found["pbx"]["token_left"] <= 3600
     words = str(found)
     secrets = (*pbx.tokens, pbx.account["password"], pbx.account["client_secret"])

@@ -50,7 +50,7 @@ async def test_a_damaged_recipient_stops_nothing(
     data: dict[str, Any],
 ) -> None:
     entry = await add_account(broken(data), recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == told.texts(FROM_ANN) == ["Hi"])
     [issue] = issues(hass)
@@ -111,7 +111,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
     listener: str,
 ) -> None:
     entry = await add_account(recipient("Ann", ANN, recipient_id="ann"), recipient("Also", ANN, recipient_id="also"))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
 
     def fail(*_: object) -> None:
         raise RuntimeError("oops")
@@ -132,7 +132,7 @@ async def test_whoever_it_is_from_the_account_hears_of_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
 
     def fail(*_: object) -> None:
         raise RuntimeError("oops")

@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.netsapiens.delivery import queue as outbox_module
+from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, close, recipient
 from tests.delivery.test_queue import MESSAGES, QUEUED, on_disk, send, texts
@@ -40,10 +40,10 @@ def hass_storage() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 1.0)
-    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(outbox_module, "_TIDY_DELAY", 0.02)
+    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 1.0)
+    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
     monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
 
@@ -121,20 +121,20 @@ async def test_a_recipient_is_added(hass: HomeAssistant, pbx: Simulator, family:
     await say(hass, "Hello", "eve")
     await hass.services.async_call("notify", "netsapiens_eve", {"message": "Hello"}, blocking=True)
     assert [message.destination for message in pbx.messages] == [[EVE]] * 2
-    inbox = family.runtime_data.inbox
-    await until(lambda: inbox._place is not None)
+    poller = family.runtime_data.poller
+    await until(lambda: poller.checkpoint is not None)
     await pbx.receive(from_number=EVE, text="Hi")
-    inbox.hint()
+    poller.poll_soon()
     await until(lambda: hass.states.get("event.eve_messages").attributes.get("message") == "Hi")  # type: ignore[union-attr]
 
 
 async def test_a_recipient_is_changed(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
-    inbox = family.runtime_data.inbox
-    await until(lambda: inbox._place is not None)
+    poller = family.runtime_data.poller
+    await until(lambda: poller.checkpoint is not None)
     await pbx.receive(from_number=BOB, text="Index me")
-    inbox.hint()
+    poller.poll_soon()
     await until(lambda: hass.states.get("event.bob_messages").attributes.get("message"))  # type: ignore[union-attr]
     change(hass, family, "rename")
     change(hass, family, "number")
@@ -149,7 +149,7 @@ async def test_a_recipient_is_changed(
     assert state is not None
     assert state.name == "Robert"
     await pbx.receive(from_number=EVE, text="From my new number")
-    inbox.hint()
+    poller.poll_soon()
     await until(
         lambda: hass.states.get("event.bob_messages").attributes.get("message") == "From my new number"  # type: ignore[union-attr]
     )
@@ -179,14 +179,14 @@ async def test_options_are_live(hass: HomeAssistant, pbx: Simulator, family: Moc
     await send(hass, "One")
     options = {"from_number": "18585550198", "hourly_limit": 2, "incoming": "off"}
     hass.config_entries.async_update_entry(family, options=options)
-    await until(lambda: family.runtime_data.inbox is None)
+    await until(lambda: family.runtime_data.poller is None)
     await send(hass, "Two")
     assert [message.from_number for message in pbx.messages] == [OWN, "18585550198"]
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass, "Three")
     assert raised.value.translation_key == "hourly_limit"
     hass.config_entries.async_update_entry(family, options={**options, "incoming": "poll"})
-    await until(lambda: family.runtime_data.inbox is not None and family.runtime_data.inbox._place is not None)
+    await until(lambda: family.runtime_data.poller is not None and family.runtime_data.poller.checkpoint is not None)
 
 
 async def test_a_text_that_only_waits_is_not_shown_as_sent(
@@ -221,7 +221,7 @@ async def test_a_reload_while_a_request_hangs(
     assert await hass.config_entries.async_reload(family.entry_id)
     assert time.monotonic() - began < 0.5
     assert family.runtime_data is not before
-    assert family.runtime_data.outbox is before.outbox
+    assert family.runtime_data.queue is before.queue
     assert family.runtime_data.coordinator.api is before.coordinator.api
     await say(hass, "To Bob", "bob")
     await say(hass, "To Ann")
@@ -290,7 +290,7 @@ async def test_a_failure_while_the_entities_go_away_is_told_afterwards(
 
     async def slow(*args: Any) -> bool:
         done = await genuine(*args)
-        await until(lambda: family.runtime_data.outbox.queued == 0)
+        await until(lambda: family.runtime_data.queue.queued == 0)
         return done
 
     await pbx.stop()
@@ -326,19 +326,19 @@ async def test_sending_while_it_is_not_loaded_is_an_error(
 
 
 async def test_unloaded_for_good(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
-    outbox = family.runtime_data.outbox
+    queue = family.runtime_data.queue
     await pbx.stop()
     await send(hass, "Alarm")
     assert await hass.config_entries.async_unload(family.entry_id)
-    assert not outbox.is_stopped
+    assert not queue.is_stopped
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
-    await until(lambda: outbox.is_stopped and not hass.data["netsapiens_parked"])
+    await until(lambda: queue.is_stopped and not hass.data["netsapiens_parked"])
     assert [row["text"] for row in on_disk(hass, family)] == ["Alarm"]
     await pbx.start()
     await asyncio.sleep(0.5)
     assert texts(pbx) == []
     assert await hass.config_entries.async_setup(family.entry_id)
-    assert family.runtime_data.outbox is not outbox
+    assert family.runtime_data.queue is not queue
     await until(lambda: texts(pbx) == ["Alarm"])
 
 
@@ -346,16 +346,16 @@ async def test_there_is_never_a_second_queue(hass: HomeAssistant, pbx: Simulator
     """It is set up again while the former queue ends: that is waited for."""
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True, seconds=0.6)
     assert (await asyncio.gather(send(hass, "Alarm"), _until_hanging(pbx)))[0]["status"] in {"sent", "queued"}
-    outbox = family.runtime_data.outbox
+    queue = family.runtime_data.queue
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True, seconds=0.6)
     call = asyncio.create_task(send(hass, "Fire"))
     await until(lambda: texts(pbx)[-1:] == ["Fire"])
     assert await hass.config_entries.async_unload(family.entry_id)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
-    await until(lambda: outbox.is_stopped)
+    await until(lambda: queue.is_stopped)
     assert await hass.config_entries.async_setup(family.entry_id)
-    assert not outbox._in_flight
-    assert family.runtime_data.outbox is not outbox
+    assert not queue._in_flight
+    assert family.runtime_data.queue is not queue
     assert (await call)["status"] == "queued"
     await until(lambda: hass.states.get(QUEUED).state == "0")
     assert texts(pbx) == ["Alarm", "Fire"]
@@ -367,14 +367,14 @@ async def _until_hanging(pbx: Simulator) -> None:
 
 
 async def test_disabled(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
-    outbox = family.runtime_data.outbox
+    queue = family.runtime_data.queue
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
     under_way = asyncio.create_task(send(hass, "Under way"))
     await until(lambda: pbx.fault_counts["slow"])
     behind = asyncio.create_task(send(hass, "Behind"))
     await asyncio.sleep(0)
     await hass.config_entries.async_set_disabled_by(family.entry_id, ConfigEntryDisabler.USER)
-    assert outbox.is_stopped
+    assert queue.is_stopped
     assert ((await under_way)["status"], (await behind)["status"]) == ("sent", "queued")
     assert texts(pbx) == ["Under way"]
     await hass.config_entries.async_set_disabled_by(family.entry_id, None)
@@ -401,13 +401,13 @@ async def test_removed(
 async def test_a_set_up_that_fails_leaves_the_queue_stopped(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
-    outbox = family.runtime_data.outbox
+    queue = family.runtime_data.queue
     await pbx.stop()
     await send(hass, "Alarm")
     with patch.object(hass.config_entries, "async_forward_entry_setups", side_effect=RuntimeError):
         assert not await hass.config_entries.async_reload(family.entry_id)
     assert family.state is ConfigEntryState.SETUP_ERROR
-    assert outbox.is_stopped
+    assert queue.is_stopped
     assert [row["text"] for row in on_disk(hass, family)] == ["Alarm"]
     await pbx.start()
     await asyncio.sleep(0.3)

@@ -12,7 +12,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.delivery import queue as outbox_module
+from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until
@@ -40,8 +40,8 @@ def rows_of(pbx: Simulator, *destination: str) -> list[Row]:
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once where an answer was lost."""
-    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
 
 
@@ -88,7 +88,7 @@ async def test_words_that_hang_do_not_hold_back_the_next_conversations(
     hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The picture is in the queue behind them, and both are kept."""
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 0.3)
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.3)
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=1)
     rows = await send(hass, destination=ANN, message="Look", media=CAMERA, keep_for=60)
     assert [(row["message_type"], row["status"]) for row in rows] == [("sms", "queued"), ("mms", "queued")]

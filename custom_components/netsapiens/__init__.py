@@ -14,14 +14,14 @@ from homeassistant.helpers.typing import ConfigType
 from .account import NetsapiensConfigEntry
 from .changes import Changes
 from .const import DOMAIN
-from .delivery.store import OutboxStore
+from .delivery.store import QueueStore
 from .entity import version_shown
 from .issues import check_options, check_recipients, check_sender, clear_all
 from .notify_actions import NamedActions
 from .pbx.store import FactsStore
 from .phone import async_load_metadata, load_metadata
 from .receiving.push import async_end_push
-from .receiving.store import InboxStore
+from .receiving.store import CheckpointStore
 from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, label_in
 from .services import async_setup_services
 
@@ -75,11 +75,11 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
 def _report(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Tell what becomes of texts; of failures only once automations listen."""
     account = entry.runtime_data
-    account.outbox.async_report_sent(account.tell_sent)
+    account.queue.async_report_sent(account.tell_sent)
 
     async def report_failures(_hass: HomeAssistant) -> None:
         await async_load_metadata(hass)  # events show numbers as people read them
-        account.outbox.async_report_failures(account.tell_failure)
+        account.queue.async_report_failures(account.tell_failure)
 
     entry.async_on_unload(async_at_started(hass, report_failures))
 
@@ -105,7 +105,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     """Close an account's doors. What was asked for goes on: this may be a reload."""
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it tells must still be heard
-    account.outbox.async_hold_reports()
+    account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         _report(hass, entry)
         account.receiver.async_start()
@@ -119,7 +119,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     if hasattr(entry, "runtime_data"):  # it could not be unloaded
         await async_give_up(entry.runtime_data)
     await async_end(hass, entry.entry_id)
-    store = OutboxStore(hass, entry.entry_id, label_in(entry))
+    store = QueueStore(hass, entry.entry_id, label_in(entry))
     dropped, _ = await store.async_load()
     if dropped:
         _LOGGER.warning("%s waiting texts of the removed account %s were dropped", len(dropped), entry.title)
@@ -130,7 +130,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
         )
     await store.async_remove()
     await FactsStore(hass, entry.entry_id).async_remove()
-    await InboxStore(hass, entry.entry_id).async_remove()
+    await CheckpointStore(hass, entry.entry_id).async_remove()
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
     clear_all(hass, entry)

@@ -9,12 +9,12 @@ from homeassistant.core import callback
 
 from .api.models import is_digits, number_of
 from .conversations import Conversations
-from .delivery.queue import FailedMessage, Outbox
+from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import call_safely
 from .messages import ExistingConversation, OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import InvalidNumberError, from_pbx, parse_destination, readings
-from .receiving.poller import Inbox, ReceivedMessage
+from .receiving.poller import Poller, ReceivedMessage
 from .receiving.receiver import Receiver
 from .recipients import RecipientData, read_recipient, readable_recipients
 
@@ -29,7 +29,7 @@ class NetsapiensData:
 
     Attributes:
         coordinator: the login and what the account has.
-        outbox: the way out.
+        queue: the way out.
         device_id: the account's device.
         conversations: whom the account's conversations are with.
         receiver: the way in.
@@ -42,7 +42,7 @@ class NetsapiensData:
     """
 
     coordinator: NetsapiensCoordinator
-    outbox: Outbox
+    queue: DeliveryQueue
     device_id: str
     conversations: Conversations = field(init=False)
     receiver: Receiver = field(init=False)
@@ -56,13 +56,13 @@ class NetsapiensData:
         """Make what needs the others."""
         self.receiver = Receiver(self.coordinator, self.tell_received)
         self.conversations = Conversations(
-            self.coordinator, lambda: self.inbox.foreign_senders if self.inbox is not None else {}
+            self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
 
     @property
-    def inbox(self) -> Inbox | None:
+    def poller(self) -> Poller | None:
         """What looks for messages, unless it is switched off."""
-        return self.receiver.inbox
+        return self.receiver.poller
 
     @callback
     def tell_sent(self, message: OutgoingMessage) -> None:

@@ -59,7 +59,7 @@ class Conversations:
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
         known = self._latest.get(messagesession)
-        if known is not None and self._coordinator.gate.is_away:
+        if known is not None and self._coordinator.throttle.is_away:
             return known
         try:
             async with asyncio.timeout(_ASK_WITHIN):
@@ -82,7 +82,7 @@ class Conversations:
         asked = set(numbers)
         if found := asked & {self._digits(other) for known in self._latest.values() for other in known.others}:
             return found
-        if time.monotonic() >= self._senders_until and not self._coordinator.gate.is_away:
+        if time.monotonic() >= self._senders_until and not self._coordinator.throttle.is_away:
             try:
                 async with asyncio.timeout(_ASK_WITHIN):
                     rows = await self._page(None, 0)
@@ -123,7 +123,7 @@ class Conversations:
 
     async def _page(self, owner: str | None, start: int) -> list[MessageSession]:
         """Return one page of a user's conversations."""
-        return await self._coordinator.gate.run(
+        return await self._coordinator.throttle.run(
             lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=owner)
         )
 

@@ -46,7 +46,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
 
 def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
     """Return what only an account that is loaded can tell."""
-    coordinator, outbox, inbox = entry.runtime_data.coordinator, entry.runtime_data.outbox, entry.runtime_data.inbox
+    coordinator, queue, poller = entry.runtime_data.coordinator, entry.runtime_data.queue, entry.runtime_data.poller
     facts = coordinator.data
     token_left = coordinator.api.token_left
     return {
@@ -71,10 +71,10 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
             "clock_was_set_by": round(coordinator.api.clock.jumped),
             "bare_times_from_utc": in_hours(coordinator.api.bare_times.offset),
         },
-        "inbox": None if inbox is None else inbox.diagnostics,
-        "outbox": {
-            "queued": outbox.queued,
-            "taken_last_hour": outbox.taken_last_hour,
-            "away": outbox.is_away,
+        "poller": None if poller is None else poller.diagnostics,
+        "queue": {
+            "queued": queue.queued,
+            "taken_last_hour": queue.taken_last_hour,
+            "away": queue.is_away,
         },
     }

@@ -14,7 +14,7 @@ from .entity import RecipientEntity, async_add_for_recipients
 from .messages import SendRequest
 from .sending import async_send
 
-# The outbox keeps the order and the pace; a text that hangs must not hold up the next one here.
+# The queue keeps the order and the pace; a text that hangs must not hold up the next one here.
 PARALLEL_UPDATES = 0
 
 

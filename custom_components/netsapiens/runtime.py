@@ -15,9 +15,9 @@ from homeassistant.helpers.event import async_call_later
 from homeassistant.util.hass_dict import HassKey
 
 from .account import NetsapiensConfigEntry, NetsapiensData
-from .delivery.queue import Outbox
-from .delivery.reconcile import History
-from .delivery.store import OutboxStore
+from .delivery.queue import DeliveryQueue
+from .delivery.reconcile import RecentSends
+from .delivery.store import QueueStore
 from .entity import account_device_info
 from .issues import raise_outbox_damaged
 from .pbx.coordinator import NetsapiensCoordinator
@@ -26,7 +26,7 @@ from .pbx.store import FactsStore
 _BACK_WITHIN = 60.0  # seconds; a reload takes well under one
 
 # By entry: what was sent a moment ago still tells equal texts apart.
-_HISTORIES: HassKey[dict[str, History]] = HassKey("netsapiens_histories")
+_HISTORIES: HassKey[dict[str, RecentSends]] = HassKey("netsapiens_histories")
 _PARKED: HassKey[dict[str, _Parked]] = HassKey("netsapiens_parked")
 
 
@@ -39,13 +39,13 @@ class _Parked:
     """
 
     coordinator: NetsapiensCoordinator
-    outbox: Outbox
+    queue: DeliveryQueue
     forget: CALLBACK_TYPE
 
     async def async_end(self) -> None:
         """End it, unless it has ended; return once it has."""
         self.forget()
-        await self.outbox.async_stop()
+        await self.queue.async_stop()
         await self.coordinator.async_close()
 
 
@@ -57,52 +57,54 @@ async def async_begin(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> Nets
         ConfigEntryNotReady: the PBX is away and nothing is known of the account.
     """
     parked = hass.data.get(_PARKED, {}).get(entry.entry_id)
-    if parked is not None and parked.outbox.is_stopped:
+    if parked is not None and parked.queue.is_stopped:
         await async_end(hass, entry.entry_id)  # a second queue may only begin once it is done
         parked = None
     if parked is not None:
         parked.forget()
     try:
-        coordinator, outbox = await (_async_go_on(hass, entry, parked) if parked else _async_begin_anew(hass, entry))
+        coordinator, queue = await (_async_go_on(hass, entry, parked) if parked else _async_begin_anew(hass, entry))
     except BaseException:
         await async_end(hass, entry.entry_id)
         raise
     if parked is not None:
         del hass.data[_PARKED][entry.entry_id]
     device = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **account_device_info(coordinator))
-    return NetsapiensData(coordinator, outbox, device.id)
+    return NetsapiensData(coordinator, queue, device.id)
 
 
-async def _async_begin_anew(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> tuple[NetsapiensCoordinator, Outbox]:
+async def _async_begin_anew(
+    hass: HomeAssistant, entry: NetsapiensConfigEntry
+) -> tuple[NetsapiensCoordinator, DeliveryQueue]:
     """Sign in, and take up the texts that waited on disk."""
     coordinator = NetsapiensCoordinator(hass, entry)
     try:
         await coordinator.async_start(await FactsStore(hass, entry.entry_id).async_load())
-        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, History())
-        outbox = Outbox(coordinator, OutboxStore(hass, entry.entry_id, label_in(entry)), history)
-        if (aside := await outbox.async_load()) is not None:
+        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends())
+        queue = DeliveryQueue(coordinator, QueueStore(hass, entry.entry_id, label_in(entry)), history)
+        if (aside := await queue.async_load()) is not None:
             raise_outbox_damaged(hass, entry, aside)
     except BaseException:
         await coordinator.async_close()
         raise
-    return coordinator, outbox
+    return coordinator, queue
 
 
 async def _async_go_on(
     hass: HomeAssistant, entry: NetsapiensConfigEntry, parked: _Parked
-) -> tuple[NetsapiensCoordinator, Outbox]:
+) -> tuple[NetsapiensCoordinator, DeliveryQueue]:
     """Go on after a reload, without a word to the PBX that is waited for."""
     coordinator = NetsapiensCoordinator(hass, entry, parked.coordinator)
     coordinator.async_go_on()
-    parked.outbox.async_attach(coordinator)
+    parked.queue.async_attach(coordinator)
     if coordinator.api is not parked.coordinator.api:
         await parked.coordinator.async_close()
-    return coordinator, parked.outbox
+    return coordinator, parked.queue
 
 
 async def async_give_up(account: NetsapiensData) -> None:
     """End the parts of an account that could not be set up."""
-    await account.outbox.async_stop()
+    await account.queue.async_stop()
     await account.coordinator.async_close()
 
 
@@ -116,7 +118,7 @@ async def async_park(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
 
     job = HassJob(end, "netsapiens end of an unloaded account", cancel_on_shutdown=True)
     forget = async_call_later(hass, _BACK_WITHIN, job)
-    parked_by_entry[entry.entry_id] = _Parked(account.coordinator, account.outbox, forget)
+    parked_by_entry[entry.entry_id] = _Parked(account.coordinator, account.queue, forget)
     if entry.disabled_by is not None:
         await async_end(hass, entry.entry_id)
 

@@ -160,7 +160,7 @@ async def _send(hass: HomeAssistant, call: _Call) -> None:
     """Send what a call makes, and note what becomes of it."""
     keep_for = _keep_for(call)
     if not call.attached and not call.sources:  # as is usual; needs no task of its own
-        results = await call.account.outbox.async_send(call.words, keep_for)
+        results = await call.account.queue.async_send(call.words, keep_for)
         call.results = list(zip(call.words, results, strict=True))
         return
     batches: list[list[OutgoingMessage]] = []
@@ -168,7 +168,7 @@ async def _send(hass: HomeAssistant, call: _Call) -> None:
         tasks = []
         async for batch in _batches(hass, call):
             batches.append(batch)
-            send = call.current_account.outbox.async_send(batch, keep_for)
+            send = call.current_account.queue.async_send(batch, keep_for)
             tasks.append(group.create_task(send, eager_start=True))  # in the queue before the next media is loaded
     answers = [zip(batch, task.result(), strict=True) for batch, task in zip(batches, tasks, strict=True)]
     call.results = [pair for pairs in zip(*answers, strict=True) for pair in pairs]
@@ -213,15 +213,15 @@ def _check_limit(hass: HomeAssistant, call: _Call) -> None:
     Raises:
         HomeAssistantError: the account's limit is reached.
     """
-    outbox = call.account.outbox
-    if outbox.has_room_for(call.messages):
+    queue = call.account.queue
+    if queue.has_room_for(call.messages):
         clear_hourly_limit(hass, call.entry)
         return
-    raise_hourly_limit(hass, call.entry, outbox.hourly_limit)
+    raise_hourly_limit(hass, call.entry, queue.hourly_limit)
     raise HomeAssistantError(
         translation_domain=DOMAIN,
         translation_key="hourly_limit",
-        translation_placeholders={"limit": str(outbox.hourly_limit)},
+        translation_placeholders={"limit": str(queue.hourly_limit)},
     )
 
 

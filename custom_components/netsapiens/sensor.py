@@ -34,12 +34,12 @@ class QueuedMessages(AccountEntity, SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        """Follow the outbox."""
+        """Follow the queue."""
         await super().async_added_to_hass()
-        self.async_on_remove(self._entry.runtime_data.outbox.async_listen(self.async_write_ha_state))
+        self.async_on_remove(self._entry.runtime_data.queue.async_listen(self.async_write_ha_state))
 
     @property
     @override
     def native_value(self) -> int:
         """Return how many wait."""
-        return self._entry.runtime_data.outbox.queued
+        return self._entry.runtime_data.queue.queued

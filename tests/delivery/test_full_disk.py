@@ -62,12 +62,12 @@ async def test_one_that_waits_does_not_make_the_pbx_away(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
     await one_waits(hass, pbx, disk)
-    outbox = entry.runtime_data.outbox
+    queue = entry.runtime_data.queue
     await until(lambda: disk.refused)
     caplog.clear()
     for number in range(8):
         assert (await send(hass, f"Fresh {number}", destination=BOB))["status"] == "sent"
-    assert not outbox.is_away
+    assert not queue.is_away
     assert texts(pbx) == [f"Fresh {number}" for number in range(8)]
     disk.is_full = False
     await until(lambda: "Waits" in texts(pbx))
@@ -81,7 +81,9 @@ async def test_the_log_says_once_that_texts_cannot_be_kept(
 ) -> None:
     await one_waits(hass, pbx, disk)
     await until(lambda: disk.refused >= 3, within=20)
-    said = [one for one in caplog.records if one.name.endswith("netsapiens.outbox") and one.levelno == logging.ERROR]
+    said = [
+        one for one in caplog.records if one.name.endswith(".queue") and one.levelno == logging.ERROR
+    ]
     assert len(said) == 1
     disk.is_full = False
     await until(lambda: texts(pbx) == ["Waits"])

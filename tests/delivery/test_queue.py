@@ -21,7 +21,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.delivery import queue as outbox_module, reconcile as lookup
+from custom_components.netsapiens.delivery import queue as queue_module, reconcile as lookup
 from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, close
 from tests.helpers import shown, until
@@ -42,10 +42,10 @@ def hass_storage() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 0.6)
-    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(outbox_module, "_TIDY_DELAY", 0.02)
+    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
+    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
     monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
 
@@ -95,16 +95,16 @@ def has_file(hass: HomeAssistant, entry: MockConfigEntry) -> bool:
 
 async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """End the account as a killed process does: nothing is written, nothing is waited for."""
-    outbox = entry.runtime_data.outbox
-    outbox._stopped = True
-    outbox._forget_stop()
-    if outbox._tidy_timer is not None:
-        outbox._tidy_timer.cancel()
-    tasks = [item.task for item in outbox._items if item.task is not None]
-    for task in [*tasks, *outbox._in_flight]:
+    queue = entry.runtime_data.queue
+    queue._stopped = True
+    queue._forget_stop()
+    if queue._tidy_timer is not None:
+        queue._tidy_timer.cancel()
+    tasks = [item.task for item in queue._items if item.task is not None]
+    for task in [*tasks, *queue._in_flight]:
         task.cancel()
-    await asyncio.gather(*tasks, *outbox._in_flight, return_exceptions=True)
-    for timer in outbox._items.values():
+    await asyncio.gather(*tasks, *queue._in_flight, return_exceptions=True)
+    for timer in queue._items.values():
         timer.cancel()
     hass.data["netsapiens_histories"].clear()
     await hass.config_entries.async_unload(entry.entry_id)
@@ -119,7 +119,7 @@ async def test_clear_answer_costs_one_request_and_no_write(
 ) -> None:
     before = len(pbx.requests)
     assert (await send(hass))["status"] == "sent"
-    # The inbox looks as well, and reads no conversation.
+    # The poller looks as well, and reads no conversation.
     requests = [record for record in pbx.requests[before:] if not record.path.endswith("/messagesessions")]
     assert [record.method for record in requests] == ["POST"]
     assert not has_file(hass, entry)
@@ -505,7 +505,7 @@ async def test_failure_that_came_up_while_starting_fires_after_the_start(
     hass.set_state(CoreState.starting)
     await asyncio.sleep(0.5)
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: entry.runtime_data.outbox.queued == 0)
+    await until(lambda: entry.runtime_data.queue.queued == 0)
     await asyncio.sleep(0.1)
     assert hass.states.get(MESSAGES).attributes.get("reason") is None
     assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
@@ -585,7 +585,7 @@ async def test_a_failed_write_is_told(
 
 def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float, err: Exception | None = None) -> list[int]:
     """Let each write take a while, and fail where an error is given; return how many messages each has."""
-    original = outbox_module.OutboxStore.async_save
+    original = queue_module.QueueStore.async_save
     writes: list[int] = []
 
     async def save(self: Any, messages: Any) -> None:
@@ -595,7 +595,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch, seconds: float, err: Exception | 
             raise err
         await original(self, messages)
 
-    monkeypatch.setattr(outbox_module.OutboxStore, "async_save", save)
+    monkeypatch.setattr(queue_module.QueueStore, "async_save", save)
     return writes
 
 
@@ -647,7 +647,7 @@ async def test_on_disk_from_its_first_failure_on(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Not only once its caller is answered: a kill in between loses nothing."""
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 20)
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 20)
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(FaultKind.HANG, path="/messages", method="GET", times=None)
     call = asyncio.create_task(send(hass, "Alarm"))
@@ -688,7 +688,7 @@ async def test_one_that_was_not_kept_is_not_sent_after_its_look(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """Its caller was told while the look was under way."""
-    await until(lambda: entry.runtime_data.inbox._place is not None)  # its look would meet the slow answer
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)  # its look would meet the slow answer
     path = outbox_path(hass, entry)
     path.mkdir(parents=True)
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
@@ -788,7 +788,7 @@ async def test_a_text_for_a_list_of_numbers_is_damaged(
     assert await hass.config_entries.async_setup(entry.entry_id)
     issues = [issue.translation_key for issue in ir.async_get(hass).issues.values()]
     assert issues == ["outbox_damaged"]
-    assert entry.runtime_data.outbox.queued == 0
+    assert entry.runtime_data.queue.queued == 0
     assert pbx.messages == []
 
 
@@ -860,7 +860,7 @@ async def test_the_hour_of_the_limit_passes(
     await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
     later = 0.0
     clock = SimpleNamespace(time=time.time, monotonic=lambda: time.monotonic() + later)
-    monkeypatch.setattr(outbox_module, "time", clock)
+    monkeypatch.setattr(queue_module, "time", clock)
     await send(hass, "One")
     later = 1800
     await send(hass, "Two")
@@ -878,7 +878,7 @@ async def test_tokens_revoked_in_the_middle_of_a_burst(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(pace, "_RATE", 200.0)
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 20)
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 20)
     sends: list[Coroutine[Any, Any, dict[str, Any]]] = [
         send(hass, f"Text {number}", destination=f"1858555{number + 1000}") for number in range(100)
     ]
@@ -892,7 +892,7 @@ async def test_tokens_revoked_in_the_middle_of_a_burst(
 
 async def test_pace(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     """The first 30 go at once, then 10 a second."""
-    gate = pace.Gate()
+    gate = pace.Throttle()
 
     async def call() -> float:
         return asyncio.get_running_loop().time()
@@ -949,7 +949,7 @@ async def test_a_caller_that_is_stopped_leaves_its_message_on_disk(
 async def test_sending_while_the_account_closes_is_told(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    await entry.runtime_data.outbox.async_stop()
+    await entry.runtime_data.queue.async_stop()
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass)
     assert raised.value.translation_key == "stopped"
@@ -1026,7 +1026,7 @@ async def test_closing_says_that_a_text_in_doubt_may_have_arrived(
     call = asyncio.create_task(send(hass, "Alarm", keep_for=0))
     await until(lambda: texts(pbx) == ["Alarm"])
     await asyncio.sleep(0.2)
-    await entry.runtime_data.outbox.async_stop()
+    await entry.runtime_data.queue.async_stop()
     with pytest.raises(HomeAssistantError) as raised:
         await call
     assert raised.value.translation_key == "unconfirmed"
@@ -1046,7 +1046,7 @@ async def test_an_unexpected_error_ends_one_message_only(
     keep_for: int,
 ) -> None:
     """Where it breaks before the request, nothing went out; the log says where, and not of what."""
-    with patch.object(lookup.History, "trace", side_effect=err("Alarm to +1 858 555 0123")):
+    with patch.object(lookup.RecentSends, "trace", side_effect=err("Alarm to +1 858 555 0123")):
         call = asyncio.create_task(send(hass, "Alarm", keep_for=keep_for))
         with pytest.raises(HomeAssistantError) as raised:
             await asyncio.wait_for(call, 5)
@@ -1065,13 +1065,13 @@ async def test_an_unexpected_error_ends_one_message_only(
 async def test_an_unexpected_error_of_the_request_is_unconfirmed(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int, err: type[BaseException]
 ) -> None:
-    genuine = outbox_module.MessageAPI.send_message
+    genuine = queue_module.MessageAPI.send_message
 
     async def broken(*args: Any, **kwargs: Any) -> None:
         await genuine(*args, **kwargs)
         raise err("Alarm")
 
-    with patch.object(outbox_module.MessageAPI, "send_message", broken):
+    with patch.object(queue_module.MessageAPI, "send_message", broken):
         calls = [asyncio.create_task(send(hass, text, keep_for=keep_for)) for text in ("Alarm", "Behind")]
         for call in calls:
             with pytest.raises(HomeAssistantError) as raised:
@@ -1086,7 +1086,7 @@ async def test_an_unexpected_error_after_queued_is_told(
 ) -> None:
     await pbx.stop()
     assert (await send(hass, "Alarm"))["status"] == "queued"
-    with patch.object(lookup.History, "trace", side_effect=KeyError("x")):
+    with patch.object(lookup.RecentSends, "trace", side_effect=KeyError("x")):
         await pbx.start()
         await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "unexpected")
     await until(lambda: on_disk(hass, entry) == [])
@@ -1108,7 +1108,7 @@ async def test_a_broken_listener_breaks_nothing(
         raise RuntimeError("Alarm")
 
     recipient_id = next(iter(entry.subentries))
-    account.outbox.async_listen(broken)
+    account.queue.async_listen(broken)
     account.on_sent[recipient_id] = broken
     account.on_failed[None] = broken
     told: list[Any] = []
@@ -1121,7 +1121,7 @@ async def test_a_broken_listener_breaks_nothing(
     await until(lambda: told)
     await pbx.start()
     await until(lambda: texts(pbx) == ["Alarm"])
-    await until(lambda: account.outbox.queued == 0)
+    await until(lambda: account.queue.queued == 0)
     assert len(heard) >= 5
     assert "RuntimeError: Alarm" not in caplog.text
 
@@ -1131,7 +1131,7 @@ async def test_an_unexpected_error_of_the_disk_is_told(
 ) -> None:
     await pbx.stop()
     with (
-        patch.object(outbox_module.OutboxStore, "async_save", side_effect=RuntimeError),
+        patch.object(queue_module.QueueStore, "async_save", side_effect=RuntimeError),
         pytest.raises(HomeAssistantError) as raised,
     ):
         await send(hass, "Alarm")

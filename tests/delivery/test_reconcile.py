@@ -10,9 +10,9 @@ import pytest
 
 from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
 from custom_components.netsapiens.api.models import Message, MessageSession
-from custom_components.netsapiens.delivery.reconcile import History, Lookup, Trace, text_key
+from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSends, Reconciler, text_key
 from custom_components.netsapiens.messages import Media, OutgoingMessage
-from custom_components.netsapiens.pbx.throttle import Gate
+from custom_components.netsapiens.pbx.throttle import Throttle
 
 ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")
 OWN, ANN = "18585550199", "18585550123"
@@ -52,9 +52,9 @@ class Listing:
         return self.sessions[start if self.knows_start else 0 :][:limit]
 
 
-def lookup(listing: Listing) -> Lookup:
+def lookup(listing: Listing) -> Reconciler:
     """What counts in it."""
-    return Lookup(listing, Gate(), lambda: ACCOUNT)  # type: ignore[arg-type]
+    return Reconciler(listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
 
 
 def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
@@ -86,7 +86,7 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
     ],
 )
 async def test_count(rows: list[Message], expected: int) -> None:
-    assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Trace(NOW, 0)) == expected
+    assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Baseline(NOW, 0)) == expected
 
 
 def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> OutgoingMessage:
@@ -110,29 +110,29 @@ def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> 
 async def test_media_of_which_little_is_said(text: str, more: dict[str, Any], expected: int) -> None:
     """Nor does its text count: a PBX may lose what stands beside media."""
     listing = Listing(**{"h" * 32: [row(text, **more)]})
-    assert await lookup(listing).count(picture(), Trace(NOW, 0)) == expected
+    assert await lookup(listing).count(picture(), Baseline(NOW, 0)) == expected
 
 
 async def test_pictures_are_counted_whatever_they_are_called() -> None:
     rows = [row("", at=NOW + timedelta(seconds=number), type="mms") for number in range(3)]
     listing = Listing(**{"h" * 32: [*rows, row("Look"), row("")]})
-    assert await lookup(listing).count(picture("Door"), Trace(NOW, 2)) == 3
+    assert await lookup(listing).count(picture("Door"), Baseline(NOW, 2)) == 3
 
 
 async def test_a_text_that_is_listed_as_an_mms_is_no_picture() -> None:
     """Many a PBX makes one of what goes to a group."""
     listing = Listing(**{"h" * 32: [row("Look", type="mms")]})
-    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 0
-    assert await lookup(listing).count(outgoing("Look"), Trace(NOW, 0)) == 1
+    assert await lookup(listing).count(picture("Door"), Baseline(NOW, 0, frozenset({"Look"}))) == 0
+    assert await lookup(listing).count(outgoing("Look"), Baseline(NOW, 0)) == 1
     listing = Listing(**{"h" * 32: [row("Look", type="mms", **{"media-type": "image/png"})]})
-    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Look"}))) == 1
+    assert await lookup(listing).count(picture("Door"), Baseline(NOW, 0, frozenset({"Look"}))) == 1
     listing = Listing(**{"h" * 32: [row("Door", type="mms")]})
-    assert await lookup(listing).count(picture("Door"), Trace(NOW, 0, frozenset({"Door"}))) == 1
+    assert await lookup(listing).count(picture("Door"), Baseline(NOW, 0, frozenset({"Door"}))) == 1
 
 
 async def test_equal_without_a_time_tells_nothing() -> None:
     with pytest.raises(NetsapiensServerError):
-        await lookup(Listing(**{"h" * 32: [row(at=None)]})).count(outgoing(), Trace(NOW, 0))
+        await lookup(Listing(**{"h" * 32: [row(at=None)]})).count(outgoing(), Baseline(NOW, 0))
 
 
 @pytest.mark.parametrize(
@@ -162,15 +162,15 @@ async def test_equal_without_a_time_tells_nothing() -> None:
 async def test_other_conversations(other: MessageSession, message: OutgoingMessage, counts: bool) -> None:
     listing = Listing(own=[row()])
     listing.sessions = [other]
-    assert await lookup(listing).count(message, Trace(NOW, 0)) == int(counts)
+    assert await lookup(listing).count(message, Baseline(NOW, 0)) == int(counts)
 
 
 async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:
     listing = Listing(**{"h" * 32: [row(), row()], "own": [row()]})
     listing.sessions = [session("own")]
-    assert await lookup(listing).count(outgoing(), Trace(NOW, 2)) == 3
+    assert await lookup(listing).count(outgoing(), Baseline(NOW, 2)) == 3
     assert (await lookup(listing).baseline(outgoing(), NOW)).known == 3
-    assert await lookup(listing).count(outgoing(), Trace(NOW, 1)) == 2  # enough to know; no further request
+    assert await lookup(listing).count(outgoing(), Baseline(NOW, 1)) == 2  # enough to know; no further request
 
 
 @pytest.mark.parametrize("knows_zone", [True, False])
@@ -183,9 +183,9 @@ async def test_the_list_of_conversations_is_not_needed_for_what_is_found(knows_z
 
     listing = Refusing(**{"h" * 32: [row()]})
     listing.knows_zone = knows_zone
-    assert await lookup(listing).count(outgoing(), Trace(NOW, 0)) == 1
+    assert await lookup(listing).count(outgoing(), Baseline(NOW, 0)) == 1
     with pytest.raises(NetsapiensRequestError):
-        await lookup(listing).count(outgoing(), Trace(NOW, 1))
+        await lookup(listing).count(outgoing(), Baseline(NOW, 1))
 
 
 async def test_no_route_and_refusals_say_nothing() -> None:
@@ -196,7 +196,7 @@ async def test_no_route_and_refusals_say_nothing() -> None:
             raise NetsapiensRequestError(404, "No Route Found [92]", unknown_route=True)
 
     with pytest.raises(NetsapiensRequestError):
-        await lookup(Old()).count(outgoing(), Trace(NOW, 0))
+        await lookup(Old()).count(outgoing(), Baseline(NOW, 0))
 
 
 def long_list(order: Callable[[list[Message]], list[Message]]) -> list[Message]:
@@ -206,19 +206,19 @@ def long_list(order: Callable[[list[Message]], list[Message]]) -> list[Message]:
 
 async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
     newest_first = Listing(**{"h" * 32: long_list(lambda rows: rows[::-1])})
-    assert await lookup(newest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    assert await lookup(newest_first).count(outgoing(), Baseline(NOW, 0)) == 1
     assert newest_first.calls == 1
     oldest_first = Listing(**{"h" * 32: long_list(lambda rows: rows)})
-    assert await lookup(oldest_first).count(outgoing(), Trace(NOW, 0)) == 1
+    assert await lookup(oldest_first).count(outgoing(), Baseline(NOW, 0)) == 1
     oldest_first.knows_start = False
     with pytest.raises(NetsapiensServerError):
-        await lookup(oldest_first).count(outgoing(), Trace(NOW, 0))
+        await lookup(oldest_first).count(outgoing(), Baseline(NOW, 0))
 
 
 async def test_a_list_without_end_tells_nothing() -> None:
     endless = Listing(**{"h" * 32: [row(f"Text {number}") for number in range(20_000)]})
     with pytest.raises(NetsapiensServerError):
-        await lookup(endless).count(outgoing(), Trace(NOW - timedelta(days=1), 0))
+        await lookup(endless).count(outgoing(), Baseline(NOW - timedelta(days=1), 0))
 
 
 # --- what is known already ---------------------------------------------------------------
@@ -232,13 +232,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def trace(history: History, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
+def trace(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
     """The trace, its time as seconds before now."""
     found, certain = history.trace(message, NOW + timedelta(seconds=clock[0]))
     return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
 
 
-def note(history: History, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
+def note(history: RecentSends, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
     """Send a message, and note its end a second later."""
     found, _ = history.trace(message, NOW + timedelta(seconds=clock[0]))
     clock[0] += 1
@@ -246,14 +246,14 @@ def note(history: History, message: OutgoingMessage, clock: list[float], *, acce
 
 
 @pytest.fixture
-def history(clock: list[float]) -> History:
+def history(clock: list[float]) -> RecentSends:
     """The history of a process that runs for a while."""
-    history = History()
+    history = RecentSends()
     clock[0] += 100
     return history
 
 
-def test_history_counts_equals_that_may_be_in_sight(history: History, clock: list[float]) -> None:
+def test_history_counts_equals_that_may_be_in_sight(history: RecentSends, clock: list[float]) -> None:
     assert trace(history, outgoing(), clock) == (2, 0, True)
     note(history, outgoing(), clock)
     assert trace(history, outgoing(), clock) == (3, 1, True)
@@ -264,20 +264,20 @@ def test_history_counts_equals_that_may_be_in_sight(history: History, clock: lis
     assert trace(history, outgoing(), clock) == (2, 0, True)  # a gap in which none was sent
 
 
-def test_history_goes_on_from_what_was_known_before_a_restart(history: History, clock: list[float]) -> None:
+def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSends, clock: list[float]) -> None:
     """The equals before a message that was taken up again are known to its trace alone."""
-    history.note(outgoing(), Trace(NOW, 3), accepted=True)
+    history.note(outgoing(), Baseline(NOW, 3), accepted=True)
     found, certain = history.trace(outgoing(), NOW + timedelta(seconds=60))
-    assert (found, certain) == (Trace(NOW, 4), True)
+    assert (found, certain) == (Baseline(NOW, 4), True)
 
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
-    history = History()
+    history = RecentSends()
     clock[0] += 1
     assert trace(history, outgoing(), clock) == (1, 0, True)
 
 
-def test_history_keeps_others_apart(history: History, clock: list[float]) -> None:
+def test_history_keeps_others_apart(history: RecentSends, clock: list[float]) -> None:
     note(history, outgoing("Other"), clock)
     note(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
     assert trace(history, outgoing(), clock) == (2, 0, True)
@@ -287,21 +287,21 @@ def test_history_keeps_others_apart(history: History, clock: list[float]) -> Non
     assert trace(history, outgoing(), clock)[1] == 1
 
 
-def test_history_says_when_it_does_not_know(history: History, clock: list[float]) -> None:
+def test_history_says_when_it_does_not_know(history: RecentSends, clock: list[float]) -> None:
     note(history, outgoing(), clock, accepted=False)
     assert trace(history, outgoing(), clock) == (3, 0, False)
     clock[0] += 11
     assert trace(history, outgoing(), clock) == (2, 0, True)
 
 
-def test_history_forgets(history: History, clock: list[float]) -> None:
+def test_history_forgets(history: RecentSends, clock: list[float]) -> None:
     note(history, outgoing(), clock)
     clock[0] += 11
     note(history, outgoing("Other"), clock)
     assert len(history._past) == len(history._equals) == 1
 
 
-def test_history_forgets_equals_one_by_one(history: History, clock: list[float]) -> None:
+def test_history_forgets_equals_one_by_one(history: RecentSends, clock: list[float]) -> None:
     for _ in range(3):
         note(history, outgoing(), clock)
         clock[0] += 6
@@ -310,7 +310,7 @@ def test_history_forgets_equals_one_by_one(history: History, clock: list[float])
     assert trace(history, outgoing(), clock)[1] == 3  # counted on from the ones before
 
 
-def test_history_counts_every_picture(history: History, clock: list[float]) -> None:
+def test_history_counts_every_picture(history: RecentSends, clock: list[float]) -> None:
     note(history, picture("Door"), clock)
     note(history, picture("Map"), clock)
     assert trace(history, picture("Door"), clock)[1:] == (2, True)
@@ -320,7 +320,7 @@ def test_history_counts_every_picture(history: History, clock: list[float]) -> N
     assert trace(history, picture("Map"), clock)[1:] == (2, False)
 
 
-def test_history_knows_the_texts_beside_pictures(history: History, clock: list[float]) -> None:
+def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: list[float]) -> None:
     def texts(message: OutgoingMessage) -> set[str]:
         return set(history.trace(message, NOW)[0].texts)
 

@@ -10,9 +10,9 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.delivery import queue as outbox_module
-from custom_components.netsapiens.receiving.checkpoint import Place
-from custom_components.netsapiens.receiving.store import InboxStore
+from custom_components.netsapiens.delivery import queue as queue_module
+from custom_components.netsapiens.receiving.checkpoint import Checkpoint
+from custom_components.netsapiens.receiving.store import CheckpointStore
 from tests.conftest import AddAccount
 from tests.delivery.test_queue import on_disk, send, texts
 from tests.helpers import until
@@ -58,7 +58,7 @@ async def test_a_request_under_way_comes_to_its_end(
 async def test_one_that_is_cut_off_may_have_arrived(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    entry.runtime_data.outbox.stop_within = 0.3
+    entry.runtime_data.queue.stop_within = 0.3
     call = await hang(pbx, hass, keep_for=0)
     began = time.monotonic()
     await hass.async_stop(force=True)
@@ -71,7 +71,7 @@ async def test_one_that_is_cut_off_may_have_arrived(
 async def test_one_that_is_cut_off_and_kept_is_looked_up_after_the_restart(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    entry.runtime_data.outbox.stop_within = 0.3
+    entry.runtime_data.queue.stop_within = 0.3
     call = await hang(pbx, hass)
     await hass.async_stop(force=True)
     assert (await call)["status"] == "queued"
@@ -108,8 +108,8 @@ async def test_the_disk_is_slow(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A write under way is not cut off either, nor whoever waits for it."""
-    monkeypatch.setattr(outbox_module, "_ANSWER_WITHIN", 0.2)
-    original = outbox_module.OutboxStore.async_save
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.2)
+    original = queue_module.QueueStore.async_save
     writing = asyncio.Event()
 
     async def save(self: Any, messages: Any) -> None:
@@ -117,7 +117,7 @@ async def test_the_disk_is_slow(
         await asyncio.sleep(0.4)
         await original(self, messages)
 
-    monkeypatch.setattr(outbox_module.OutboxStore, "async_save", save)
+    monkeypatch.setattr(queue_module.QueueStore, "async_save", save)
     await pbx.stop()
     call = asyncio.create_task(send(hass, "Alarm"))
     await writing.wait()
@@ -130,21 +130,21 @@ async def test_what_was_told_is_noted(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = await add_account()
-    inbox = entry.runtime_data.inbox
-    await until(lambda: inbox._place is not None)
+    poller = entry.runtime_data.poller
+    await until(lambda: poller.checkpoint is not None)
     await until(place_path(hass, entry).exists)
     before = place_path(hass, entry).read_text()
-    original = InboxStore.async_save
+    original = CheckpointStore.async_save
     saving = asyncio.Event()
 
-    async def save(self: InboxStore, place: Place) -> None:
+    async def save(self: CheckpointStore, place: Checkpoint) -> None:
         saving.set()
         await asyncio.sleep(0.4)
         await original(self, place)
 
-    monkeypatch.setattr(InboxStore, "async_save", save)
+    monkeypatch.setattr(CheckpointStore, "async_save", save)
     await pbx.receive(from_number=ANN, text="Hi")
-    inbox.hint()
+    poller.poll_soon()
     await saving.wait()
     await hass.async_stop(force=True)
     after = place_path(hass, entry).read_text()

@@ -22,7 +22,7 @@ from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
-from custom_components.netsapiens.delivery import queue as outbox_module
+from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.media import load as media_module
 from custom_components.netsapiens.media.sources import read_sources
 from custom_components.netsapiens.pbx import throttle as pace
@@ -618,8 +618,8 @@ async def test_the_order_stays_when_one_is_tried_again(
     details: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.setattr(outbox_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(outbox_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
     pbx.fault(kind, path="/messages", method="POST", **details)
     names = [str(files / "red.jpg"), str(files / "blue.jpg")]

@@ -347,7 +347,7 @@ async def test_one_request_at_a_time_while_the_pbx_is_away(
     coordinator = coordinator_of(entry)
     await pbx.stop()
     await coordinator.async_refresh()
-    assert coordinator.gate.is_away
+    assert coordinator.throttle.is_away
     await pbx.start()
     pbx.requests.clear()
     probe = pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.6)

@@ -1,4 +1,4 @@
-"""How far the inbox is, where that is damaged, or was written down while a clock was wrong."""
+"""How far the poller is, where that is damaged, or was written down while a clock was wrong."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -12,7 +12,7 @@ from hypothesis import given, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.receiving.checkpoint import Place
+from custom_components.netsapiens.receiving.checkpoint import Checkpoint
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB, Told, hass_storage, looking, place_path, set_place, told  # noqa: F401
 from tests.simulator import Simulator
@@ -121,7 +121,7 @@ async def test_where_no_event_is_known_the_last_day_is_told(
 
 @given(st.lists(st.integers(-(10**6), 10**6)))
 def test_it_never_goes_back(steps: list[int]) -> None:
-    place, highest = Place(NOW), NOW
+    place, highest = Checkpoint(NOW), NOW
     for step in steps:
         place.reach(NOW + timedelta(seconds=step), NOW)
         highest = max(highest, NOW + timedelta(seconds=step))
@@ -129,7 +129,7 @@ def test_it_never_goes_back(steps: list[int]) -> None:
 
 
 def test_it_goes_with_a_clock_that_was_set() -> None:
-    place = Place(NOW, {"a": NOW}, ignored_until=NOW - HOUR)
+    place = Checkpoint(NOW, {"a": NOW}, ignored_until=NOW - HOUR)
     place.move(48 * HOUR)
     assert (place.until, place.seen, place.ignored_until) == (NOW + 48 * HOUR, {"a": NOW + 48 * HOUR}, NOW + 47 * HOUR)
     place.move(-48 * HOUR)
@@ -150,13 +150,13 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
 def test_what_was_written_down_with_a_wrong_clock(
     until_: datetime, wall: datetime, now: datetime, ours: datetime, mended: datetime
 ) -> None:
-    place = Place(until_, wall=wall)
+    place = Checkpoint(until_, wall=wall)
     place.align(now, ours)
     assert place.until == mended
 
 
 def test_the_conversations_that_are_remembered_are_limited() -> None:
-    place = Place(NOW)
+    place = Checkpoint(NOW)
     for number in range(1500):
         place.note_latest(f"s{number}", str(number))
         place.note_latest("s0", "newest")

@@ -39,7 +39,7 @@ async def test_bare_times_in_another_zone(
     pbx.bare_offset = zone
     await pbx.receive(from_number=BOB, text="History")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     for text in ("First", "Second", "Third"):
         await pbx.receive(from_number=ANN, text=text)
         await until(lambda text=text: told.texts()[-1:] == [text])
@@ -65,7 +65,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
 ) -> None:
     pbx.bare_offset = zone
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
     await hass.config_entries.async_unload(entry.entry_id)
@@ -79,7 +79,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
 async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:  # noqa: F811
     pbx.bare_offset = -4 * HOUR
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Summer {number}")
         await until(lambda number=number: len(told.texts()) == number + 1)
@@ -106,10 +106,10 @@ async def test_unknown_zones_hide_nothing_above_what_was_seen(
     pbx.bare_offset, pbx.key_suffix = zone, "timestamp"
     await pbx.receive(from_number=ANN, text="History")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     assert told.texts() == []
     await pbx.receive(from_number=ANN, text="Seen")  # told where its time is ahead, and not where it is behind
-    await until(lambda: entry.runtime_data.inbox._place.latest)
+    await until(lambda: entry.runtime_data.poller.checkpoint.latest)
     await asyncio.sleep(0.3)
     before = told.texts()
     for text in ("First", "Second"):
@@ -234,7 +234,7 @@ async def test_one_wrong_date_tells_nothing_again(
     for text in ("One", "Two"):
         await pbx.receive(from_number=ANN, text=text)
         await until(lambda text=text: told.texts()[-1:] == [text])
-    until_before = looking.runtime_data.inbox._place.until
+    until_before = looking.runtime_data.poller.checkpoint.until
     for _ in range(3):
         fault = pbx.fault(FaultKind.WRONG_DATE, path="messagesessions", seconds=wrong, times=1)
         await until(lambda fault=fault: fault.struck == 1)
@@ -243,7 +243,7 @@ async def test_one_wrong_date_tells_nothing_again(
     await until(lambda: len(told.texts()) == 5)
     await asyncio.sleep(0.3)
     assert told.texts() == ["One", "Two", "Meanwhile", "Meanwhile", "Meanwhile"]
-    assert looking.runtime_data.inbox._place.until >= until_before
+    assert looking.runtime_data.poller.checkpoint.until >= until_before
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -305,7 +305,7 @@ async def test_a_jump_that_holds_is_followed(
     """What came in before is not told again, and what comes in then is told."""
     await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
-    clock, inbox = looking.runtime_data.coordinator.api.clock, looking.runtime_data.inbox
+    clock, poller = looking.runtime_data.coordinator.api.clock, looking.runtime_data.poller
     pbx.clock_offset = jump
     await pbx.receive(from_number="18585550177", text="At once")
     await until(lambda: clock._others >= 3)
@@ -317,7 +317,7 @@ async def test_a_jump_that_holds_is_followed(
     await until(lambda: "At once" in told.texts())
     await pbx.receive(from_number=BOB, text="After")
     await until(lambda: told.texts()[-1:] == ["After"])
-    assert abs(inbox._place.until - pbx.now()) < timedelta(seconds=10)
+    assert abs(poller.checkpoint.until - pbx.now()) < timedelta(seconds=10)
     pbx.clock_offset -= jump
     while abs(clock.jumped) > 3:
         let_pass(pbx, looking, 200)

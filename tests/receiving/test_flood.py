@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api import MessageAPI, http
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.pbx import throttle as pace
-from custom_components.netsapiens.receiving import poller as inbox_module, reader as reader_module
+from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from tests.delivery.test_queue import crash
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, Told, hass_storage, looking, place_path, told  # noqa: F401
@@ -51,7 +51,7 @@ async def test_messages_are_told_as_they_are_read(
     await until(told.texts)
     reads = len(pbx.requests_to("/messages"))
     assert reads < 40
-    assert off.runtime_data.inbox._place.until < pbx.now()
+    assert off.runtime_data.poller.checkpoint.until < pbx.now()
     await until(lambda: len(told.texts()) == 120, within=30)
     assert sorted(told.texts()) == sorted(texts)
     for sender in range(60):
@@ -90,15 +90,15 @@ async def test_what_one_look_reads_is_limited(
     """The next look goes on at once, and what is told is told once."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
     monkeypatch.setattr(pace, "_RATE", 1000.0)
-    monkeypatch.setattr(inbox_module, "TIMING", replace(inbox_module.TIMING, interval=30.0))
+    monkeypatch.setattr(poller_module, "TIMING", replace(poller_module.TIMING, interval=30.0))
     texts = await arrive(pbx, 30)
     await hass.config_entries.async_setup(off.entry_id)
     await until(lambda: len(told.texts()) == 30)
     await asyncio.sleep(0.3)
     assert sorted(told.texts()) == sorted(texts)
     found = await async_get_config_entry_diagnostics(hass, off)
-    assert found["inbox"]["cut_looks"] >= 2
-    assert found["inbox"]["rows_last_look"] <= 11
+    assert found["poller"]["cut_looks"] >= 2
+    assert found["poller"]["rows_last_look"] <= 11
 
 
 async def test_a_first_look_that_is_limited_tells_no_history(
@@ -114,8 +114,8 @@ async def test_a_first_look_that_is_limited_tells_no_history(
     await arrive(pbx, 20)
     await asyncio.sleep(1.1)
     await hass.config_entries.async_setup(off.entry_id)
-    inbox = off.runtime_data.inbox
-    await until(lambda: inbox._place is not None and inbox.cut_looks > 2 and not inbox._history)
+    poller = off.runtime_data.poller
+    await until(lambda: poller.checkpoint is not None and poller.cut_looks > 2 and not poller._history)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
     await until(told.texts)
@@ -145,9 +145,9 @@ async def test_no_text_is_kept(
 ) -> None:
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)
-    inbox = looking.runtime_data.inbox
-    await until(lambda: len(inbox._known) == 5)
-    assert {type(known) for known in inbox._known.values()} == {int}
+    poller = looking.runtime_data.poller
+    await until(lambda: len(poller._known) == 5)
+    assert {type(known) for known in poller._known.values()} == {int}
     bare = looking.runtime_data.coordinator.api.bare_times
     assert {type(last.text) for last in bare._last.values()} == {int}
 
@@ -160,9 +160,9 @@ async def test_what_is_no_longer_listed_is_not_remembered(
 ) -> None:
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)
-    await until(lambda: len(looking.runtime_data.inbox._known) == 5)
+    await until(lambda: len(looking.runtime_data.poller._known) == 5)
     pbx.mailbox.sessions.clear()
-    await until(lambda: not looking.runtime_data.inbox._known)
+    await until(lambda: not looking.runtime_data.poller._known)
 
 
 async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockConfigEntry) -> None:  # noqa: F811

@@ -20,7 +20,7 @@ from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.pbx import throttle as pace
 from custom_components.netsapiens.phone import parse_destination
-from custom_components.netsapiens.receiving import poller as inbox_module, reader as reader_module
+from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from custom_components.netsapiens.receiving.poller import _received
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import crash
@@ -78,9 +78,9 @@ def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
 
 @pytest.fixture
 async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
-    """An account whose inbox has looked once."""
+    """An account whose poller has looked once."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     return entry
 
 
@@ -112,7 +112,7 @@ async def test_history_is_not_told_and_nothing_is_told_twice(
 ) -> None:
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="After")
     await until(lambda: told.texts() == ["After"])
     await hass.config_entries.async_reload(entry.entry_id)
@@ -173,7 +173,7 @@ async def test_a_picture_alone_is_told(
 async def test_one_request_when_nothing_is_new(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, active=0.0)
+    looking.runtime_data.poller._timing = replace(poller_module.TIMING, active=0.0)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
     await until(lambda: len(told.texts()) == 20)
@@ -244,7 +244,7 @@ async def test_over_a_thousand_conversations(
     await fill(pbx, 1200)
     pbx.newest_first = newest_first
     entry = await add_account()
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await asyncio.sleep(0.5)
     # Without a conversation that is active, one look is one request, or one for each page.
     looks = [record for record in pbx.requests if "messagesessions" in record.path]
@@ -284,7 +284,7 @@ async def test_one_that_is_on_two_pages_is_told_once(
     await fill(pbx, 1200)
     pbx.newest_first = False
     entry = await add_account()
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     original = reader_module.MessageAPI.get_messagesessions
 
     async def page(self: Any, *, limit: int = 1000, start: int = 0, user: str | None = None) -> Any:
@@ -305,7 +305,7 @@ async def test_a_long_conversation(pbx: Simulator, add_account: AddAccount, told
     """More came in than one short list shows."""
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account()
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await hass.config_entries.async_unload(entry.entry_id)
     for number in range(230):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
@@ -346,7 +346,7 @@ async def test_pbxs_differ(
 ) -> None:
     pbx.turn(knobs)
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     for text in ("5", "5", "007", "1e5"):
         await pbx.receive(from_number=ANN, text=text)
         await asyncio.sleep(0.12)
@@ -391,7 +391,7 @@ async def test_a_recipient_of_another_domain_is_somebody_else(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     entry = await add_account(recipient("Desk", "1002"))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive_chat(from_user="1002@other.example", text="Stranger")
     await until(lambda: told.texts() == ["Stranger"])
     attributes = hass.states.get(MESSAGES).attributes
@@ -418,7 +418,7 @@ async def test_a_number_that_the_country_has_not_keeps_no_other_back(
 ) -> None:
     """As after a move to another one."""
     entry = await add_account(recipient("Moved", "0412 345 678", ANN), recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts(FROM_ANN) == ["Hi"])
     assert told.texts("event.moved_messages") == ["Hi"]
@@ -428,7 +428,7 @@ async def test_two_recipients_with_one_number_both_hear(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     entry = await add_account(recipient("Ann", ANN), recipient("Family", BOB, f"+{ANN}", group=True))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
     assert told.texts(FROM_ANN) == told.texts("event.family_messages") == ["Hi"]
@@ -439,7 +439,7 @@ async def test_a_recipient_is_known_by_any_spelling(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, spelling: str
 ) -> None:
     entry = await add_account(recipient("Nobody", "none"), recipient("Flow", spelling), recipient("Bob", BOB))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number="18585553569", text="Hi")
     await until(lambda: told.texts("event.flow_messages") == ["Hi"])
     assert told.texts("event.bob_messages") == told.texts("event.nobody_messages") == []
@@ -456,7 +456,7 @@ async def test_a_message_is_not_compared_with_every_recipient(
 
     monkeypatch.setattr(account_module, "parse_destination", parse)
     entry = await add_account(*(recipient(f"No {number}", f"1858555{number:04}") for number in range(30)))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number="18585550007", text="Hi")
     await until(lambda: told.texts("event.no_7_messages") == ["Hi"])
     assert set(read) == {"18585550007"}
@@ -472,7 +472,7 @@ async def test_from_number_means_the_same_at_home(
     """A German home reads the digits of an American number as a German one, unless there is a plus."""
     hass.config.country = "DE"
     entry = await add_account(recipient("Sender", shown), recipient("Other", "4915123456780"))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=sender, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
     attributes = hass.states.get(MESSAGES).attributes
@@ -545,7 +545,7 @@ async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 401 is about the login, and passes."""
-    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, active=0.0)
+    looking.runtime_data.poller._timing = replace(poller_module.TIMING, active=0.0)
     before = await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
     fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
@@ -601,7 +601,7 @@ async def test_what_is_announced_goes_before_what_is_read_again(
     reads = len(pbx.requests_to("/messages"))
     await until(lambda: len(pbx.requests_to("/messages")) > reads + 1)
     await pbx.receive(from_number=ANN, text="Announced")
-    looking.runtime_data.inbox.hint()
+    looking.runtime_data.poller.poll_soon()
     await until(lambda: told.texts()[20:] == ["Announced"], within=5)
     await hass.config_entries.async_unload(looking.entry_id)
     await asyncio.sleep(0.6)  # until the PBX is done with what nobody waits for
@@ -620,7 +620,7 @@ async def test_an_unload_that_fails_goes_on_telling(
         assert not await hass.config_entries.async_unload(looking.entry_id)
     await pbx.receive(from_number=ANN, text="After")
     await until(lambda: told.texts() == ["Before", "After"])
-    await looking.runtime_data.inbox.async_stop()
+    await looking.runtime_data.poller.async_stop()
     await looking.runtime_data.coordinator.async_shutdown()
 
 
@@ -628,15 +628,15 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
-    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, longest_wait=60.0)
+    looking.runtime_data.poller._timing = replace(poller_module.TIMING, longest_wait=60.0)
     monkeypatch.setattr(pace, "_RATE", 1000.0)
-    inbox, most = looking.runtime_data.inbox, 0
+    poller, most = looking.runtime_data.poller, 0
     pbx.fault(FaultKind.STATUS, path="/messages", code=502, html=True, times=None, probability=0.3, seed=3)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
     end = asyncio.get_running_loop().time() + 4
     while asyncio.get_running_loop().time() < end:
-        most = max(most, inbox._failures)
+        most = max(most, poller._failures)
         await asyncio.sleep(0.02)
     assert 1 <= most <= 4
     assert sorted(told.texts()) == sorted(f"Text {number}" for number in range(20))
@@ -647,13 +647,13 @@ async def test_what_stands_still_does_not_grow_without_end(
 ) -> None:
     broken = await pbx.receive(from_number=BOB, text="Broken")
     pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
-    inbox = looking.runtime_data.inbox
+    poller = looking.runtime_data.poller
     await pbx.receive(from_number=ANN, text="Read")
     await until(lambda: told.texts() == ["Read"])
-    assert len(inbox._place.seen) == 1
+    assert len(poller.checkpoint.seen) == 1
     let_pass(pbx, looking, 3 * 86400)
-    await until(lambda: pbx.now() - inbox._place.until < timedelta(hours=24, minutes=1))
-    await until(lambda: inbox._place.seen == {})
+    await until(lambda: pbx.now() - poller.checkpoint.until < timedelta(hours=24, minutes=1))
+    await until(lambda: poller.checkpoint.seen == {})
 
 
 async def test_a_first_look_that_fails_tells_no_history_later(
@@ -664,7 +664,7 @@ async def test_a_first_look_that_fails_tells_no_history_later(
     fault = pbx.fault(FaultKind.STATUS, path=f"{old.messagesession}/messages", code=500, times=3)
     entry = await add_account()
     await until(lambda: fault.struck >= 1)
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
     await until(lambda: told.texts() == ["New"])
@@ -682,7 +682,7 @@ async def test_what_comes_in_while_the_first_look_fails_is_told_later(
     await until(lambda: fault.struck >= 1)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
-    assert entry.runtime_data.inbox._place is None
+    assert entry.runtime_data.poller.checkpoint is None
     pbx.clear_faults()
     await until(lambda: told.texts() == ["New"])
     await pbx.receive(from_number=ANN, text="Newer")
@@ -695,7 +695,7 @@ async def test_one_that_cannot_be_told_keeps_no_other_back(
     data = looking.runtime_data
     original = data.on_received[None]
 
-    def fail(received: inbox_module.ReceivedMessage, name: str | None) -> None:
+    def fail(received: poller_module.ReceivedMessage, name: str | None) -> None:
         if received.text == "Text 1":
             raise RuntimeError("oops")
         original(received, name)
@@ -785,7 +785,7 @@ async def test_a_damaged_place_is_begun_anew(
     await hass.config_entries.async_unload(looking.entry_id)
     await set_place(hass, looking, lambda _: data)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: looking.runtime_data.inbox._place is not None)
+    await until(lambda: looking.runtime_data.poller.checkpoint is not None)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
@@ -801,7 +801,7 @@ async def test_a_file_that_is_none(
     await hass.config_entries.async_unload(looking.entry_id)
     place_path(hass, looking).write_bytes(content)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: looking.runtime_data.inbox._place is not None)
+    await until(lambda: looking.runtime_data.poller.checkpoint is not None)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
@@ -897,7 +897,7 @@ async def test_unload_during_a_look(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is being told is told to the end and noted; nothing is told to entities that are gone."""
-    looking.runtime_data.inbox._timing = replace(inbox_module.TIMING, apart=0.05)
+    looking.runtime_data.poller._timing = replace(poller_module.TIMING, apart=0.05)
     for number in range(10):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
     await until(lambda: len(told.texts()) == 3)
@@ -951,15 +951,15 @@ async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: Ad
     assert told.events == []
     assert pbx.requests_to("messagesessions") == []
     hass.config_entries.async_update_entry(entry, options={**entry.options, "incoming": "poll"})
-    await until(lambda: (data := getattr(entry, "runtime_data", None)) and data.inbox and data.inbox._place)
+    await until(lambda: (data := getattr(entry, "runtime_data", None)) and data.poller and data.poller.checkpoint)
     await pbx.receive(from_number=ANN, text="On")
     await until(lambda: told.texts() == ["On"])
 
 
 def test_homes_do_not_ask_in_step() -> None:
-    inbox = inbox_module.Inbox.__new__(inbox_module.Inbox)
-    inbox._failures, inbox._looks_left, inbox._is_behind, inbox.interval = 0, [], False, 30.0
-    inbox._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
-    waits = [inbox._wait() for _ in range(200)]
+    poller = poller_module.Poller.__new__(poller_module.Poller)
+    poller._failures, poller._looks_left, poller._is_behind, poller.interval = 0, [], False, 30.0
+    poller._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
+    waits = [poller._wait() for _ in range(200)]
     assert 27 <= min(waits) < 28.5
     assert 31.5 < max(waits) <= 33

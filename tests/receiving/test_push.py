@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.receiving import poller as inbox_module, push as push_module
+from custom_components.netsapiens.receiving import poller as poller_module, push as push_module
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until, until_idle
 from tests.receiving.test_poller import ANN, BOB, Told
@@ -61,9 +61,9 @@ async def pushed(hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any],
 
 
 def is_pushed(entry: MockConfigEntry) -> bool:
-    """Whether the inbox has looked and relies on being told."""
-    inbox = entry.runtime_data.inbox
-    return inbox._place is not None and inbox.interval == push_module.PUSHED_INTERVAL
+    """Whether the poller has looked and relies on being told."""
+    poller = entry.runtime_data.poller
+    return poller.checkpoint is not None and poller.interval == push_module.PUSHED_INTERVAL
 
 
 def issues(hass: HomeAssistant) -> set[str]:
@@ -224,7 +224,7 @@ async def test_a_change_that_the_login_may_not_make_is_a_refusal(
     pbx.fault(FaultKind.UNAUTHORIZED, path=PATH, method="PUT", times=None)
     row.expires = pbx.now() + timedelta(days=1)
     await until(lambda: issues(hass) == {"push_refused"})
-    assert pushed.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+    assert pushed.runtime_data.poller.interval == push_module.POLL_INTERVAL
     assert set(writes(pbx)[1:]) == {"PUT"}
 
 
@@ -234,7 +234,7 @@ async def test_one_that_could_not_be_made_is_made_later(
     refusal = pbx.fault(FaultKind.STATUS, path=PATH, method="POST", code=400, message="Try again", times=None)
     entry = await add_account(options=PUSH)
     await until(lambda: refusal.struck > 1)
-    assert entry.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+    assert entry.runtime_data.poller.interval == push_module.POLL_INTERVAL
     assert issues(hass) == set()
     pbx.clear_faults()
     await until(lambda: is_pushed(entry))
@@ -254,10 +254,10 @@ async def test_refused(
     monkeypatch.setattr(push_module, "POLL_INTERVAL", 0.2)
     pbx.subscription_refusal = status
     entry = await add_account(options=PUSH)
-    entry.runtime_data.inbox.interval = 0.2
+    entry.runtime_data.poller.interval = 0.2
     await until(lambda: issues(hass) == {"push_refused"})
     asked = len(pbx.requests_to(PATH))
-    await until(lambda: entry.runtime_data.inbox._place is not None)
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Polled")
     await until(lambda: told.texts() == ["Polled"])
     assert len(pbx.requests_to(PATH)) == asked  # again once a day
@@ -298,7 +298,7 @@ async def test_no_external_url_until_there_is_one(
     entry = await add_account(options=PUSH)
     await until(lambda: issues(hass) == {"push_without_url"})
     assert pbx.requests_to(PATH) == []
-    assert entry.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+    assert entry.runtime_data.poller.interval == push_module.POLL_INTERVAL
     await hass.config.async_update(external_url=url)
     await until(lambda: is_pushed(entry))
     assert issues(hass) == set()
@@ -315,7 +315,7 @@ async def test_a_fault_of_ours_does_not_end_it(
     with monkeypatch.context() as patch:
         patch.setattr(push_module, "_post_url", fail)
         await until(lambda: "Unexpected error while asking" in caplog.text)
-        assert pushed.runtime_data.inbox.interval == push_module.POLL_INTERVAL
+        assert pushed.runtime_data.poller.interval == push_module.POLL_INTERVAL
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)
 
@@ -374,11 +374,11 @@ async def test_switched_off(
     await until(lambda: pbx.subscriptions == [] and "webhook_id" not in pushed.data)
     await hass.async_block_till_done()
     assert path.rpartition("/")[2] not in hass.data["webhook"]
-    inbox = pushed.runtime_data.inbox
-    assert (inbox is None) is (incoming == "off")
-    if inbox is not None:
-        assert inbox.interval == inbox_module.TIMING.interval
-        await until(lambda: inbox._place is not None)
+    poller = pushed.runtime_data.poller
+    assert (poller is None) is (incoming == "off")
+    if poller is not None:
+        assert poller.interval == poller_module.TIMING.interval
+        await until(lambda: poller.checkpoint is not None)
     await until_idle(pbx)
     before = len(pbx.requests_to("messagesessions"))
     await pbx.receive(from_number=ANN, text="Hi")
@@ -462,9 +462,9 @@ async def test_a_thousand_posts(
 ) -> None:
     """One read-back at a time, and none is lost."""
     looking = most = 0
-    original = inbox_module.Inbox._look
+    original = poller_module.Poller._look
 
-    async def look(self: inbox_module.Inbox) -> Any:
+    async def look(self: poller_module.Poller) -> Any:
         nonlocal looking, most
         looking += 1
         most = max(most, looking)
@@ -473,7 +473,7 @@ async def test_a_thousand_posts(
         finally:
             looking -= 1
 
-    monkeypatch.setattr(inbox_module.Inbox, "_look", look)
+    monkeypatch.setattr(poller_module.Poller, "_look", look)
     began, before = asyncio.get_running_loop().time(), len(pbx.requests_to("messagesessions"))
     answers = []
     for batch in range(20):
@@ -485,7 +485,7 @@ async def test_a_thousand_posts(
     assert sorted(told.texts()) == sorted(f"Text {batch}" for batch in range(20))
     assert most == 1
     looks = len(pbx.requests_to("messagesessions")) - before
-    assert looks <= 3 * (took / inbox_module.TIMING.pause + 3)  # the list, and the conversations of two
+    assert looks <= 3 * (took / poller_module.TIMING.pause + 3)  # the list, and the conversations of two
 
 
 async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
@@ -504,7 +504,7 @@ async def test_a_lost_post_is_made_up_for(
     monkeypatch.setattr(push_module, "PUSHED_INTERVAL", 0.3)
     monkeypatch.setattr(push_module, "POLL_INTERVAL", 0.2)
     entry = await add_account(options=PUSH)
-    entry.runtime_data.inbox.interval = 0.2
+    entry.runtime_data.poller.interval = 0.2
     await until(lambda: is_pushed(entry))
     pbx.on_event = None
     await pbx.receive(from_number=ANN, text="Hi")

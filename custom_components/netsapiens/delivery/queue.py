@@ -33,14 +33,14 @@ from ..messages import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.throttle import jittered
 from ..settings import read_settings
-from .reconcile import History, Lookup, Trace, scopes
-from .store import KeptMessage, OutboxStore
+from .reconcile import Baseline, RecentSends, Reconciler, ordering_keys
+from .store import KeptMessage, QueueStore
 
 _LOGGER = logging.getLogger(__name__)
 
 _ANSWER_WITHIN = 10.0  # seconds that an action waits for a clear end before it answers `queued`
 _LOOKS = (1.0, 3.0, 6.0, 10.0)  # seconds after a failure; a PBX's lists lag
-_FIRST_WAIT, _LONGEST_WAIT = 2.0, 10.0  # seconds between the tries of one message; the gate waits out an outage
+_FIRST_WAIT, _LONGEST_WAIT = 2.0, 10.0  # seconds between the tries of one message; the throttle waits out an outage
 _TIDY_DELAY = 1.0  # seconds until what is done is taken off the disk; a kill before that costs one look
 _LONGEST_KEEP = 7 * 86400.0
 _HOUR = 3600.0
@@ -130,7 +130,7 @@ class _Item:
     call: _Call | None = None
     answer: SentMessage | HomeAssistantError | None = None
     on_disk: bool = False
-    trace: Trace | None = None
+    trace: Baseline | None = None
     stored: bool = False
     noted: bool = False
     in_doubt: bool = False
@@ -165,7 +165,7 @@ class _NotOnDiskError(Exception):
     """An attempt could not be written down, so it is not made. Nothing is known of the PBX by that."""
 
 
-class Outbox:
+class DeliveryQueue:
     """Sends an account's messages, and keeps those that cannot go now.
 
     Parameters:
@@ -174,10 +174,10 @@ class Outbox:
         history: the account's messages that ended lately.
 
     Attributes:
-        stop_within: seconds that requests under way are given to end when the outbox stops.
+        stop_within: seconds that requests under way are given to end when the queue stops.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, store: OutboxStore, history: History) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, store: QueueStore, history: RecentSends) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._store = store
         self._history = history
@@ -210,8 +210,8 @@ class Outbox:
         """Send through this coordinator from now on."""
         self._coordinator = coordinator
         self._api = MessageAPI(coordinator.api)
-        self._gate = coordinator.gate
-        self._lookup = Lookup(self._api, self._gate, lambda: coordinator.data.account)
+        self._throttle = coordinator.throttle
+        self._reconciler = Reconciler(self._api, self._throttle, lambda: coordinator.data.account)
 
     # --- what the account asks -------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Outbox:
     @property
     def is_away(self) -> bool:
         """Whether the PBX was away when it was last asked."""
-        return self._gate.is_away
+        return self._throttle.is_away
 
     @property
     def is_stopped(self) -> bool:
@@ -359,8 +359,8 @@ class Outbox:
     def _enqueue(self, item: _Item) -> None:
         """Put a message at the end of its lanes."""
         self._items[item] = self._hass.loop.call_at(item.deadline, self._time_up_waiting, item)
-        for scope in scopes(item.message):
-            self._lanes.setdefault(scope, {})[item] = None
+        for key in ordering_keys(item.message):
+            self._lanes.setdefault(key, {})[item] = None
         if item.on_disk:
             self._count(1)
         self._start_if_first(item)
@@ -370,7 +370,7 @@ class Outbox:
         """Let a message go, once it is the first of its lanes."""
         if self._stopped or item.task is not None:
             return
-        if all(next(iter(self._lanes[scope])) is item for scope in scopes(item.message)):
+        if all(next(iter(self._lanes[key])) is item for key in ordering_keys(item.message)):
             item.task = self._spawn(self._deliver(item), "netsapiens message")
             self._deliveries.add(item.task)
             item.task.add_done_callback(self._deliveries.discard)
@@ -392,11 +392,11 @@ class Outbox:
     def _leave(self, item: _Item) -> None:
         """Take a message out of its lanes, and let the next one go."""
         self._items.pop(item).cancel()
-        for scope in scopes(item.message):
-            lane = self._lanes[scope]
+        for key in ordering_keys(item.message):
+            lane = self._lanes[key]
             del lane[item]
             if not lane:
-                del self._lanes[scope]
+                del self._lanes[key]
             else:
                 self._start_if_first(next(iter(lane)))
 
@@ -409,7 +409,7 @@ class Outbox:
         except (Exception, asyncio.CancelledError) as err:
             ours = self._stopped or item.task is not asyncio.current_task()
             if isinstance(err, asyncio.CancelledError) and ours:
-                raise  # the outbox stops, or the message begins anew
+                raise  # the queue stops, or the message begins anew
             log_unexpected(_LOGGER, "sending a text", err)
             if item.in_doubt:
                 self._finish(item, _error("unconfirmed"), UNCONFIRMED)
@@ -428,7 +428,7 @@ class Outbox:
             try:
                 async with asyncio.timeout_at(item.deadline) as limit:
                     await self._prepare(item)
-                    await self._gate.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
+                    await self._throttle.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
             except _NotOnDiskError:
                 continue  # once there is room
             except TimeoutError:
@@ -449,13 +449,13 @@ class Outbox:
             await self._writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
         if api.token_left <= 0:
-            await self._gate.run(api.get_token, item.caller, fresh=item.is_fresh)
+            await self._throttle.run(api.get_token, item.caller, fresh=item.is_fresh)
         if not api.clock.is_settled:
-            await self._gate.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
+            await self._throttle.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
         if item.trace is None:
             trace, certain = self._history.trace(item.message, api.now())
             if not certain:
-                item.trace = await self._lookup.baseline(item.message, trace.since, item.caller)
+                item.trace = await self._reconciler.baseline(item.message, trace.since, item.caller)
 
     async def _try(self, item: _Item, limit: asyncio.Timeout) -> None:
         """Send a message once; how that ends is noted even if nobody waits for it any more."""
@@ -487,7 +487,7 @@ class Outbox:
                 item.trace = None  # it was not sent: the next attempt is a first one
             raise _NotOnDiskError
 
-    async def _send(self, item: _Item, trace: Trace) -> Exception | None:
+    async def _send(self, item: _Item, trace: Baseline) -> Exception | None:
         """Make the request, and note how it ended."""
         message, media = item.message, item.message.media
         item.in_doubt = True  # until there is a clear answer, also where the request is cut off or breaks
@@ -537,7 +537,7 @@ class Outbox:
             return  # it is looked up next
         if not item.keep:
             self._finish(item, translated(err, HomeAssistantError))
-        elif not self._gate.is_away:
+        elif not self._throttle.is_away:
             await self._pause(item)
 
     async def _pause(self, item: _Item) -> None:
@@ -546,7 +546,7 @@ class Outbox:
         wait = jittered(_FIRST_WAIT, _LONGEST_WAIT, item.failures)
         await asyncio.sleep(min(wait, item.deadline - self._hass.loop.time()))
 
-    async def _clear_up(self, item: _Item, trace: Trace) -> bool:
+    async def _clear_up(self, item: _Item, trace: Baseline) -> bool:
         """Look whether a message in doubt arrived; return whether it may be tried again."""
         arrived = await self._look(item, trace)
         if item not in self._items:
@@ -566,7 +566,7 @@ class Outbox:
             self._finish(item, _error("not_taken"))
         return item.keep
 
-    async def _look(self, item: _Item, trace: Trace) -> bool | None:
+    async def _look(self, item: _Item, trace: Baseline) -> bool | None:
         """Look for a message that may have arrived, for as long as the PBX's lists may lag.
 
         Returns:
@@ -581,7 +581,7 @@ class Outbox:
             await asyncio.sleep(due - clock())
             try:
                 async with asyncio.timeout_at(max(item.deadline, due) + _ANSWER_WITHIN):
-                    found = await self._lookup.count(item.message, trace, item.caller)
+                    found = await self._reconciler.count(item.message, trace, item.caller)
             except TimeoutError:
                 return None
             except NetsapiensError as err:
@@ -597,7 +597,7 @@ class Outbox:
     # --- ends ------------------------------------------------------------------------
 
     @callback
-    def _accepted(self, item: _Item, trace: Trace, message_id: str | None) -> None:
+    def _accepted(self, item: _Item, trace: Baseline, message_id: str | None) -> None:
         """Note that the PBX has the message."""
         call_safely(partial(self._history.note, item.message, trace, accepted=True))
         if self._report_sent is None:
@@ -639,7 +639,7 @@ class Outbox:
 
     @callback
     def _end(self, item: _Item, result: SentMessage | HomeAssistantError) -> None:
-        """Take a message out of the outbox."""
+        """Take a message out of the queue."""
         self._leave(item)
         item.tell(result)
         if item.on_disk:

@@ -20,7 +20,7 @@ from ..api.models import Account, Message, MessageSession, same_number
 from ..messages import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
-from ..pbx.throttle import Gate
+from ..pbx.throttle import Throttle
 
 _SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
 _NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
@@ -48,13 +48,13 @@ def text_key(text: str) -> str:
     return trimmed
 
 
-def scopes(message: OutgoingMessage) -> tuple[str, str]:
+def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
     """Return where equals of a message may stand: its conversation, and any of the same sender and destinations."""
     return f"s:{message.messagesession}", f"p:{message.from_number}:{','.join(sorted(message.destination))}"
 
 
 @dataclass(frozen=True, slots=True)
-class Trace:
+class Baseline:
     """What tells an unconfirmed message from its equals.
 
     Attributes:
@@ -73,13 +73,13 @@ class _Past:
     """A message of ours that ended: when (monotonic), and what told it from its equals."""
 
     end: float
-    scopes: tuple[str, str]
+    keys: tuple[str, str]
     key: tuple[str, bool]
-    trace: Trace
+    trace: Baseline
     accepted: bool
 
 
-class History:
+class RecentSends:
     """The messages of an account that ended lately; outlives a reload of the account."""
 
     def __init__(self) -> None:
@@ -87,7 +87,7 @@ class History:
         self._equals: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what equal messages have in common
         self._began = time.monotonic()
 
-    def note(self, message: OutgoingMessage, trace: Trace, *, accepted: bool) -> None:
+    def note(self, message: OutgoingMessage, trace: Baseline, *, accepted: bool) -> None:
         """Remember a message that the PBX took, or may have taken.
 
         Parameters:
@@ -101,35 +101,35 @@ class History:
             self._equals[key].popleft()
             if not self._equals[key]:
                 del self._equals[key]
-        past = _Past(now, scopes(message), _key(message), trace, accepted)
+        past = _Past(now, ordering_keys(message), _key(message), trace, accepted)
         self._past.append(past)
         self._equals.setdefault(past.key, deque()).append(past)
 
-    def trace(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Trace, bool]:
+    def trace(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Baseline, bool]:
         """Return how to tell a message that is about to be sent from its equals, and whether that is certain.
 
         An equal that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
-        where = set(scopes(message))
+        where = set(ordering_keys(message))
         texts = self._texts(where, now) if message.media is not None else frozenset()
         for past in reversed(self._equals.get(_key(message), ())):
             if past.end < now - _NEAR:
                 break
-            if not where.isdisjoint(past.scopes):
+            if not where.isdisjoint(past.keys):
                 texts |= past.trace.texts  # since the count began
-                return Trace(past.trace.since, past.trace.known + past.accepted, texts), past.accepted
+                return Baseline(past.trace.since, past.trace.known + past.accepted, texts), past.accepted
         # Never before this process began: what the last one sent is not known any more.
         since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))
-        return Trace(since.replace(microsecond=0), 0, texts), True
+        return Baseline(since.replace(microsecond=0), 0, texts), True
 
     def _texts(self, where: set[str], now: float) -> frozenset[str]:
         """Return the keys of the texts without media that ended a moment ago in some scopes."""
         return frozenset(
             past.key[0]
             for past in self._past
-            if not past.key[1] and past.end >= now - _NEAR and not where.isdisjoint(past.scopes)
+            if not past.key[1] and past.end >= now - _NEAR and not where.isdisjoint(past.keys)
         ) - {""}
 
 
@@ -138,21 +138,21 @@ def _key(message: OutgoingMessage) -> tuple[str, bool]:
     return ("", True) if message.media is not None else (text_key(message.text), False)
 
 
-class Lookup:
+class Reconciler:
     """Counts the equals of a message in what the PBX lists (GET …/messagesessions and …/messages).
 
     Parameters:
         api: the account's messages.
-        gate: lets each request through.
+        throttle: lets each request through.
         account: who we are.
     """
 
-    def __init__(self, api: MessageAPI, gate: Gate, account: Callable[[], Account]) -> None:
+    def __init__(self, api: MessageAPI, throttle: Throttle, account: Callable[[], Account]) -> None:
         self._api = api
-        self._gate = gate
+        self._throttle = throttle
         self._account = account
 
-    async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Trace:
+    async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Baseline:
         """Return how to tell a message that is about to be sent from its equals, where only the PBX knows of them.
 
         Parameters:
@@ -163,9 +163,9 @@ class Lookup:
         Raises:
             NetsapiensError: as ``count``.
         """
-        return Trace(since, await self.count(message, Trace(since, _MANY), caller))
+        return Baseline(since, await self.count(message, Baseline(since, _MANY), caller))
 
-    async def count(self, message: OutgoingMessage, trace: Trace, caller: Hashable = READING) -> int:
+    async def count(self, message: OutgoingMessage, trace: Baseline, caller: Hashable = READING) -> int:
         """Return how many equals of a message the PBX lists, in its conversation and where else it may have filed it.
 
         Parameters:
@@ -189,11 +189,11 @@ class Lookup:
             found += await self._count_in(session.id, message, trace, caller)
         return found
 
-    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Trace, caller: Hashable) -> int:
+    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Baseline, caller: Hashable) -> int:
         """Return how many equals one conversation holds. One that does not exist holds none."""
         try:
             rows = await _complete(
-                lambda start: self._gate.run(
+                lambda start: self._throttle.run(
                     lambda: self._api.get_messages(session_id, limit=MAX_ROWS, start=start, user=message.owner),
                     caller,
                 ),
@@ -206,7 +206,7 @@ class Lookup:
             raise
         return sum(self._is_equal(row, message, trace) for row in rows)
 
-    def _is_equal(self, row: Message, message: OutgoingMessage, trace: Trace) -> bool:
+    def _is_equal(self, row: Message, message: OutgoingMessage, trace: Baseline) -> bool:
         """Whether a row may be the message."""
         if not _is_alike(row, message, trace) or not row.is_outbound(self._account()):
             return False
@@ -214,10 +214,12 @@ class Lookup:
             raise NetsapiensServerError("the PBX lists a message without its time")
         return row.time >= trace.since
 
-    async def _other_sessions(self, message: OutgoingMessage, trace: Trace, caller: Hashable) -> list[MessageSession]:
+    async def _other_sessions(
+        self, message: OutgoingMessage, trace: Baseline, caller: Hashable
+    ) -> list[MessageSession]:
         """Return the other conversations that it may have been filed under."""
         sessions = await _complete(
-            lambda start: self._gate.run(
+            lambda start: self._throttle.run(
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=message.owner),
                 caller,
             ),
@@ -234,7 +236,7 @@ class Lookup:
         ]
 
 
-def _is_alike(row: Message, message: OutgoingMessage, trace: Trace) -> bool:
+def _is_alike(row: Message, message: OutgoingMessage, trace: Baseline) -> bool:
     """Whether a row may be the message by its kind and text."""
     text, own, has_media = text_key(row.text), text_key(message.text), bool(row.media_type or row.media_url)
     if message.media is None:

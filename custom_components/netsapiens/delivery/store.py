@@ -14,7 +14,7 @@ from ..api.messages import is_session_id
 from ..const import DOMAIN
 from ..messages import Media, OutgoingMessage, label_of
 from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
-from .reconcile import Trace
+from .reconcile import Baseline
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -31,10 +31,10 @@ class KeptMessage:
 
     message: OutgoingMessage
     until: float
-    trace: Trace | None
+    trace: Baseline | None
 
 
-class OutboxStore:
+class QueueStore:
     """The messages that wait, on disk. Holds no credentials.
 
     Parameters:
@@ -129,5 +129,5 @@ def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> 
     )
     trace = None
     if row["since"] is not None:
-        trace = Trace(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]))
+        trace = Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]))
     return KeptMessage(message, float(row["until"]), trace)

@@ -46,7 +46,7 @@ from ..api import (
 from ..api.models import as_text, same_number
 from ..const import CONF_BASE_URL, CONF_USER, DOMAIN
 from ..errors import translated
-from .throttle import Gate
+from .throttle import Throttle
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         )
         self.login = login
         self.api: NetsapiensAPI = api
-        self.gate: Gate = same.gate if same else Gate()
+        self.throttle: Throttle = same.throttle if same else Throttle()
         self.api.on_token = self._plan_refresh
         self._reading: asyncio.Task[None] | None = None
         self._cancel_retry: CALLBACK_TYPE = _nothing
@@ -191,7 +191,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     @callback
     def async_go_on(self) -> None:
         """Start from what the former coordinator knew; the account is read in the background."""
-        self.gate.hurry()
+        self.throttle.hurry()
         if self.api.token_left > 0:
             self._plan_refresh()
         self._read_anew()
@@ -222,7 +222,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     async def _async_update_data(self) -> AccountFacts:
         """Sign in if need be, and read what the account has."""
         try:
-            facts = await self.gate.run(self._read)
+            facts = await self.throttle.run(self._read)
         except NetsapiensAuthError as err:
             raise translated(err, ConfigEntryAuthFailed) from err
         except NetsapiensError as err:
@@ -231,7 +231,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return facts
 
     async def _read(self) -> AccountFacts:
-        """Read what the account has, as one turn at the gate: while the PBX is away, its requests see if it is back."""
+        """Read what the account has, as one turn at the throttle: while the PBX is away, it sees if it is back."""
         await self.api.get_token()
         version = await self.api.get_version()
         known = self.data.numbers if self.data is not None else {}
@@ -300,7 +300,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     async def _refresh_token(self) -> None:
         """Get a new token; the old one goes on serving meanwhile."""
         try:
-            await self.gate.run(lambda: self.api.get_token(min_left=float("inf")))
+            await self.throttle.run(lambda: self.api.get_token(min_left=float("inf")))
         except NetsapiensAuthError as err:
             self.note_failure(err)
         except NetsapiensError as err:

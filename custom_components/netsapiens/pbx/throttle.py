@@ -32,7 +32,7 @@ def jittered(first: float, longest: float, failures: int) -> float:
     return random.uniform(0, min(longest, first * 2 ** min(failures, 16)))  # noqa: S311
 
 
-class Gate:
+class Throttle:
     """Lets the requests of one account through.
 
     Callers take turns. While the PBX is away, one request at a time goes to see whether it is back; the others wait for

@@ -1,4 +1,4 @@
-"""How far an inbox is: up to when all was looked at, and which messages were seen since shortly before that."""
+"""How far a poller is: up to when all was looked at, and which messages were seen since shortly before that."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -17,8 +17,8 @@ def fingerprint(*parts: str) -> str:
 
 
 @dataclass(slots=True)
-class Place:
-    """How far the inbox is.
+class Checkpoint:
+    """How far the poller is.
 
     Attributes:
         until: by the PBX's clock; all before was looked at.

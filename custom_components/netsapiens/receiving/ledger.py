@@ -7,10 +7,10 @@ import logging
 
 from homeassistant.exceptions import HomeAssistantError
 
-from .checkpoint import Place
+from .checkpoint import Checkpoint
 from .look import OLDEST, Look
 from .reader import Inbound
-from .store import InboxStore
+from .store import CheckpointStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ _SAVE_EVERY = 0.25  # seconds, while many are reported
 
 
 class Ledger:
-    """Keeps how far an inbox is.
+    """Keeps how far a poller is.
 
     Parameters:
         store: where.
@@ -30,10 +30,10 @@ class Ledger:
         place: how far it is; None before the very first look came to its end.
     """
 
-    def __init__(self, store: InboxStore, report: Callable[[Inbound], None]) -> None:
+    def __init__(self, store: CheckpointStore, report: Callable[[Inbound], None]) -> None:
         self._store = store
         self._report = report
-        self.place: Place | None = None
+        self.place: Checkpoint | None = None
         self._saved_at: datetime | None = None
         self._not_saved = False
 
@@ -49,7 +49,7 @@ class Ledger:
         if damaged is None:
             return
         told_until = report_damaged(damaged)
-        self.place = Place(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
+        self.place = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
         if told_until is not None:
             self.place.ignored_until = told_until
         await self._save(self.place, now)
@@ -93,7 +93,7 @@ class Ledger:
         if must_save or (is_last and (is_first or self._saved_at is None or now - self._saved_at > _SAVE_AT_LEAST)):
             await self._save(place, now)
 
-    async def _save(self, place: Place, now: datetime) -> None:
+    async def _save(self, place: Checkpoint, now: datetime) -> None:
         """Keep how far we are; where that fails, the next look tries again."""
         try:
             await self._store.async_save(place)

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from ..api import MessageSession, NetsapiensError
-from .checkpoint import Place
+from .checkpoint import Checkpoint
 from .reader import Inbound
 
 OLDEST = timedelta(hours=24)  # what is older is not told
@@ -31,7 +31,7 @@ class Look:
         began: by the loop's clock.
     """
 
-    def __init__(self, place: Place, now: datetime, began: float) -> None:
+    def __init__(self, place: Checkpoint, now: datetime, began: float) -> None:
         self.place, self.now = place, now
         self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
         self.failed: dict[str, NetsapiensError] = {}
@@ -58,7 +58,7 @@ class Look:
         return now - self.began >= longest or len(self.found) >= _BATCH_ROWS or text >= _BATCH_TEXT
 
 
-def unseen(rows: list[Inbound], place: Place, since: datetime, latest: str | None) -> list[Inbound]:
+def unseen(rows: list[Inbound], place: Checkpoint, since: datetime, latest: str | None) -> list[Inbound]:
     """Return a conversation's messages that were not seen before.
 
     They are new by their time; or since they are listed above one that was seen, if the clocks do not agree.

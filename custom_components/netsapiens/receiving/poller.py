@@ -18,11 +18,11 @@ from ..api.models import number_of
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.throttle import jittered
 from ..phone import async_load_metadata
-from .checkpoint import Place
+from .checkpoint import Checkpoint
 from .ledger import Ledger
 from .look import Found, Look, signature, unseen
 from .reader import Inbound, Reader
-from .store import InboxStore
+from .store import CheckpointStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -89,7 +89,7 @@ class ReceivedMessage:
     media_url: str | None
 
 
-class Inbox:
+class Poller:
     """Looks for an account's inbound messages.
 
     Parameters:
@@ -110,7 +110,7 @@ class Inbox:
     def __init__(
         self,
         coordinator: NetsapiensCoordinator,
-        store: InboxStore,
+        store: CheckpointStore,
         report: Callable[[ReceivedMessage], None],
         report_cut: Callable[[bool], None],
         report_damaged: Callable[[str], datetime | None],
@@ -142,7 +142,7 @@ class Inbox:
         self.reported = 0
 
     @property
-    def _place(self) -> Place | None:
+    def checkpoint(self) -> Checkpoint | None:
         """How far we are; None before the very first look came to its end."""
         return self._ledger.place
 
@@ -150,7 +150,7 @@ class Inbox:
     def diagnostics(self) -> dict[str, int | str]:
         """What helps to find a fault."""
         return {
-            "remembered": len(self._place.seen) if self._place else 0,
+            "remembered": len(self.checkpoint.seen) if self.checkpoint else 0,
             "rows_last_look": self._reader.rows,
             "characters_last_look": self._reader.text,
             "cut_looks": self.cut_looks,
@@ -164,7 +164,7 @@ class Inbox:
     @callback
     def async_start(self) -> None:
         """Look from now on."""
-        self._task = self._hass.async_create_background_task(self._run(), "netsapiens inbox", eager_start=False)
+        self._task = self._hass.async_create_background_task(self._run(), "netsapiens poller", eager_start=False)
 
     async def async_stop(self) -> None:
         """Stop; what was told is noted first."""
@@ -176,7 +176,7 @@ class Inbox:
             await asyncio.wait([self._taking])
 
     @callback
-    def hint(self) -> None:
+    def poll_soon(self) -> None:
         """Look at once: something may have come in."""
         now = self._hass.loop.time()
         self._looks_left = [now + after for after in _LOOKS]
@@ -186,7 +186,7 @@ class Inbox:
 
     async def _run(self) -> None:
         """Look again and again, one look at a time."""
-        if self._place is None:
+        if self.checkpoint is None:
             await self._ledger.load(self._coordinator.api.now(), self._report_damaged)
         await async_load_metadata(self._hass)  # those who are told of a message read its number
         while True:
@@ -247,16 +247,16 @@ class Inbox:
         api = self._coordinator.api
         self._is_behind = False
         if api.token_left <= 0:
-            await self._coordinator.gate.run(api.get_token)
+            await self._coordinator.throttle.run(api.get_token)
         await self._reader.settle_clock()
         now = api.now()
         self._follow_clock(now)
-        look = Look(self._place or Place(self._first_failed or now), now, self._hass.loop.time())
+        look = Look(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
         self._reader.begin_look()
         try:
             listed, whole = await self._reader.sessions(look.since)
         except NetsapiensError:
-            if self._place is None:
+            if self.checkpoint is None:
                 self._first_failed = look.place.until  # what comes in from now on is no history
             raise
         self._report_cut(not whole)
@@ -274,11 +274,11 @@ class Inbox:
     def _follow_clock(self, now: datetime) -> None:
         """Go with the PBX's clock where it was set."""
         jumped = self._coordinator.api.clock.jumped
-        if self._place is not None:
+        if self.checkpoint is not None:
             if not self._is_aligned:
-                self._place.align(now, datetime.now(UTC))
+                self.checkpoint.align(now, datetime.now(UTC))
             if jumped != self._jumped:
-                self._place.move(timedelta(seconds=jumped - self._jumped))
+                self.checkpoint.move(timedelta(seconds=jumped - self._jumped))
                 self._known.clear()  # what did not seem new may be so
                 _LOGGER.info("The PBX's clock was set by %.0f s", jumped - self._jumped)
             self._is_aligned = True
@@ -313,7 +313,7 @@ class Inbox:
         look.left = sessions
         self._is_behind = True
         self.cut_looks += 1
-        if self._place is None:
+        if self.checkpoint is None:
             self._history |= {session.id: self._first_failed or look.now for session in sessions}
 
     async def _read(self, look: Look, session: MessageSession) -> None:
@@ -322,11 +322,11 @@ class Inbox:
             rows = await self._reader.messages(session, look.since)
         except NetsapiensError as err:
             look.failed[session.id] = err
-            if self._place is None:
+            if self.checkpoint is None:
                 self._history[session.id] = self._first_failed or look.now
             return
         history_until = self._history.pop(session.id, look.place.ignored_until)
-        if self._place is None:
+        if self.checkpoint is None:
             history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
         look.read.append(session)
         if rows:

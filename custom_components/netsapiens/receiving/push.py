@@ -23,9 +23,9 @@ from ..api import NetsapiensAPI, NetsapiensError, NetsapiensRequestError, Subscr
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..issues import clear_push_issues, raise_push_issue
 from ..pbx.coordinator import NetsapiensCoordinator, create_api
-from ..pbx.throttle import Gate, jittered
+from ..pbx.throttle import Throttle, jittered
 from ..settings import cloudhook_url_of, webhook_id_of
-from .poller import POLL_INTERVAL, PUSHED_INTERVAL, Inbox
+from .poller import POLL_INTERVAL, PUSHED_INTERVAL, Poller
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,15 +72,15 @@ class Push:
 
     Parameters:
         coordinator: the account.
-        inbox: what is to look.
+        poller: what is to look.
         webhook_id: unguessable, and kept with the account.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, inbox: Inbox, webhook_id: str) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, poller: Poller, webhook_id: str) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
-        self._inbox = inbox
+        self._poller = poller
         self._webhook_id = webhook_id
         self._api = SubscriptionAPI(coordinator.api)
         self._failures = 0
@@ -117,8 +117,8 @@ class Push:
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and look."""
-        if self._posts.take(self._hass.loop.time(), self._inbox.reported):
-            self._inbox.hint()
+        if self._posts.take(self._hass.loop.time(), self._poller.reported):
+            self._poller.poll_soon()
         return Response()
 
     async def _run(self) -> None:
@@ -134,10 +134,10 @@ class Push:
 
     async def _check(self) -> float:
         """See to the subscription once; return how many seconds to wait until the next time."""
-        self._inbox.interval = POLL_INTERVAL
+        self._poller.interval = POLL_INTERVAL
         try:
             url = await _post_url(self._hass, self._entry, self._webhook_id)
-            await self._coordinator.gate.run(lambda: self._subscribe(url))
+            await self._coordinator.throttle.run(lambda: self._subscribe(url))
         except NoURLAvailableError:
             raise_push_issue(self._hass, self._entry, "push_without_url")
             return _CHECK
@@ -155,7 +155,7 @@ class Push:
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
         # Replies to numbers of others in the domain are not posted: the subscription is the login's own.
-        self._inbox.interval = POLL_INTERVAL if self._inbox.foreign_senders else PUSHED_INTERVAL
+        self._poller.interval = POLL_INTERVAL if self._poller.foreign_senders else PUSHED_INTERVAL
         return _CHECK
 
     def _back_off(self, err: NetsapiensError) -> float:
@@ -240,12 +240,12 @@ async def _post_url(hass: HomeAssistant, entry: ConfigEntry, webhook_id: str) ->
     return webhook.async_generate_url(hass, webhook_id, allow_internal=False)
 
 
-async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gate | None = None) -> None:
+async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], throttle: Throttle | None = None) -> None:
     """Take back what push left behind: the subscriptions at the PBX, and the cloudhook.
 
     Parameters:
         data: an entry's; without a webhook there is nothing to do.
-        gate: the account's, where it is loaded.
+        throttle: the account's, where it is loaded.
     """
     webhook_id = webhook_id_of(data)
     if webhook_id is None:
@@ -254,7 +254,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], gate: Gat
         api = create_api(hass, data)
         try:
             async with asyncio.timeout(_END_WITHIN):
-                await (gate or Gate()).run(lambda: _delete_subscriptions(api, data))
+                await (throttle or Throttle()).run(lambda: _delete_subscriptions(api, data))
         finally:
             await api.close()
     except NetsapiensError, TimeoutError:

@@ -82,7 +82,7 @@ class Reader:
             NetsapiensError: the PBX could not be asked.
         """
         if not self._coordinator.api.clock.is_settled:
-            await self._coordinator.gate.run(self._api.settle_clock)
+            await self._coordinator.throttle.run(self._api.settle_clock)
 
     # --- conversations ---------------------------------------------------------------
 
@@ -117,7 +117,7 @@ class Reader:
     async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
         """Return a user's conversations as the PBX lists them, and whether they are all."""
         return await read_since(
-            lambda start: self._coordinator.gate.run(
+            lambda start: self._coordinator.throttle.run(
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
             ),
             lambda session: session.last_time,
@@ -188,7 +188,7 @@ class Reader:
 
     async def _page(self, session: MessageSession, size: int, start: int) -> list[Message]:
         """Return a page of a conversation's messages."""
-        rows = await self._coordinator.gate.run(
+        rows = await self._coordinator.throttle.run(
             lambda: self._api.get_messages(session.id, limit=size, start=start, user=session.owner)
         )
         self.rows += len(rows)

@@ -16,9 +16,9 @@ from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_P
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings, webhook_id_of
-from .poller import Inbox, ReceivedMessage
+from .poller import Poller, ReceivedMessage
 from .push import Push, async_end_push
-from .store import InboxStore
+from .store import CheckpointStore
 
 
 class Receiver:
@@ -29,7 +29,7 @@ class Receiver:
         report: called with each message, once.
 
     Attributes:
-        inbox: what looks for messages; None where that is switched off.
+        poller: what looks for messages; None where that is switched off.
     """
 
     def __init__(self, coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None]) -> None:
@@ -41,7 +41,7 @@ class Receiver:
         self._push: Push | None = None
         self._ends: list[CALLBACK_TYPE] = []
         self._changing = asyncio.Lock()
-        self.inbox: Inbox | None = None
+        self.poller: Poller | None = None
 
     @callback
     def async_start(self) -> None:
@@ -52,21 +52,21 @@ class Receiver:
             self._forget_push()
         if self._mode == INCOMING_OFF:
             return
-        inbox = self.inbox = Inbox(
+        poller = self.poller = Poller(
             self._coordinator,
-            InboxStore(self._hass, entry.entry_id),
+            CheckpointStore(self._hass, entry.entry_id),
             self._report,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
         )
         if self._mode == INCOMING_PUSH:
-            self._push = Push(self._coordinator, inbox, self._webhook_id())
+            self._push = Push(self._coordinator, poller, self._webhook_id())
             self._push.async_start()
 
         @callback
         def look(_hass: HomeAssistant) -> None:
             """Look, now that automations listen."""
-            inbox.async_start()
+            poller.async_start()
 
         async def stop(_event: Event) -> None:
             """Leave what comes in from now on to the next start: automations do not run any more."""
@@ -91,9 +91,9 @@ class Receiver:
         if self._push is not None:
             self._push.async_stop()
             self._push = None
-        if self.inbox is not None:
-            await self.inbox.async_stop()
-            self.inbox = None
+        if self.poller is not None:
+            await self.poller.async_stop()
+            self.poller = None
 
     async def async_apply(self) -> None:
         """Take over what the options say now."""
@@ -125,7 +125,7 @@ class Receiver:
         clear_push_issues(self._hass, entry)
         if CONF_WEBHOOK_ID not in entry.data:
             return
-        ending = async_end_push(self._hass, entry.data, self._coordinator.gate)
+        ending = async_end_push(self._hass, entry.data, self._coordinator.throttle)
         entry.async_create_background_task(self._hass, ending, "netsapiens end of push")
         data = {key: value for key, value in entry.data.items() if key not in {CONF_WEBHOOK_ID, CONF_CLOUDHOOK_URL}}
         self._hass.config_entries.async_update_entry(entry, data=data)

@@ -1,4 +1,4 @@
-"""How far the inbox is, on disk."""
+"""How far the poller is, on disk."""
 
 from datetime import UTC, datetime
 import logging
@@ -10,13 +10,13 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
 from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
-from .checkpoint import Place
+from .checkpoint import Checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
 
-class InboxStore:
-    """How far the inbox is, on disk.
+class CheckpointStore:
+    """How far the poller is, on disk.
 
     Parameters:
         entry_id: the account's.
@@ -28,7 +28,7 @@ class InboxStore:
             hass, VERSION, f"{DOMAIN}.inbox.{entry_id}", private=True, atomic_writes=True, not_written="place_not_kept"
         )
 
-    async def async_load(self) -> tuple[Place | None, str | None]:
+    async def async_load(self) -> tuple[Checkpoint | None, str | None]:
         """Return the place reached, and where the file was damaged, the name under which it was set aside.
 
         There is no place at the very first start, and where the file is damaged.
@@ -40,12 +40,12 @@ class InboxStore:
             if data is not None:
                 return _place_of(data), None
         except (HomeAssistantError, *DAMAGE) as err:
-            _LOGGER.warning("It cannot be read how far the inbox was: %s", type(err).__name__)
+            _LOGGER.warning("It cannot be read how far the poller was: %s", type(err).__name__)
             return None, await async_set_aside(self._hass, path)
         # Store sets a file that is no JSON aside itself, and returns nothing.
         return None, path.name if was_there else None
 
-    async def async_save(self, place: Place) -> None:
+    async def async_save(self, place: Checkpoint) -> None:
         """Keep the place reached.
 
         Raises:
@@ -66,9 +66,9 @@ class InboxStore:
         await self._store.async_remove()
 
 
-def _place_of(data: dict[str, Any]) -> Place:
+def _place_of(data: dict[str, Any]) -> Checkpoint:
     """Return the place reached that a file holds; one of DAMAGE where it holds none."""
-    return Place(
+    return Checkpoint(
         until=_time(data["until"]),
         seen={str(key): _time(at) for key, at in data["seen"].items()},
         latest={text_of(session): text_of(key) for session, key in data["latest"].items()},
