@@ -143,7 +143,7 @@ async def test_a_field_of_the_same_name_but_another_type_is_passed_over(
     caplog.set_level(logging.DEBUG, "custom_components.netsapiens.notify_actions")
     await call(hass, "netsapiens_ann", data={key: OTHERS[key], "tag": "leak"})
     assert [message.destination for message in pbx.messages] == [[ANN]]
-    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith("netsapiens.actions")]
+    (line,) = [record.getMessage() for record in caplog.records if record.name.endswith("netsapiens.notify_actions")]
     assert key in line
     assert not any(value in line for value in ("ttl", "secret", "Secret", "family", "soon"))
 

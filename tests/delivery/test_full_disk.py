@@ -81,9 +81,7 @@ async def test_the_log_says_once_that_texts_cannot_be_kept(
 ) -> None:
     await one_waits(hass, pbx, disk)
     await until(lambda: disk.refused >= 3, within=20)
-    said = [
-        one for one in caplog.records if one.name.endswith(".queue") and one.levelno == logging.ERROR
-    ]
+    said = [one for one in caplog.records if one.name.endswith(".queue") and one.levelno == logging.ERROR]
     assert len(said) == 1
     disk.is_full = False
     await until(lambda: texts(pbx) == ["Waits"])
