@@ -172,7 +172,7 @@ def incoming(entry: ConfigEntry) -> Figures:
     def receive(number: int) -> None:
         sender = senders[number % SENDERS]
         rest = (SENDER, "sms", "session", None, datetime.now(UTC), (), None, None)
-        entry.runtime_data.tell_received(ReceivedMessage("Hi", sender, *rest))
+        entry.runtime_data.reports.received(ReceivedMessage("Hi", sender, *rest))
 
     began = time.perf_counter()
     receive(0)

@@ -4,6 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
+from homeassistant.core import HomeAssistant
+
 from tests.simulator import Simulator
 
 
@@ -27,3 +29,8 @@ def shown(number: str) -> str:
     if len(number) != 11 or not number.startswith("1"):
         return number
     return f"+1 {number[1:4]}-{number[4:7]}-{number[7:]}"
+
+
+def entity_of(hass: HomeAssistant, entity_id: str) -> Any:
+    """Return the object behind an entity."""
+    return hass.data[entity_id.partition(".")[0]].get_entity(entity_id)

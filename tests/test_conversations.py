@@ -9,6 +9,7 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.addressing import async_conversation
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown, until
@@ -185,7 +186,7 @@ async def test_a_failure_in_a_conversation_is_its_recipients(
 ) -> None:
     """It is known whom the conversation is with, so the error names them."""
     received = await pbx.receive(from_number=ANN, text="Hi")
-    found = await looking.runtime_data.async_conversation(received.messagesession)
+    found = await async_conversation(looking.runtime_data, received.messagesession)
     assert found is not None
     assert found.recipient is not None
     assert found.recipient.title == "Ann"

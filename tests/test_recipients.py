@@ -12,8 +12,8 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import texts
-from tests.helpers import until
-from tests.receiving.test_poller import ANN, FROM_ANN, Told, told  # noqa: F401
+from tests.helpers import entity_of, until
+from tests.receiving.test_poller import ANN, FROM_ANN, MESSAGES, Told, told  # noqa: F401
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -113,15 +113,15 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
     entry = await add_account(recipient("Ann", ANN, recipient_id="ann"), recipient("Also", ANN, recipient_id="also"))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
 
-    def fail(*_: object) -> None:
+    def fail() -> None:
         raise RuntimeError("oops")
 
-    entry.runtime_data.on_received[None if listener == "account" else "ann"] = fail
+    entity_of(hass, MESSAGES if listener == "account" else FROM_ANN).async_write_ha_state = fail
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts("event.also_messages") == ["Hi"])
     assert told.texts() == ([] if listener == "account" else ["Hi"])
     assert told.texts(FROM_ANN) == (["Hi"] if listener == "account" else [])
-    assert caplog.text.count("while telling a listener") == 1
+    assert caplog.text.count("while calling a listener") == 1
 
 
 async def test_whoever_it_is_from_the_account_hears_of_it(
@@ -137,6 +137,6 @@ async def test_whoever_it_is_from_the_account_hears_of_it(
     def fail(*_: object) -> None:
         raise RuntimeError("oops")
 
-    monkeypatch.setattr("custom_components.netsapiens.account._numbers", fail)
+    monkeypatch.setattr("custom_components.netsapiens.address_book.numbers_of", fail)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])

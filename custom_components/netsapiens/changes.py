@@ -13,10 +13,11 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .account import NetsapiensConfigEntry
 from .const import SUBENTRY_RECIPIENT
-from .entity import async_name_devices, signal_recipients
+from .entity import async_name_devices
 from .issues import check_options, check_recipients, check_sender
 from .notify_actions import NamedActions
 from .pbx.coordinator import login_of
+from .signals import recipients_changed
 
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}
 
@@ -55,12 +56,12 @@ class Changes:
         before, self._known = self._known, _settings(entry)
         if self._known == before:
             return  # what the integration keeps with the account itself
-        account.forget_index()
+        account.addresses.forget()
         account.coordinator.name = entry.title
         recipients = self._known.recipients
         async_name_devices(hass, entry, [one for one in recipients if recipients[one] != before.recipients.get(one)])
         self._actions.async_update()
-        async_dispatcher_send(hass, signal_recipients(entry))
+        async_dispatcher_send(hass, recipients_changed(entry))
         check_options(hass, entry)
         check_recipients(hass, entry)
         check_sender(hass, entry, account.coordinator.data)

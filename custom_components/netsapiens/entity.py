@@ -13,6 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
 from .pbx.coordinator import AccountFacts, NetsapiensCoordinator
+from .signals import recipients_changed
 
 
 def version_shown(facts: AccountFacts) -> str | None:
@@ -79,11 +80,6 @@ def _recipient_device_info(entry: NetsapiensConfigEntry, recipient: ConfigSubent
     )
 
 
-def signal_recipients(entry: NetsapiensConfigEntry) -> str:
-    """Return the dispatcher's signal that an account's recipients changed."""
-    return f"{DOMAIN}_recipients_{entry.entry_id}"
-
-
 @callback
 def async_add_for_recipients(
     hass: HomeAssistant,
@@ -111,7 +107,7 @@ def async_add_for_recipients(
             async_add_entities([make(entry, recipients[recipient_id])], config_subentry_id=recipient_id)
 
     add_new()
-    entry.async_on_unload(async_dispatcher_connect(hass, signal_recipients(entry), add_new))
+    entry.async_on_unload(async_dispatcher_connect(hass, recipients_changed(entry), add_new))
 
 
 @callback

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 import logging
 
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 
 from .api import (
@@ -79,4 +80,14 @@ def call_safely[*Args](listener: Callable[[*Args], object], *args: *Args) -> Non
     try:
         listener(*args)
     except Exception as err:  # noqa: BLE001
-        log_unexpected(_LOGGER, "telling a listener", err)
+        log_unexpected(_LOGGER, "calling a listener", err)
+
+
+def safe[*Args](listener: Callable[[*Args], object]) -> Callable[[*Args], None]:
+    """Return a callback that calls a listener safely."""
+
+    @callback
+    def call(*args: *Args) -> None:
+        call_safely(listener, *args)
+
+    return call

@@ -3,6 +3,7 @@
 from homeassistant.components.event import EventEntity
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -10,8 +11,10 @@ from .account import NetsapiensConfigEntry
 from .const import EVENT_FAILED, EVENT_RECEIVED
 from .delivery.queue import FailedMessage
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
+from .errors import safe
 from .phone import from_pbx, international
 from .receiving.poller import ReceivedMessage
+from .signals import message_failed, message_received
 
 PARALLEL_UPDATES = 0
 
@@ -84,17 +87,10 @@ class _Messages(EventEntity, Entity):
 
     @callback
     def _listen(self, recipient_id: str | None) -> None:
-        """Hear of failures and of what came in."""
-        account = self._entry.runtime_data
-        account.on_failed[recipient_id] = self._fire_failed
-        account.on_received[recipient_id] = self._fire_received
-
-        @callback
-        def end() -> None:
-            account.on_failed.pop(recipient_id, None)
-            account.on_received.pop(recipient_id, None)
-
-        self.async_on_remove(end)
+        """Fire for failures and for what comes in."""
+        failed, received = message_failed(self._entry, recipient_id), message_received(self._entry, recipient_id)
+        self.async_on_remove(async_dispatcher_connect(self.hass, failed, safe(self._fire_failed)))
+        self.async_on_remove(async_dispatcher_connect(self.hass, received, safe(self._fire_received)))
 
 
 class AccountMessages(_Messages, AccountEntity):
@@ -104,7 +100,7 @@ class AccountMessages(_Messages, AccountEntity):
         super().__init__(entry, "messages")
 
     async def async_added_to_hass(self) -> None:
-        """Hear of all failures."""
+        """Fire for all of them."""
         await super().async_added_to_hass()
         self._listen(None)
 
@@ -116,6 +112,6 @@ class RecipientMessages(_Messages, RecipientEntity):
         super().__init__(entry, recipient, "messages")
 
     async def async_added_to_hass(self) -> None:
-        """Hear of the failures of texts to the recipient."""
+        """Fire for those to and from the recipient."""
         await super().async_added_to_hass()
         self._listen(self._recipient_id)

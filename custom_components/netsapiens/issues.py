@@ -13,7 +13,8 @@ from .recipients import is_damaged
 from .settings import read_settings
 
 _STOPS_TEXTS = {"sender_not_listed", "recipient_damaged"}
-_READ_ONCE = {"outbox_damaged", "inbox_damaged"}  # there is nothing to do but to know of them
+# There is nothing to do but to know of them.
+_READ_ONCE = {"outbox_damaged", "inbox_damaged", "text_dropped", "texts_dropped"}
 _PUSH_ISSUES = ("push_without_url", "push_refused")
 _FIXABLE = {*_READ_ONCE, "push_without_url"}
 
@@ -59,6 +60,13 @@ def raise_outbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) ->
 def raise_inbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
     """Tell that it could not be read which messages came in, and where what is left of that lies."""
     _raise(hass, entry, "inbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
+
+
+@callback
+def raise_texts_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) -> None:
+    """Tell how many waiting messages went with an account that was removed."""
+    key = "text_dropped" if count == 1 else "texts_dropped"
+    _raise(hass, entry, key, {"account": entry.title, "count": str(count)}, persistent=True)
 
 
 @callback

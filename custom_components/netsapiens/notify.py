@@ -1,4 +1,4 @@
-"""Door 1: a notify entity for each recipient."""
+"""A notify entity for each recipient."""
 
 from typing import override
 
@@ -6,13 +6,16 @@ from homeassistant.components.notify import NotifyEntity, NotifyEntityFeature
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN
 from .entity import RecipientEntity, async_add_for_recipients
+from .errors import safe
 from .messages import SendRequest
 from .sending import async_send
+from .signals import message_sent
 
 # The queue keeps the order and the pace; a text that hangs must not hold up the next one here.
 PARALLEL_UPDATES = 0
@@ -41,14 +44,8 @@ class NetsapiensNotifyEntity(RecipientEntity, NotifyEntity):
     async def async_added_to_hass(self) -> None:
         """Show each text that the PBX took, through whichever entry point it came."""
         await super().async_added_to_hass()
-        on_sent = self._entry.runtime_data.on_sent
-        on_sent[self._recipient_id] = self._record_sent
-
-        @callback
-        def end() -> None:
-            on_sent.pop(self._recipient_id, None)
-
-        self.async_on_remove(end)
+        signal = message_sent(self._entry, self._recipient_id)
+        self.async_on_remove(async_dispatcher_connect(self.hass, signal, safe(self._record_sent)))
 
     @override
     async def async_send_message(self, message: str, title: str | None = None) -> None:

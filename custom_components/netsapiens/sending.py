@@ -7,13 +7,12 @@ from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError
 
 from .account import NetsapiensConfigEntry, NetsapiensData
-from .api import NetsapiensError
+from .addressing import async_addressed
 from .const import DOMAIN, PICTURE_TEXT_TOGETHER
 from .delivery.queue import SentMessage
-from .errors import translated
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
 from .media.sources import Source, async_check_sources, read_sources
@@ -127,33 +126,13 @@ async def _prepare(
 ) -> _Call:
     """Check the rules of a request, and return what it makes."""
     account = _account_of(entry)
-    request = await _addressed(entry, request)
+    request = await async_addressed(account, request)
     sources = read_sources(hass, request.sources)
     await async_check_sources(hass, sources, context)
     attached = attached_media(request)
     conversations = compose(account.coordinator, request, has_media=bool(attached or sources))
     together = read_settings(entry).picture_text == PICTURE_TEXT_TOGETHER
     return _Call(entry, account, request, together, attached, sources, conversations)
-
-
-async def _addressed(entry: NetsapiensConfigEntry, request: SendRequest) -> SendRequest:
-    """Return the request with whom it is for, where the PBX's list of conversations tells.
-
-    Raises:
-        ServiceValidationError: it answers in a conversation that the PBX does not list.
-        HomeAssistantError: the PBX could not be asked for the conversation.
-    """
-    data = _account_of(entry)
-    if request.destinations or request.recipients or request.messagesession is None:
-        destinations = [await data.async_destination(text) for text in request.destinations]
-        return replace(request, destinations=destinations)
-    try:
-        conversation = await data.async_conversation(request.messagesession)
-    except NetsapiensError as err:
-        raise translated(err, HomeAssistantError) from err
-    if conversation is None:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="conversation_not_found")
-    return replace(request, conversation=conversation)
 
 
 async def _send(hass: HomeAssistant, call: _Call) -> None:

@@ -185,7 +185,7 @@ async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfi
     found = []
     for entry in entries:
         try:
-            if await entry.runtime_data.async_conversation(messagesession) is not None:
+            if await entry.runtime_data.conversations.async_find(messagesession) is not None:
                 found.append(entry)
         except NetsapiensError:
             continue  # the others may have it

@@ -12,11 +12,11 @@ from types import SimpleNamespace
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.components import persistent_notification
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.translation import async_get_translations
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
@@ -24,7 +24,7 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module, reconcile as lookup
 from custom_components.netsapiens.pbx import throttle as pace
 from tests.conftest import AddAccount, close
-from tests.helpers import shown, until
+from tests.helpers import entity_of, shown, until
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
@@ -835,8 +835,12 @@ async def test_what_is_dropped_is_shown_in_the_language(
     for number in range(count):
         await send(hass, f"Alarm {number}")
     await hass.config_entries.async_remove(entry.entry_id)
-    (shown,) = persistent_notification._async_get_or_create_notifications(hass).values()
-    assert shown["message"] == words.format(account=entry.title)
+    [issue] = [one for one in ir.async_get(hass).issues.values() if one.domain == DOMAIN]
+    assert issue.is_persistent
+    assert issue.is_fixable
+    sentences = await async_get_translations(hass, language, "issues", {DOMAIN})
+    sentence = sentences[f"component.{DOMAIN}.issues.{issue.translation_key}.fix_flow.step.confirm.description"]
+    assert sentence.format(**issue.translation_placeholders or {}) == words.format(account=entry.title)
 
 
 # --- limits --------------------------------------------------------------------------
@@ -1107,18 +1111,16 @@ async def test_a_broken_listener_breaks_nothing(
         heard.append(args)
         raise RuntimeError("Alarm")
 
-    recipient_id = next(iter(entry.subentries))
     account.queue.async_listen(broken)
-    account.on_sent[recipient_id] = broken
-    account.on_failed[None] = broken
-    told: list[Any] = []
-    account.on_failed[recipient_id] = told.append
+    entity_of(hass, "notify.ann").async_write_ha_state = broken
+    entity_of(hass, MESSAGES).async_write_ha_state = broken
+    failed = "event.ann_messages"
     await pbx.stop()
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Alarm"}, blocking=True)
     await hass.services.async_call(
         "notify", "netsapiens_ann", {"message": "Late", "data": {"keep_for": 0.7}}, blocking=True
     )
-    await until(lambda: told)
+    await until(lambda: hass.states.get(failed).attributes.get("message") == "Late")  # type: ignore[union-attr]
     await pbx.start()
     await until(lambda: texts(pbx) == ["Alarm"])
     await until(lambda: account.queue.queued == 0)

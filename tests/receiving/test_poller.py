@@ -15,7 +15,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import account as account_module
+from custom_components.netsapiens import address_book as address_book_module
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.pbx import throttle as pace
@@ -24,7 +24,7 @@ from custom_components.netsapiens.receiving import poller as poller_module, read
 from custom_components.netsapiens.receiving.poller import _received
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import crash
-from tests.helpers import shown, until
+from tests.helpers import entity_of, shown, until
 from tests.simulator import FaultKind, Simulator, access
 
 ANN = "18585550123"
@@ -454,7 +454,7 @@ async def test_a_message_is_not_compared_with_every_recipient(
         read.append(text)
         return parse_destination(text, region)
 
-    monkeypatch.setattr(account_module, "parse_destination", parse)
+    monkeypatch.setattr(address_book_module, "parse_destination", parse)
     entry = await add_account(*(recipient(f"No {number}", f"1858555{number:04}") for number in range(30)))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number="18585550007", text="Hi")
@@ -692,19 +692,19 @@ async def test_what_comes_in_while_the_first_look_fails_is_told_later(
 async def test_one_that_cannot_be_told_keeps_no_other_back(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
-    data = looking.runtime_data
-    original = data.on_received[None]
+    entity = entity_of(hass, MESSAGES)
+    write = entity.async_write_ha_state
 
-    def fail(received: poller_module.ReceivedMessage, name: str | None) -> None:
-        if received.text == "Text 1":
+    def fail() -> None:
+        if entity.state_attributes["message"] == "Text 1":
             raise RuntimeError("oops")
-        original(received, name)
+        write()
 
-    data.on_received[None] = fail
+    entity.async_write_ha_state = fail
     for number in range(3):
         await pbx.receive(from_number=BOB, text=f"Text {number}")
     await until(lambda: told.texts() == ["Text 0", "Text 2"])
-    assert "Unexpected error while telling" in caplog.text
+    assert "Unexpected error while calling" in caplog.text
 
 
 async def test_the_pbx_was_away(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:

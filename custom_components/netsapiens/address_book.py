@@ -1,0 +1,77 @@
+"""Whose number is whose: an account's recipients, found by their numbers."""
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
+
+from .api.models import is_digits, number_of
+from .phone import InvalidNumberError, from_pbx, parse_destination
+from .recipients import RecipientData, readable_recipients
+
+_ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
+
+
+class AddressBook:
+    """Finds an account's recipients by the last digits of their numbers.
+
+    To read every recipient's numbers anew for each message takes seconds where there are thousands.
+
+    Parameters:
+        entry: the account.
+    """
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._by_ending: dict[str, list[tuple[ConfigSubentry, RecipientData]]] | None = None
+
+    @callback
+    def forget(self) -> None:
+        """Read the recipients anew: they changed."""
+        self._by_ending = None
+
+    def recipients_with(self, number: str) -> list[ConfigSubentry]:
+        """Return the recipients that have a number or extension.
+
+        Parameters:
+            number: as the PBX gives it.
+        """
+        region = self._hass.config.country
+        if self._by_ending is None:
+            self._by_ending = self._indexed(region)
+        digits = number_of(from_pbx(number, region))
+        candidates = self._by_ending.get(number[-_ENDING:], [])
+        return [recipient for recipient, data in candidates if digits in numbers_of(data, region)]
+
+    def _indexed(self, region: str | None) -> dict[str, list[tuple[ConfigSubentry, RecipientData]]]:
+        """Return the recipients by the last digits of their numbers."""
+        by_ending: dict[str, list[tuple[ConfigSubentry, RecipientData]]] = {}
+        for recipient, data in readable_recipients(self._entry):
+            for ending in {_ending(text, region) for text in data.destination}:
+                by_ending.setdefault(ending, []).append((recipient, data))
+        return by_ending
+
+
+def numbers_of(recipient: RecipientData, region: str | None) -> list[str]:
+    """Return a recipient's numbers as the PBX wants them; those that are none are left out.
+
+    Parameters:
+        recipient: whose.
+        region: the home's country, as ISO 3166 names it.
+    """
+    numbers = []
+    for text in recipient.destination:
+        try:
+            numbers.append(parse_destination(text, region).number)
+        except InvalidNumberError:
+            continue
+    return numbers
+
+
+def _ending(text: str, region: str | None) -> str:
+    """Return the last digits of a number as it is kept, which are those of the number as the PBX wants it."""
+    if text.startswith("+") or is_digits(text):
+        return number_of(text)[-_ENDING:]
+    try:
+        return parse_destination(text, region).number[-_ENDING:]
+    except InvalidNumberError:
+        return ""

@@ -1,0 +1,27 @@
+"""What the PBX says of an account, shown and kept."""
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+
+from .account import NetsapiensConfigEntry
+from .entity import version_shown
+from .issues import check_sender
+from .pbx.store import FactsStore
+
+
+@callback
+def async_follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+    """Show and keep what the PBX says of an account, until it is unloaded."""
+    account, devices, store = entry.runtime_data, dr.async_get(hass), FactsStore(hass, entry.entry_id)
+    coordinator = account.coordinator
+
+    @callback
+    def take_over() -> None:
+        """Show and keep what the PBX says now. This listener also keeps the coordinator polling."""
+        if coordinator.last_update_success:
+            devices.async_update_device(account.device_id, sw_version=version_shown(coordinator.data))
+            check_sender(hass, entry, coordinator.data)
+            entry.async_create_task(hass, store.async_save(coordinator.data))
+
+    entry.async_on_unload(coordinator.async_add_listener(take_over))
+    take_over()

@@ -1,0 +1,75 @@
+"""What becomes of messages, reported to the entities."""
+
+import logging
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.start import async_at_started
+
+from .address_book import AddressBook
+from .conversations import Conversations
+from .delivery.queue import DeliveryQueue, FailedMessage
+from .errors import log_unexpected
+from .messages import OutgoingMessage
+from .phone import async_load_metadata
+from .receiving.poller import ReceivedMessage
+from .signals import message_failed, message_received, message_sent
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class Reports:
+    """Reports an account's messages: to its own entities first, then to those of the recipients.
+
+    Parameters:
+        entry: the account.
+        addresses: whose number is whose.
+        conversations: remembers who texted us.
+    """
+
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, addresses: AddressBook, conversations: Conversations
+    ) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._addresses = addresses
+        self._conversations = conversations
+
+    @callback
+    def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
+        """Report what the queue sends from now on, and failures once automations listen; return what ends the wait."""
+        queue.async_report_sent(self.sent)
+
+        async def report_failures(_hass: HomeAssistant) -> None:
+            await async_load_metadata(self._hass)  # events show numbers as people read them
+            queue.async_report_failures(self.failed)
+
+        return async_at_started(self._hass, report_failures)
+
+    @callback
+    def sent(self, message: OutgoingMessage) -> None:
+        """Report a message that the PBX took to the recipient's notify entity."""
+        if message.recipient_id is not None:
+            async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
+
+    @callback
+    def failed(self, failed: FailedMessage) -> None:
+        """Report a message that failed after it was queued."""
+        async_dispatcher_send(self._hass, message_failed(self._entry, None), failed)
+        if (recipient_id := failed.message.recipient_id) is not None:
+            async_dispatcher_send(self._hass, message_failed(self._entry, recipient_id), failed)
+
+    @callback
+    def received(self, received: ReceivedMessage) -> None:
+        """Report a message that came in, also to the recipients whose number it is from."""
+        self._conversations.remember(received)
+        try:
+            senders = self._addresses.recipients_with(received.from_number)
+        except Exception as err:  # noqa: BLE001
+            # Whoever it is from, the account's event reports it.
+            log_unexpected(_LOGGER, "looking for the sender of a message", err)
+            senders = []
+        name = senders[0].title if senders else None
+        for recipient_id in (None, *(sender.subentry_id for sender in senders)):
+            async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
