@@ -1,4 +1,4 @@
-"""The README's recipes, each as it stands there, in a house where they happen; and what the README quotes."""
+"""The recipes of the documents, each as it stands there, in a house where they happen; and what the documents quote."""
 
 import json
 from pathlib import Path
@@ -18,22 +18,23 @@ from tests.test_blueprints import ANN, BOB, camera, hass_storage, house, sent_to
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
 PLUMBER = "18585550177"
 
 
-def config_of(heading: str) -> dict[str, Any]:
+def config_of(heading: str, page: str) -> dict[str, Any]:
     """Return the configuration that stands below a heading or a bold first sentence."""
-    text = README[README.index(heading) :]
+    text = page[page.index(heading) :]
     block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert block is not None
     config: dict[str, Any] = yaml.safe_load(block[1])
     return config
 
 
-async def use(hass: HomeAssistant, heading: str) -> None:
+async def use(hass: HomeAssistant, heading: str, page: str = README) -> None:
     """Put a recipe into Home Assistant."""
     await async_setup_component(hass, "persistent_notification", {})
-    config = config_of(heading)
+    config = config_of(heading, page)
     for domain in config:
         assert await async_setup_component(hass, domain, config), domain
     await hass.async_block_till_done()
@@ -87,7 +88,7 @@ async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: 
 
 @pytest.mark.usefixtures("house")
 async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator) -> None:
-    await use(hass, "**A script that uses the answer.**")
+    await use(hass, "**A script that uses the answer.**", REFERENCE)
     await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
     assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
     assert persistent_notification._async_get_or_create_notifications(hass) == {}
@@ -98,7 +99,7 @@ async def test_when_a_text_did_not_get_out(
     hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
-    await use(hass, "**When a text did not get out.**")
+    await use(hass, "**When a text did not get out.**", REFERENCE)
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}
     await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
@@ -111,7 +112,7 @@ async def test_when_a_text_did_not_get_out(
 def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
     words = (ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8")
     shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(json.loads(words))).split())
-    section = README[README.index("## Troubleshooting") : README.index("## Privacy")]
+    section = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     quotes = [quote for row in section.splitlines() if row.startswith("| ") for quote in re.findall(r'"([^"]+)"', row)]
     of_home_assistant = {"Action notify.netsapiens… not found", "requires a target", "No target set"}
     assert len(quotes) > 10
@@ -121,8 +122,8 @@ def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
 
 def test_the_options_are_called_as_in_the_dialog() -> None:
     words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
-    section = README[README.index("### Options") : README.index("## Receiving")]
+    section = REFERENCE[REFERENCE.index("## Options") : REFERENCE.index("## How messages are received")]
     for name in words["options"]["step"]["init"]["data"].values():
         assert f"| {name} |" in section
     for name in words["selector"]["incoming"]["options"].values():
-        assert f"| {name} (`" in README
+        assert f"| {name} (`" in REFERENCE

@@ -162,9 +162,9 @@ async def run(package: Path, pbx: Simulator, script: str) -> tuple[str, str]:
 
 
 def examples() -> list[str]:
-    """The README's examples of the client."""
-    section = (REPOSITORY / "README.md").read_text(encoding="utf-8").partition("\n## The Python client\n")[2]
-    return re.findall(r"```python\n(.*?)```", section.partition("\n## ")[0], re.DOTALL)
+    """The documented examples of the client."""
+    page = (REPOSITORY / "docs/python-client.md").read_text(encoding="utf-8")
+    return re.findall(r"```python\n(.*?)```", page, re.DOTALL)
 
 
 @pytest.mark.parametrize("close", [True, False])
