@@ -15,11 +15,11 @@ from .account import NetsapiensConfigEntry
 from .changes import Changes
 from .const import DOMAIN
 from .delivery.store import QueueStore
-from .entity import version_shown
+from .entity import async_show_sender, version_shown
 from .issues import check_options, check_recipients, check_sender, clear_all
 from .notify_actions import NamedActions
 from .pbx.store import FactsStore
-from .phone import async_load_metadata, load_metadata
+from .phone import load_metadata
 from .receiving.push import async_end_push
 from .receiving.store import CheckpointStore
 from .runtime import async_begin, async_end, async_forget, async_give_up, async_park, label_in
@@ -78,7 +78,7 @@ def _report(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     account.queue.async_report_sent(account.tell_sent)
 
     async def report_failures(_hass: HomeAssistant) -> None:
-        await async_load_metadata(hass)  # events show numbers as people read them
+        await async_show_sender(hass, entry)  # events, too, show numbers as people read them
         account.queue.async_report_failures(account.tell_failure)
 
     entry.async_on_unload(async_at_started(hass, report_failures))
