@@ -24,6 +24,13 @@ async def until_idle(pbx: Simulator, idle: float = 0.3) -> None:
         await asyncio.sleep(idle)
 
 
+def written(number: str) -> str:
+    """Return a North American number, digits with country code, as people there write it; others as they are."""
+    if len(number) != 11 or not number.startswith("1"):
+        return number
+    return f"({number[1:4]}) {number[4:7]}-{number[7:]}"
+
+
 def shown(number: str) -> str:
     """Return a North American number, digits with country code, as people are shown it; others as they are."""
     if len(number) != 11 or not number.startswith("1"):

@@ -1,6 +1,7 @@
 """Setting up an account, its options and its recipients, against a PBX over real HTTP."""
 
 from collections.abc import AsyncGenerator, Generator
+from datetime import UTC, datetime, timedelta
 import logging
 import socket
 from typing import Any
@@ -20,6 +21,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -27,8 +29,9 @@ import custom_components.netsapiens as integration
 from custom_components.netsapiens.api.http import Connection
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
+from custom_components.netsapiens.phone import async_load_metadata
 from tests.conftest import AddAccount, recipient
-from tests.helpers import shown as shown_number
+from tests.helpers import written
 from tests.simulator import ApiKey, Simulator, SmsNumber, User
 
 LOGGERS = (
@@ -418,13 +421,16 @@ async def _sender_form(hass: HomeAssistant, pbx: Simulator, account: dict[str, A
     pbx.add_user("1001@acme.example", numbers=numbers)
     form = await submit(hass, await start(hass), account)
     assert (form["type"], form["step_id"], form["errors"]) == (FlowResultType.FORM, "sender", {})
-    assert form["description_placeholders"] == {"login": "1001@acme.example", "count": str(len(numbers))}
+    listed = form["description_placeholders"]["listed"]
+    assert "`1001@acme.example`" in listed
+    assert (f"lists {len(numbers)} numbers" in listed) == bool(numbers)
+    assert ("empty" in listed) == (not numbers), "it may be left empty only where none is listed"
     return form
 
 
 async def test_several_numbers_are_a_choice(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
-    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
+    assert options_of(form, "from_number") == [written("18585550199"), written(SECOND_NUMBER)]
     assert required(form) == {"from_number"}
     result = await submit(hass, form, {"from_number": SECOND_NUMBER})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -455,7 +461,7 @@ async def test_a_bad_number_is_shown_again(hass: HomeAssistant, pbx: Simulator, 
     form = await submit(hass, form, {"from_number": "555-0123"})
     assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
     assert shown(form) == {"from_number": "555-0123"}
-    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
+    assert options_of(form, "from_number") == [written("18585550199"), written(SECOND_NUMBER)]
     result = await submit(hass, form, {"from_number": SECOND_NUMBER})
     assert dict(result["options"]) == {"from_number": SECOND_NUMBER}
 
@@ -533,6 +539,58 @@ async def test_reauth(
     assert setups == [entry.entry_id]
     assert entry.state is ConfigEntryState.LOADED
     assert [body["password"] for body in sign_ins(pbx)] == ["new-password"] * 2  # the form's, and the reload's
+
+
+@pytest.mark.parametrize(
+    ("texts", "language", "said"),
+    [
+        (1, "en", "1 text is waiting to be sent. It is dropped if you do not sign in before 2026-03-01 10:00."),
+        (
+            2,
+            "en",
+            "2 texts are waiting to be sent. The first one is dropped if you do not sign in before 2026-03-01 10:00.",
+        ),
+        (
+            1,
+            "de",
+            (
+                "1 Nachricht wartet auf den Versand. "
+                "Sie wird verworfen, wenn du dich nicht vor 2026-03-01 10:00 anmeldest."
+            ),
+        ),
+    ],
+)
+async def test_reauth_says_what_waits(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    texts: int,
+    language: str,
+    said: str,
+) -> None:
+    await hass.config.async_update(language=language, time_zone="America/Los_Angeles")
+    await hass.async_block_till_done()
+    pbx.first_user.password = "new-password"
+    pbx.revoke_tokens(refresh=True)
+    for hours in range(1, texts + 1):
+        fields = {"message": f"Text {hours}", "destination": "8585550123", "keep_for": {"hours": 24 * hours}}
+        answer = await hass.services.async_call(DOMAIN, "send_message", fields, blocking=True, return_response=True)
+        assert "queued" in str(answer)
+    first = entry.runtime_data.queue.first_deadline
+    assert timedelta(hours=23) < first - dt_util.utcnow() <= timedelta(hours=24)
+    monkeypatch.setattr(type(entry.runtime_data.queue), "first_deadline", datetime(2026, 3, 1, 18, 0, 30, tzinfo=UTC))
+    form = await entry.start_reauth_flow(hass)
+    assert form["description_placeholders"]["waiting"] == said
+    assert entry.runtime_data.queue.queued == texts
+
+
+async def test_reauth_says_nothing_where_nothing_waits(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    form = await entry.start_reauth_flow(hass)
+    assert form["description_placeholders"]["waiting"] == ""
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    form = await entry.start_reauth_flow(hass)
+    assert form["description_placeholders"]["waiting"] == ""
 
 
 async def test_reauth_with_a_new_client(
@@ -707,8 +765,8 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert (form["step_id"], form["errors"]) == ("init", {})
     assert form["description_placeholders"]["login"] == "1001@acme.example"
-    assert shown(form)["from_number"] == shown_number("18585550199")
-    assert options_of(form, "from_number") == [shown_number("18585550199"), shown_number(SECOND_NUMBER)]
+    assert shown(form)["from_number"] == written("18585550199")
+    assert options_of(form, "from_number") == [written("18585550199"), written(SECOND_NUMBER)]
     assert "from_number" in required(form)
 
     form = await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "555"})
@@ -751,7 +809,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     assert all(type(entry.options[key]) is int for key in counts)
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert {key: shown(form)[key] for key in typed} == {**typed, "from_number": shown_number(typed["from_number"])}
+    assert {key: shown(form)[key] for key in typed} == {**typed, "from_number": written(typed["from_number"])}
     await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
     await hass.async_block_till_done()
     assert dict(entry.options) == {**typed, "from_number": SECOND_NUMBER}
@@ -779,7 +837,7 @@ async def test_options_while_the_account_is_not_loaded(
     """Nothing is known of the numbers then; what is set must not get lost by opening the form."""
     assert await hass.config_entries.async_unload(entry.entry_id)
     form = await hass.config_entries.options.async_init(entry.entry_id)
-    assert shown(form)["from_number"] == shown_number("18585550199")
+    assert shown(form)["from_number"] == written("18585550199")
     result = await hass.config_entries.options.async_configure(form["flow_id"], shown(form))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options["from_number"] == "18585550199"
@@ -821,7 +879,7 @@ async def test_add_a_recipient(
 ) -> None:
     form = await _recipient_form(hass, entry)
     assert required(form) == {"name", "destination"}
-    assert options_of(form, "from_number") == [shown_number("18585550199")]
+    assert options_of(form, "from_number") == [written("18585550199")]
     result = await _fill_in(hass, form, {"name": "  Bob ", "destination": typed})
     assert (result["type"], result["title"]) == (FlowResultType.CREATE_ENTRY, "Bob")
     bob = next(one for one in entry.subentries.values() if one.title == "Bob")
@@ -911,9 +969,9 @@ async def test_change_a_recipient(
     assert (form["step_id"], form["errors"]) == ("reconfigure", {})
     assert shown(form) == {
         "name": "Ann",
-        "destination": ["18585550123"],
+        "destination": ["(858) 555-0123"],
         "group": False,
-        "from_number": "+1 858-555-0199",
+        "from_number": "(858) 555-0199",
     }
     form = await _fill_in(hass, form, {"name": "Ann", "destination": ["?"]})
     assert (form["step_id"], form["errors"]) == ("reconfigure", {"destination": "invalid_number"})
@@ -923,6 +981,54 @@ async def test_change_a_recipient(
     assert setups == []
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert pbx.messages[0].destination == ["18585550124"]
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "stored", "again"),
+    [
+        ("US", ["(858) 555-0124", "1002"], ["+1 858-555-0124", "1002"], ["(858) 555-0124", "1002"]),
+        (
+            "DE",
+            ["030 901820", "+1 858 555 0124"],
+            ["+49 30 901820", "+1 858-555-0124"],
+            ["030 901820", "+1 858-555-0124"],
+        ),
+    ],
+)
+async def test_the_form_shows_numbers_as_people_write_them(
+    hass: HomeAssistant, entry: MockConfigEntry, country: str, typed: list[str], stored: list[str], again: list[str]
+) -> None:
+    hass.config.country = country
+    await _fill_in(hass, await _recipient_form(hass, entry), {"name": "Bob", "destination": typed})
+    bob = next(one for one in entry.subentries.values() if one.title == "Bob")
+    assert bob.data["destination"] == stored
+    form = await entry.start_subentry_reconfigure_flow(hass, bob.subentry_id)
+    assert shown(form)["destination"] == again
+    await _fill_in(hass, form, shown(form))
+    assert entry.subentries[bob.subentry_id].data["destination"] == stored
+
+
+async def test_devices_show_numbers(
+    hass: HomeAssistant, entry: MockConfigEntry, device_registry: dr.DeviceRegistry
+) -> None:
+    """The account's its sender; a recipient's no more than the last digits, since every user may see it."""
+
+    def models() -> dict[str, str | None]:
+        devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+        return {device.name or "": device.model for device in devices}
+
+    await async_load_metadata(hass)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await _fill_in(hass, await _recipient_form(hass, entry), {"name": "Us", "destination": ["858 555 0124", "1002"]})
+    assert models() == {
+        "1001@acme.example": "Texts from (858) 555-0199",
+        "Ann": "Number ending in 0123",
+        "Us": "Numbers ending in 0124, 1002",
+    }
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
+    await hass.async_block_till_done()
+    assert models()["1001@acme.example"] == "Texts from (858) 555-0198"
 
 
 async def test_rename_a_recipient(

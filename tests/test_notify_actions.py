@@ -445,6 +445,22 @@ async def test_described(hass: HomeAssistant, entry: MockConfigEntry) -> None:
             assert field["selector"]
 
 
+async def test_described_in_the_language_of_home_assistant(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    async def described() -> list[str]:
+        with patch("homeassistant.helpers.service._load_services_files", return_value={}):
+            descriptions = (await async_get_all_descriptions(hass))["notify"]
+        fields = descriptions["netsapiens_ann"]["fields"]
+        return [descriptions["netsapiens"]["name"], descriptions["netsapiens_ann"]["name"], fields["message"]["name"]]
+
+    assert await described() == ["Send a text with 1001@acme.example", "Text Ann", "Message"]
+    await hass.config.async_update(language="de")
+    await hass.async_block_till_done()
+    german = ["Nachricht mit 1001@acme.example senden", "Nachricht an Ann", "Nachricht"]
+    assert await described() == german
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert await described() == german
+
+
 async def test_an_alert(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     hass.states.async_set("binary_sensor.leak", STATE_OFF)
     alert = {

@@ -20,6 +20,7 @@ from custom_components.netsapiens.phone import (
     is_name,
     load_metadata,
     mask,
+    national,
     parse_destination,
     parse_sender,
     readings,
@@ -250,6 +251,26 @@ def test_what_the_pbx_gave_is_shown_internationally(number: str, region: str | N
 
 
 @pytest.mark.parametrize(
+    ("text", "region", "form"),
+    [
+        ("18585550124", "US", "(858) 555-0124"),
+        ("+1 858-555-0124", None, "(858) 555-0124"),
+        ("+1 416-555-0124", "US", "(416) 555-0124"),
+        ("+1 858-555-0124", "DE", "+1 858-555-0124"),
+        ("+49 30 901820", "DE", "030 901820"),
+        ("+49 30 901820", "US", "+49 30 901820"),
+        ("+44 20 7946 0958", "GB", "020 7946 0958"),
+        ("1002", "US", "1002"),
+        ("12345", "US", "12345"),
+        ("anonymous", "US", "anonymous"),
+        ("", "US", ""),
+    ],
+)
+def test_a_form_shows_a_number_as_people_at_home_write_it(text: str, region: str | None, form: str) -> None:
+    assert national(text, region) == form
+
+
+@pytest.mark.parametrize(
     ("text", "region", "found"),
     [
         ("4915112345678", "DE", ("494915112345678", "4915112345678")),
@@ -420,6 +441,9 @@ def test_a_number_survives_every_country_and_a_template(hass: HomeAssistant) -> 
         assert through.async_render({"number": attribute}) == attribute
         for region in phonenumbers.SUPPORTED_REGIONS:
             assert from_pbx(number, region) == attribute, region
+            # What a form shows, too, means the same number when it is sent back.
+            form = national.__wrapped__(attribute, region)
+            assert parse_destination.__wrapped__(form, region).number == number, region
             # Not through the cache: there are more numbers than it holds.
             assert parse_destination.__wrapped__(attribute, region).number == number, region
 

@@ -42,6 +42,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 from homeassistant.helpers.typing import VolDictType
+from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
 from .api import (
@@ -84,12 +85,14 @@ from .phone import (
     InvalidNumberError,
     async_load_metadata,
     from_pbx,
+    national,
     parse_destination,
     parse_sender,
     split_numbers,
     to_store,
 )
 from .recipients import is_damaged
+from .sentences import async_load_translations, sentence
 from .settings import HOURLY_LIMIT_RANGE, KEEP_UNDELIVERED_RANGE, MMS_LIMIT_RANGE, Settings, read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -272,18 +275,19 @@ def _to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, st
     return _without_secrets(typed) if _REFUSED.intersection(errors.values()) else dict(typed)
 
 
+def _written(number: str, region: str | None) -> str:
+    """Return a sender number as people at home write it."""
+    return national(from_pbx(number, region), region)
+
+
 def _sender_selector(numbers: _Numbers, region: str | None) -> SelectSelector:
     """Return the field to choose a sender number, or type one. Where there are several owners, it shows them."""
     several = len({number.dest for number in numbers.values()}) > 1
-    options = [
-        SelectOptionDict(
-            value=from_pbx(digits, region),
-            label=f"{from_pbx(digits, region)} · {number.owner or number.dest}"
-            if several
-            else from_pbx(digits, region),
-        )
-        for digits, number in numbers.items()
-    ]
+    options = []
+    for digits, number in numbers.items():
+        written = _written(digits, region)
+        label = f"{written} · {number.owner or number.dest}" if several else written
+        options.append(SelectOptionDict(value=written, label=label))
     return SelectSelector(SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
 
 
@@ -292,7 +296,7 @@ def _sender_schema(numbers: _Numbers, region: str | None, *, required: bool, def
     selector = _sender_selector(numbers, region)
     if not required:
         return vol.Schema({vol.Optional(CONF_FROM_NUMBER): selector})
-    marker = vol.Required(CONF_FROM_NUMBER, default=from_pbx(default, region) if default is not None else vol.UNDEFINED)
+    marker = vol.Required(CONF_FROM_NUMBER, default=_written(default, region) if default is not None else vol.UNDEFINED)
     return vol.Schema({marker: selector})
 
 
@@ -324,7 +328,7 @@ async def _async_read_sender(
 
 def _with_shown_sender(kept: Mapping[str, Any], region: str | None) -> dict[str, Any]:
     """Return what is kept as a form shows it: the sender as people write it."""
-    shown = {CONF_FROM_NUMBER: from_pbx(kept[CONF_FROM_NUMBER], region)} if kept.get(CONF_FROM_NUMBER) else {}
+    shown = {CONF_FROM_NUMBER: _written(kept[CONF_FROM_NUMBER], region)} if kept.get(CONF_FROM_NUMBER) else {}
     return {**kept, **shown}
 
 
@@ -435,8 +439,15 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="sender",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
-            description_placeholders={"login": self._title, "count": str(len(self._numbers))},
+            description_placeholders={"listed": await self._listed()},
         )
+
+    async def _listed(self) -> str:
+        """Return the sentence that says what there is to choose from."""
+        await async_load_translations(self.hass)
+        if not self._numbers:
+            return sentence(self.hass, "common.sender_none_listed", login=self._title)
+        return sentence(self.hass, "common.sender_listed", login=self._title, count=len(self._numbers))
 
     @callback
     def _create_entry(self, from_number: str | None) -> ConfigFlowResult:
@@ -468,6 +479,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "login": entry.title,
                 "username": as_text(entry.data.get(CONF_USERNAME)) or entry.title,
+                "waiting": _waiting(self.hass, entry),
             },
         )
 
@@ -510,6 +522,18 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         if not reloads:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)  # at once, so the data must be there
         return result, {}
+
+
+@callback
+def _waiting(hass: HomeAssistant, entry: ConfigEntry) -> str:
+    """Return the sentence that says how many texts wait for the sign-in, and until when; empty where none is known."""
+    queue = entry.runtime_data.queue if entry.state is ConfigEntryState.LOADED else None
+    if queue is None or (deadline := queue.first_deadline) is None:
+        return ""
+    local = dt_util.as_local(deadline)
+    time = f"{local:%H:%M}" if local.date() == dt_util.now().date() else f"{local:%Y-%m-%d %H:%M}"
+    key = "waiting_one" if queue.queued == 1 else "waiting_several"
+    return sentence(hass, f"common.{key}", count=queue.queued, time=time)
 
 
 def _with_key_instead(data: dict[str, Any], uid: str) -> dict[str, Any]:
@@ -574,7 +598,8 @@ class RecipientFlow(ConfigSubentryFlow):
                 return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
         shown = user_input
         if shown is None:
-            shown = _with_shown_sender(_form_of(recipient), self.hass.config.country)
+            await async_load_metadata(self.hass)
+            shown = _with_shown_sender(_form_of(recipient, self.hass.config.country), self.hass.config.country)
         return await self._async_show("reconfigure", shown, errors)
 
     async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
@@ -626,13 +651,12 @@ class RecipientFlow(ConfigSubentryFlow):
         return name, {**data, **sender}
 
 
-def _form_of(recipient: ConfigSubentry) -> dict[str, Any]:
+def _form_of(recipient: ConfigSubentry, region: str | None) -> dict[str, Any]:
     """Return what the form shows of a recipient; of one that is damaged, what is left of it."""
-    if not is_damaged(recipient):
-        return {CONF_NAME: recipient.title, **recipient.data}
     kept = recipient.data.get(CONF_DESTINATION)
     numbers = [number for number in kept if isinstance(number, str)] if isinstance(kept, list) else []
-    return {CONF_NAME: recipient.title, CONF_DESTINATION: numbers or [""]}
+    shown = {CONF_NAME: recipient.title, CONF_DESTINATION: [national(number, region) for number in numbers] or [""]}
+    return shown if is_damaged(recipient) else {**recipient.data, **shown}
 
 
 def _known_numbers(entry: ConfigEntry) -> _Numbers:

@@ -2,9 +2,10 @@
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.start import async_at_started
 
 from .account import NetsapiensConfigEntry
-from .entity import version_shown
+from .entity import async_show_sender, version_shown
 from .issues import check_sender
 from .pbx.store import FactsStore
 
@@ -25,3 +26,9 @@ def async_follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> Non
 
     entry.async_on_unload(coordinator.async_add_listener(take_over))
     take_over()
+
+    async def show_sender(_hass: HomeAssistant) -> None:
+        """Show the number that texts come from, once numbers can be read."""
+        await async_show_sender(hass, entry)
+
+    entry.async_on_unload(async_at_started(hass, show_sender))

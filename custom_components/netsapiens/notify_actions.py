@@ -11,7 +11,8 @@ from typing import Any, TypeGuard
 from homeassistant.auth.permissions.const import POLICY_CONTROL
 from homeassistant.components.notify import ATTR_DATA, ATTR_MESSAGE, ATTR_TARGET, ATTR_TITLE, DOMAIN as NOTIFY_DOMAIN
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import HomeAssistant, ServiceCall, callback
+from homeassistant.const import EVENT_CORE_CONFIG_UPDATE
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, ServiceCall, callback
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_set_service_schema
 from homeassistant.util import slugify
@@ -29,6 +30,7 @@ from .const import (
 )
 from .permissions import async_check_entities, async_check_numbers
 from .sending import async_send
+from .sentences import async_load_translations, sentence
 from .services import (
     ATTR_DATA as FIELD_DATA,
     ATTR_MEDIA,
@@ -149,10 +151,13 @@ class NamedActions:
         self._hass = hass
         self._entry = entry
         self._shown: dict[str, tuple[str | None, str, str]] = {}  # by name: whose it is, and the titles that it shows
+        self._forget_language: CALLBACK_TYPE | None = None
 
     @callback
     def async_update(self) -> None:
         """Register what is new, and take away what is gone."""
+        if self._forget_language is None:
+            self._forget_language = self._hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._async_translate)
         async_name_recipients(self._hass, self._entry)
         names = self._entry.data[CONF_RECIPIENT_ACTIONS]
         wanted: dict[str, tuple[str | None, str, str]] = {self._entry.data[CONF_ACTION]: (None, "", self._entry.title)}
@@ -169,9 +174,25 @@ class NamedActions:
     @callback
     def async_remove(self) -> None:
         """Take all away."""
+        if self._forget_language is not None:
+            self._forget_language()
+            self._forget_language = None
         for name in self._shown:
             self._hass.services.async_remove(NOTIFY_DOMAIN, name)
         self._shown = {}
+
+    async def _async_translate(self, event: Event) -> None:
+        """Describe the actions in the language that Home Assistant speaks now."""
+        if "language" in event.data:
+            await async_load_translations(self._hass)
+            for name, (recipient_id, _, _) in self._shown.items():
+                self._describe(name, recipient_id)
+
+    def _describe(self, name: str, recipient_id: str | None) -> None:
+        """Tell Home Assistant what the action picker shows of one action."""
+        recipient = self._entry.subentries.get(recipient_id or "")
+        description = _description(self._hass, self._entry, recipient)
+        async_set_service_schema(self._hass, NOTIFY_DOMAIN, name, description)
 
     def _register(self, name: str, recipient_id: str | None) -> None:
         """Register one action."""
@@ -194,9 +215,8 @@ class NamedActions:
             )
             await async_send(hass, [(entry, request)], call.context)
 
-        recipient = entry.subentries[recipient_id] if recipient_id else None
         hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)
-        async_set_service_schema(hass, NOTIFY_DOMAIN, name, _description(entry, recipient))
+        self._describe(name, recipient_id)
 
 
 def _entities_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient_id: str) -> list[str]:
@@ -209,36 +229,41 @@ def _entities_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient_id
     ]
 
 
-def _description(entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:
-    """Return what the action picker shows. Its words are not translated: Home Assistant has no way to."""
-    if recipient is None:
-        name, what = f"Send a text with {entry.title}", f"Texts numbers through the NetSapiens account {entry.title}."
-    else:
-        name, what = f"Text {recipient.title}", f"Texts {recipient.title} through the NetSapiens account {entry.title}."
+def _description(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient: ConfigSubentry | None) -> dict[str, Any]:
+    """Return what the action picker shows, in Home Assistant's language."""
+
+    def common(key: str) -> str:
+        titles = {"account": entry.title, "recipient": recipient.title if recipient else ""}
+        return sentence(hass, f"common.action_{key}", **titles)
+
+    def field(key: str) -> str:
+        return sentence(hass, f"services.send_message.fields.{key}")
+
+    kind = "recipient" if recipient else "account"
     return {
-        "name": name,
-        "description": what,
+        "name": common(f"{kind}_name"),
+        "description": common(f"{kind}_description"),
         "fields": {
             ATTR_MESSAGE: {
-                "name": "Message",
-                "description": "The text. It can be left out when data holds media.",
+                "name": field("message.name"),
+                "description": common("message"),
                 "example": "The washing machine is done.",
                 "selector": {"text": {"multiline": True}},
             },
             ATTR_TITLE: {
-                "name": "Title",
-                "description": "Becomes the first line of the text.",
+                "name": field("title.name"),
+                "description": field("title.description"),
                 "selector": {"text": {}},
             },
             ATTR_TARGET: {
-                "name": "Numbers",
-                "description": "Phone numbers to text, each privately." if recipient is None else "Further numbers.",
+                "name": field("destination.name"),
+                "description": common(f"{kind}_target"),
                 "example": "(858) 555-0123",
                 "selector": {"text": {"multiple": True, "type": "tel"}},
             },
             ATTR_DATA: {
-                "name": "Data",
-                "description": "Further fields of the action netsapiens.send_message, such as from_number or group.",
+                "name": field("data.name"),
+                "description": common("data"),
                 "selector": {"object": {}},
             },
         },

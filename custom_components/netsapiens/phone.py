@@ -62,10 +62,15 @@ class Destination:
     is_extension: bool
 
 
+def is_metadata_loaded() -> bool:
+    """Whether numbers can be read now without blocking the event loop."""
+    return _library.cache_info().currsize > 0
+
+
 async def async_load_metadata(hass: HomeAssistant) -> None:
     """Wait until numbers can be read without blocking the event loop; who comes first goes on first."""
     async with hass.data.setdefault(_LOADING, asyncio.Lock()):
-        if not _library.cache_info().currsize:
+        if not is_metadata_loaded():
             await hass.async_add_executor_job(load_metadata)
 
 
@@ -182,6 +187,34 @@ def from_pbx(number: str, region: str | None) -> str:
 
 
 @lru_cache(maxsize=_REMEMBERED)
+def national(text: str, region: str | None) -> str:
+    """Return a number as people at home write it: ``(858) 555-0123``, or the international form of one abroad.
+
+    For dialogs, selects and device pages. Typed again, it means the same number. Templates get `international`.
+
+    Parameters:
+        text: a number as it is kept, in any spelling. Anything else, such as an extension, is returned as it is.
+        region: the home's country (ISO 3166, two letters); None is the US.
+    """
+    home = region or DEFAULT_REGION
+    try:
+        digits = parse_destination(text, region).number
+    except InvalidNumberError:
+        return text
+    found = _possible(f"+{digits}", home) if len(digits) > _LONGEST_SHORT_CODE else None
+    if found is None:
+        return text
+    if found.country_code == _library().country_code_for_region(home):
+        written = _formatted(found, "NATIONAL")
+        try:
+            if parse_destination(written, region).number == digits:
+                return written
+        except InvalidNumberError:
+            pass  # such as one that is too short without its country code
+    return _formatted(found, "INTERNATIONAL")
+
+
+@lru_cache(maxsize=_REMEMBERED)
 def readings(text: str, region: str | None) -> tuple[str, ...]:
     """Return the numbers that bare digits may mean, with country code: first the one that is taken, then the other.
 
@@ -219,10 +252,14 @@ def shown_name(text: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[:_LONGEST_NAME]}…"
 
 
+def last_digits(text: str) -> str:
+    """Return the last four digits of a number."""
+    return "".join(char for char in text if char.isdigit())[-4:]
+
+
 def mask(text: str) -> str:
     """Return a number as it may stand in an error or a log: its last four digits."""
-    digits = "".join(char for char in text if char.isdigit())
-    return f"…{digits[-4:]}" if digits else "…"
+    return f"…{last_digits(text)}"
 
 
 def _clean(text: str) -> str:
@@ -260,8 +297,8 @@ def _is_fragment(text: str) -> bool:
     return not text.startswith("+") and len(_PUT_BETWEEN.sub("", text)) <= _LONGEST_SHORT_CODE
 
 
-def _formatted(number: PhoneNumber, form: Literal["E164", "INTERNATIONAL"]) -> str:
-    """Return a phone number with plus and country code."""
+def _formatted(number: PhoneNumber, form: Literal["E164", "INTERNATIONAL", "NATIONAL"]) -> str:
+    """Return a phone number in one of the library's forms."""
     library = _library()
     return str(library.format_number(number, getattr(library.PhoneNumberFormat, form)))
 

@@ -38,7 +38,7 @@ async def test_add_an_account_and_a_recipient(person: Person, pbx: Simulator, ho
     await person.fill({key: account[key] for key in ("client_secret", "password")})
     await person.press("Submit")
     await person.see("Which number do texts come from?")
-    await person.choose("Sender number", "+1 858-555-0198")
+    await person.choose("Sender number", "(858) 555-0198")
     await person.press("Submit")
     await person.press("Skip and finish")
 
@@ -73,7 +73,7 @@ async def test_a_key_of_the_whole_domain(person: Person, pbx: Simulator) -> None
     await person.fill({"user": "1001"})
     await person.press("Submit")
     await person.see("Which number do texts come from?")
-    await person.choose("Sender number", "+1 858-555-0188 · 1002")
+    await person.choose("Sender number", "(858) 555-0188 · 1002")
     await person.press("Submit")
     await person.press("Skip and finish")
     await person.open_integration()

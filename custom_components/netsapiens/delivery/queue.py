@@ -221,6 +221,12 @@ class DeliveryQueue:
         return self._queued
 
     @property
+    def first_deadline(self) -> datetime | None:
+        """When the first of the messages that wait is given up; None where none waits."""
+        waiting = [item.deadline for item in self._items if item.on_disk]
+        return dt_util.utcnow() + timedelta(seconds=min(waiting) - self._hass.loop.time()) if waiting else None
+
+    @property
     def is_away(self) -> bool:
         """Whether the PBX was away when it was last asked."""
         return self._throttle.is_away
