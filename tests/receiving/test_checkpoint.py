@@ -145,6 +145,8 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was ahead
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW - 99 * HOUR, NOW + HOUR),  # and ours is of no help
         (NOW, NOW, NOW + HOUR, NOW, NOW),  # ours stood still while it was off
+        (NOW, NOW, NOW - HOUR / 2, NOW + HOUR / 2, NOW - HOUR),  # the PBX's was set back while it was off
+        (NOW, NOW, NOW - HOUR / 4, NOW + HOUR / 2, NOW - 3 * HOUR / 4),
     ],
 )
 def test_what_was_written_down_with_a_wrong_clock(

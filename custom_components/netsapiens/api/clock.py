@@ -41,6 +41,11 @@ class PbxClock:
         self._others = 0
         self._other_since = 0.0
 
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the last answer disagreed: the PBX's clock may have been set."""
+        return self._others > 0
+
     def now(self) -> datetime:
         """Return the time by the PBX's clock, at most a few seconds late; ours where the PBX told none."""
         if not self._agreed:

@@ -83,7 +83,9 @@ class Checkpoint:
             wall: by ours.
         """
         is_ahead = self.until > now + _READING
+        # What came in since then must not be passed over, whatever the PBX's clock shows now.
+        then = now - max(wall - self.wall, timedelta(0))
         if abs(now - wall) < _APART and (is_ahead or self.until < self.wall - _APART):
-            self.until = min(self.wall, now)
+            self.until = min(self.wall, then)
         elif is_ahead:
-            self.until = now
+            self.until = then

@@ -3,7 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from ..api import MessageSession, NetsapiensError
+from ..api import Account, MessageSession, NetsapiensError
+from ..api.models import same_number
 from .checkpoint import Checkpoint
 from .reader import Inbound
 
@@ -36,6 +37,7 @@ class Look:
         self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
         self.failed: dict[str, NetsapiensError] = {}
         self.left: list[MessageSession] = []  # for the next look
+        self.is_clock_doubted = False  # what came in after the PBX's clock was set back does not seem new yet
         self.begin_batch(began)
 
     def begin_batch(self, now: float) -> None:
@@ -47,8 +49,8 @@ class Look:
 
     @property
     def is_complete(self) -> bool:
-        """Whether all was read that had to be."""
-        return not self.failed and not self.left
+        """Whether all was read that had to be, as far as the PBX's clock can be believed."""
+        return not self.failed and not self.left and not self.is_clock_doubted
 
     def is_full(self, now: float, longest: float) -> bool:
         """Whether what was gathered is to be reported."""
@@ -75,3 +77,15 @@ def unseen(rows: list[Inbound], place: Checkpoint, since: datetime, latest: str 
 def signature(session: MessageSession) -> int:
     """Return what changes when a conversation gets a message; its hash, since texts need not be kept."""
     return hash((session.last_time, session.last_message, session.last_sender))
+
+
+def is_ours_last(session: MessageSession, account: Account) -> bool:
+    """Whether a conversation's last message is one that we sent; False where that is not sure."""
+    sender = session.last_sender
+    if not sender or any(same_number(sender, remote) for remote in session.remotes):
+        return False
+    if session.sms_number and same_number(sender, session.sms_number):
+        return True
+    user, _, domain = sender.partition("@")
+    is_inside = domain.lower() == account.domain.lower() and user in {account.user, session.owner or account.user}
+    return sender in {account.uid, account.user} or is_inside

@@ -5,7 +5,7 @@ that what came in while Home Assistant was down is told afterwards, and told onc
 """
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import logging
@@ -20,7 +20,7 @@ from ..pbx.throttle import jittered
 from ..phone import async_load_metadata
 from .checkpoint import Checkpoint
 from .ledger import Ledger
-from .look import Found, Look, signature, unseen
+from .look import Found, Look, is_ours_last, signature, unseen
 from .reader import Inbound, Reader
 from .store import CheckpointStore
 
@@ -30,6 +30,7 @@ POLL_INTERVAL = 30.0  # seconds
 PUSHED_INTERVAL = 120.0  # where the PBX says itself when to look, and only a lost post needs to be made up for
 _SPREAD = 0.1
 _WORTH_A_LINE = 5  # failures in a row
+_QUIET_AT_ONCE = 10  # conversations, read before the list is fetched again, in which nobody is known to have answered
 _LOOKS = (0.0, 1.5, 4.0, 10.0)  # seconds after a post; the lists lag
 
 
@@ -133,7 +134,7 @@ class Poller:
         self._looks_left: list[float] = []  # when to look again after a post, by the loop's clock
         self._failures = 0
         self._is_behind = False
-        self._due: set[str] = set()  # the conversations that still have to be read again
+        self._due: dict[str, None] = {}  # the conversations that still have to be read, the one due longest first
         self._unread: set[str] = set()  # the conversations that could not be read at the last look
         self._task: asyncio.Task[None] | None = None
         self._taking: asyncio.Task[None] | None = None
@@ -252,6 +253,7 @@ class Poller:
         now = api.now()
         self._follow_clock(now)
         look = Look(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
+        look.is_clock_doubted = self._is_clock_doubted
         self._reader.begin_look()
         try:
             listed, whole = await self._reader.sessions(look.since)
@@ -261,15 +263,32 @@ class Poller:
             raise
         self._report_cut(not whole)
         sessions = [row for row in listed if self._may_hold_news(row, look.since, now)]
+        self._keep_due(sessions)
         changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
         await self._read_changed(look, changed)
-        await self._read_again(look, sessions, {session.id for session in changed})
+        read = {session.id for session in changed}
+        await self._read_again(look, [session for session in sessions if session.id not in read])
         self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
         if look.failed.keys() != self._unread:
             self._failures = 0  # others than at the last look: it gets on
         self._unread = set(look.failed)
-        self._due |= self._unread
         return next(iter(look.failed.values()), None)
+
+    def _keep_due(self, sessions: list[MessageSession]) -> None:
+        """Note which conversations have to be read, the one that is due longest first."""
+        listed = dict.fromkeys(session.id for session in sessions)
+        self._due = {due: None for due in self._due if due in listed} | listed
+
+    def _longest_due(self, sessions: list[MessageSession]) -> list[MessageSession]:
+        """Return conversations, the one that is due longest first: none waits for ever for those that change again."""
+        order = {due: number for number, due in enumerate(self._due)}
+        return sorted(sessions, key=lambda session: order.get(session.id, 0))
+
+    @property
+    def _is_clock_doubted(self) -> bool:
+        """Whether the PBX's clock was set since we last followed it, or may have been."""
+        clock = self._coordinator.api.clock
+        return clock.is_doubted or clock.jumped != self._jumped
 
     def _follow_clock(self, now: datetime) -> None:
         """Go with the PBX's clock where it was set."""
@@ -285,28 +304,45 @@ class Poller:
         self._jumped = jumped
 
     async def _read_changed(self, look: Look, changed: list[MessageSession]) -> None:
-        """Read the conversations that changed, and tell of their messages as they are read."""
-        for number, session in enumerate(changed):
-            if self._reader.is_spent:
-                self._leave(look, changed[number:])
+        """Read the conversations that changed, and tell of their messages as they are read.
+
+        Those in which somebody else wrote last come first. Our own texts change conversations as well, thousands of
+        them in one call: these are read a few at a time, and fewer where a wake-up asks for a new list.
+        """
+        account = self._coordinator.data.account
+        answered: list[MessageSession] = []
+        quiet: list[MessageSession] = []
+        for session in changed:
+            (quiet if is_ours_last(session, account) else answered).append(session)
+        waiting = [*answered, *self._longest_due(quiet)]
+        for number, session in enumerate(waiting):
+            more = number - len(answered)  # quiet ones read so far; at least one is, so that these get on
+            if self._reader.is_spent or more >= _QUIET_AT_ONCE or (more > 0 and self._hinted.is_set()):
+                self._leave(look, waiting[number:])
                 break
+            if more == 0 and len(quiet) > _QUIET_AT_ONCE and look.found:
+                await self._take_in_peace(look)
             await self._read(look, session)
             if look.is_full(self._hass.loop.time(), self._timing.batch):
                 await self._take_in_peace(look)
+        look.is_clock_doubted = look.is_clock_doubted or self._is_clock_doubted
         await self._take_in_peace(look, is_last=True)
 
-    async def _read_again(self, look: Look, sessions: list[MessageSession], read: Collection[str]) -> None:
+    async def _read_again(self, look: Look, unchanged: list[MessageSession]) -> None:
         """Read what did not change, in case of equal messages, and only while nothing else is to be looked at."""
-        self._due = {session.id for session in sessions} - {*read}
-        for session in sessions:
-            if session.id not in self._due:
-                continue
+        next_look = self._hass.loop.time() + self.interval
+        due = self._longest_due(unchanged)
+        if look.left:
+            account = self._coordinator.data.account
+            due = [session for session in due if not is_ours_last(session, account)][:_QUIET_AT_ONCE]
+        for session in due:
             if self._hinted.is_set() or self._reader.is_spent:
                 break
-            self._due.discard(session.id)
             await self._read(look, session)
             if look.found:
                 await self._take_in_peace(look)
+            if self._hass.loop.time() >= next_look:
+                break
 
     def _leave(self, look: Look, sessions: list[MessageSession]) -> None:
         """Leave conversations to the next look, which comes at once."""
@@ -318,10 +354,12 @@ class Poller:
 
     async def _read(self, look: Look, session: MessageSession) -> None:
         """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
+        self._due.pop(session.id, None)
         try:
             rows = await self._reader.messages(session, look.since)
         except NetsapiensError as err:
             look.failed[session.id] = err
+            self._due[session.id] = None
             if self.checkpoint is None:
                 self._history[session.id] = self._first_failed or look.now
             return
