@@ -26,6 +26,7 @@ import aiohttp
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))  # the house and the PBX are the tests'
 
+from scripts.demo_house import SENSORS, furnish  # noqa: E402
 from tests.helpers import shown  # noqa: E402
 from tests.real_home import (  # noqa: E402
     PASSWORD,
@@ -91,23 +92,6 @@ automation demo:
     alias: Ann asks
     mode: queued
 {textwrap.indent(REPLY, " " * 4)}
-"""
-# What a person can set off by a click.
-SENSORS = """
-input_boolean:
-  wet:
-    name: Make the kitchen sink leak
-  ring:
-    name: Ring the doorbell
-template:
-  - binary_sensor:
-      - name: Kitchen sink
-        default_entity_id: binary_sensor.kitchen_sink
-        device_class: moisture
-        state: "{{ is_state('input_boolean.wet', 'on') }}"
-      - name: Doorbell
-        default_entity_id: binary_sensor.doorbell
-        state: "{{ is_state('input_boolean.ring', 'on') }}"
 """
 # Where the PBX reaches Home Assistant; in life this is https and at home.
 EXTERNAL_URL = """
@@ -504,15 +488,20 @@ def show_failure(demo: Demo, err: Exception) -> None:
 
 async def keep(demo: Demo) -> None:
     """Leave both running for a person with a browser; the menu's restart takes up changed code."""
+    phone = demo.pbx.facts["phone"]
+    dashboard = await furnish(demo.home, phone)
     print(f"Home Assistant  {demo.home.url}   user {USERNAME}, password {PASSWORD}")
-    print(f"The phone       {demo.pbx.facts['phone']}")
+    print(f"The dashboard   {dashboard}")
+    print(f"The phone       {phone}")
     print("""
 Now try:
-- Settings > Automations & scenes > Create automation: binary_sensor.kitchen_sink as the
-  trigger, "Send a notification message" to Ann as the action. The same page has the blueprints.
-- Turn on "Make the kitchen sink leak" or "Ring the doorbell", and look at the phone.
-- On the phone page, write a text as (858) 555-0123: it is Ann's reply.
-- Settings > Devices & services > Add integration > NetSapiens, after you deleted the account:""")
+- Settings > Automations & scenes > Create automation: when binary_sensor.kitchen_sink turns on,
+  then "Send a notification message" to Ann. The README's other recipes work as well, and the
+  blueprints are on the same page.
+- On the dashboard, make the sink leak or ring the doorbell, and look at the phone.
+- On the phone, write a text as Ann: Home Assistant receives it.
+- Delete the account under Settings > Devices & services > NetSapiens, then choose Add integration
+  and sign in to the simulated PBX again:""")
     for key in ("base_url", "client_id", "client_secret", "username", "password"):
         print(f"    {key:<14} {demo.pbx.facts[key]}")
     print("Ctrl-C ends both.", flush=True)

@@ -472,6 +472,7 @@ async def test_control_surface_and_phone(pbx: Simulator, line: Line) -> None:
     page = await (await line.raw("GET", "/phone")).text()
     assert all(f'id="{name}"' in page for name in ("threads", "bubbles", "number", "text", "send"))
     assert "innerHTML" not in page
+    assert (await (await line.raw("GET", "/phone/people")).json())["18585550123"] == "Ann"
     assert len(pbx.requests) == recorded + 1
 
 
