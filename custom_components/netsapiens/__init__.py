@@ -17,6 +17,7 @@ from .const import DOMAIN
 from .delivery.store import QueueStore
 from .entity import version_shown
 from .issues import check_options, check_recipients, check_sender, clear_all
+from .markdown import plain
 from .notify_actions import NamedActions
 from .pbx.store import FactsStore
 from .phone import async_load_metadata, load_metadata
@@ -140,4 +141,4 @@ async def _async_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) ->
     """Return how many texts were dropped with an account, in Home Assistant's language."""
     words = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
     sentence = words[f"component.{DOMAIN}.common.dropped_{'one' if count == 1 else 'several'}"]
-    return sentence.format(count=count, account=entry.title)
+    return sentence.format(count=count, account=plain(entry.title))

@@ -77,6 +77,7 @@ from .const import (
     SUBENTRY_RECIPIENT,
 )
 from .errors import error_key
+from .markdown import plain
 from .messages import is_mixed
 from .notify_actions import name_for_new_account
 from .pbx.coordinator import async_get_numbers, create_api
@@ -435,7 +436,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="sender",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
-            description_placeholders={"login": self._title, "count": str(len(self._numbers))},
+            description_placeholders={"login": plain(self._title), "count": str(len(self._numbers))},
         )
 
     @callback
@@ -466,8 +467,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=self.add_suggested_values_to_schema(schema, _to_show_again(user_input, errors)),
             errors=errors,
             description_placeholders={
-                "login": entry.title,
-                "username": as_text(entry.data.get(CONF_USERNAME)) or entry.title,
+                "login": plain(entry.title),
+                "username": plain(as_text(entry.data.get(CONF_USERNAME)) or entry.title),
             },
         )
 
@@ -486,7 +487,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
-            description_placeholders={"login": entry.title},
+            description_placeholders={"login": plain(entry.title)},
         )
 
     async def _take_over(
@@ -544,7 +545,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
-            description_placeholders={"login": self.config_entry.title},
+            description_placeholders={"login": plain(self.config_entry.title)},
         )
 
 
