@@ -78,6 +78,7 @@ from .const import (
     SUBENTRY_RECIPIENT,
 )
 from .errors import error_key
+from .markdown import plain
 from .messages import is_mixed
 from .notify_actions import name_for_new_account
 from .pbx.coordinator import async_get_numbers, create_api
@@ -446,8 +447,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         """Return the sentence that says what there is to choose from."""
         await async_load_translations(self.hass)
         if not self._numbers:
-            return sentence(self.hass, "common.sender_none_listed", login=self._title)
-        return sentence(self.hass, "common.sender_listed", login=self._title, count=len(self._numbers))
+            return sentence(self.hass, "common.sender_none_listed", login=plain(self._title))
+        return sentence(self.hass, "common.sender_listed", login=plain(self._title), count=len(self._numbers))
 
     @callback
     def _create_entry(self, from_number: str | None) -> ConfigFlowResult:
@@ -477,8 +478,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             data_schema=self.add_suggested_values_to_schema(schema, _to_show_again(user_input, errors)),
             errors=errors,
             description_placeholders={
-                "login": entry.title,
-                "username": as_text(entry.data.get(CONF_USERNAME)) or entry.title,
+                "login": plain(entry.title),
+                "username": plain(as_text(entry.data.get(CONF_USERNAME)) or entry.title),
                 "waiting": _waiting(self.hass, entry),
             },
         )
@@ -498,7 +499,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
-            description_placeholders={"login": entry.title},
+            description_placeholders={"login": plain(entry.title)},
         )
 
     async def _take_over(
@@ -568,7 +569,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(schema, shown),
             errors=errors,
-            description_placeholders={"login": self.config_entry.title},
+            description_placeholders={"login": plain(self.config_entry.title)},
         )
 
 

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN, SUBENTRY_RECIPIENT
+from .markdown import plain
 from .pbx.coordinator import AccountFacts
 from .phone import mask
 from .recipients import is_damaged
@@ -156,5 +157,5 @@ def _raise(
         is_persistent=persistent,
         severity=ir.IssueSeverity.ERROR if key in _STOPS_TEXTS else ir.IssueSeverity.WARNING,
         translation_key=key,
-        translation_placeholders=placeholders,
+        translation_placeholders={name: plain(value) for name, value in placeholders.items()},
     )
