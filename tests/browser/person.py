@@ -100,6 +100,40 @@ class Person:
         await self.see("How do you want to sign in")
         await self.click(way)
 
+    # --- the automation editor ----------------------------------------------------------
+
+    async def start_automation(self) -> None:
+        """Open the editor on a new automation."""
+        await self.go("/config/automation/edit/new")
+
+    async def add_by_name(self, kind: str, search: str, name: str) -> None:
+        """Add a trigger, condition or action that the search finds."""
+        await self.press(f"Add {kind}")
+        await self.see("By type" if kind != "condition" else f"Add {kind}")
+        await self.page.wait_for_timeout(700)  # it folds out, then its search has the focus
+        await self.page.keyboard.type(search)
+        await self.page.wait_for_timeout(700)
+        await self.page.get_by_text(name, exact=True).locator("visible=true").first.click()
+        await self.page.wait_for_timeout(500)
+
+    async def add_by_target(self, kind: str, search: str, target: str, name: str) -> None:
+        """Add a trigger or action of an entity."""
+        await self.add_by_name(kind, search, target)
+        await self.click(name)
+        await self.page.wait_for_timeout(500)
+
+    def setting(self, words: str) -> Locator:
+        """Return the row of an action's field, by a part of its name or description."""
+        return self.page.locator("ha-settings-row").filter(has_text=words).locator("visible=true").first
+
+    async def save_automation(self, name: str) -> None:
+        """Save the automation under a name."""
+        await self.press("Save")
+        await self.page.wait_for_timeout(900)  # it folds out, then the name has the focus
+        await self.page.keyboard.type(name)
+        await self.press("Save")
+        await self.see("Traces")
+
 
 async def take_picture(page: Page, name: str) -> None:
     """Take a picture of a page for the README."""
