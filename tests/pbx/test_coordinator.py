@@ -241,7 +241,7 @@ async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
 ) -> None:
     coordinator = coordinator_of(entry)
 
-    def told() -> list[tuple[int, str]]:
+    def logged() -> list[tuple[int, str]]:
         return [
             (record.levelno, record.getMessage())
             for record in caplog.records
@@ -253,14 +253,14 @@ async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
     for _ in range(3):
         await coordinator.async_refresh()
     await let_it_ring(hass)
-    assert [level for level, _ in told()] == [logging.ERROR]
-    assert "could not be reached" in told()[0][1]
+    assert [level for level, _ in logged()] == [logging.ERROR]
+    assert "could not be reached" in logged()[0][1]
     caplog.clear()
     await pbx.start()
     for _ in range(2):
         await coordinator.async_refresh()
-    assert [level for level, _ in told()] == [logging.INFO]
-    assert "recovered" in told()[0][1]
+    assert [level for level, _ in logged()] == [logging.INFO]
+    assert "recovered" in logged()[0][1]
 
 
 async def test_tokens_stay_in_memory(

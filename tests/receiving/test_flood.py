@@ -149,7 +149,7 @@ async def test_no_text_is_kept(
     poller = looking.runtime_data.poller
     await until(lambda: len(poller._known) == 5)
     assert {type(known) for known in poller._known.values()} == {int}
-    bare = looking.runtime_data.coordinator.api.bare_times
+    bare = looking.runtime_data.coordinator.api.naive_times
     assert {type(last.text) for last in bare._last.values()} == {int}
 
 

@@ -264,7 +264,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     @callback
     def _failed(self, err: NetsapiensError) -> UpdateFailed:
-        """Return what tells the coordinator of a failure, and when to try again."""
+        """Return the failure as the coordinator takes it, with the time of the next attempt."""
         failed = translated(err, UpdateFailed)
         asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
         self._failures += 1
