@@ -317,7 +317,7 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
             entry = account_of(url, str(count))
             await add(hass, [entry])
             queue = entry.runtime_data.queue
-            queue._throttle._not_before = time.monotonic() + 3600  # noqa: SLF001 - as in a long outage
+            queue._throttle.breaker.open_for(3600)  # noqa: SLF001 - as in a long outage
             if traced:
                 found[str(count)] = await memory_of(queue, count)
             else:

@@ -26,7 +26,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components.netsapiens as integration
-from custom_components.netsapiens.api.http import Connection
+from custom_components.netsapiens.api.transport import Transport
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.phone import async_load_metadata
@@ -312,7 +312,7 @@ async def test_the_numbers_cannot_be_read(hass: HomeAssistant, pbx: Simulator, a
 async def test_no_answer_in_time(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    defaults = Connection.exchange.__kwdefaults__
+    defaults = Transport.exchange.__kwdefaults__
     genuine = defaults["timeout"]
     monkeypatch.setitem(defaults, "timeout", ClientTimeout(total=0.2))
     pbx.fault("hang", path="/tokens")

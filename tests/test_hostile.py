@@ -16,7 +16,8 @@ from yarl import URL
 from custom_components.netsapiens import sending as sending_module
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.messages import SendRequest, _is_visible
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.sending import async_send
 from tests.simulator import Simulator
 
@@ -26,8 +27,8 @@ FIELDS = ("type", "message", "destination", "from-number", "data", "mime-type", 
 
 
 @pytest.fixture(autouse=True)
-def _no_pace(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pace, "_RATE", 10_000.0)
+def _no_rate_limit(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=10_000.0))
     monkeypatch.setattr(sending_module, "_check_limit", lambda *_: None)
 
 

@@ -18,7 +18,7 @@ from PIL import Image
 import pytest
 
 from custom_components.netsapiens import phone
-from custom_components.netsapiens.api.http import _http_date, _parse, _seconds, reason_of
+from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
 from custom_components.netsapiens.media.metadata import strip
 from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit
@@ -313,7 +313,7 @@ def test_crafted_headers(one: str) -> None:
     """As long as aiohttp lets one be, which is 8190 bytes, and far beyond."""
 
     def read(text: str) -> None:
-        _http_date.__wrapped__(text)
+        http_date.__wrapped__(text)
         _seconds(text)
 
     assert_linear(read, lambda size: one * (size // len(one)), 80_000)

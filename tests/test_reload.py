@@ -21,7 +21,9 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.netsapiens.delivery import queue as queue_module
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close, recipient
 from tests.delivery.test_queue import MESSAGES, QUEUED, on_disk, send, texts
 from tests.helpers import until
@@ -38,14 +40,13 @@ def hass_storage() -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
     monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
     monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 1.0)
     monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
-    monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 0.2)))
 
 
 @pytest.fixture
@@ -244,11 +245,11 @@ async def test_reloads_one_after_the_other(hass: HomeAssistant, pbx: Simulator, 
     assert texts(pbx) == ["Alarm"]
 
 
-async def test_a_reload_tries_at_once(
-    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Somebody who presses Reload does not want to wait for the next try."""
-    monkeypatch.setattr(pace, "jittered", lambda first, longest, failures: 300.0)
+async def test_a_reload_tries_at_once(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Somebody who presses Reload does not want to wait for the next attempt."""
+    await close(hass, family)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(300.0, 300.0, jitter=0)))
+    assert await hass.config_entries.async_setup(family.entry_id)
     await pbx.stop()
     assert (await send(hass))["status"] == "queued"
     await pbx.start()

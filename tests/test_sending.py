@@ -13,7 +13,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.delivery import queue as queue_module
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until
 from tests.pictures import BLUE, CAMERA, RED, arrived
@@ -38,11 +40,11 @@ def rows_of(pbx: Simulator, *destination: str) -> list[Row]:
 
 
 @pytest.fixture
-def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Look again at once where an answer was lost."""
     monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
     monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 60.0)))
 
 
 @pytest.fixture

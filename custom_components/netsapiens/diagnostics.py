@@ -9,7 +9,7 @@ from homeassistant.const import CONF_API_KEY
 from homeassistant.core import HomeAssistant
 
 from .account import NetsapiensConfigEntry
-from .api.bare_times import in_hours
+from .api.naive_times import in_hours
 from .const import SUBENTRY_RECIPIENT
 from .pbx.coordinator import login_of
 from .phone import mask
@@ -69,7 +69,7 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
             "clock": coordinator.api.now().isoformat(timespec="seconds"),
             "clock_is_settled": coordinator.api.clock.is_settled,
             "clock_was_set_by": round(coordinator.api.clock.jumped),
-            "bare_times_from_utc": in_hours(coordinator.api.bare_times.offset),
+            "bare_times_from_utc": in_hours(coordinator.api.naive_times.offset),
         },
         "poller": None if poller is None else poller.diagnostics,
         "queue": {

@@ -11,7 +11,7 @@ from typing import Any
 import aiohttp
 import pytest
 
-from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI, NetsapiensError, auth
+from custom_components.netsapiens.api import MessageAPI, NetsapiensAPI, NetsapiensError, tokens as tokens_module
 from tests.helpers import until
 from tests.simulator import Simulator
 
@@ -61,7 +61,14 @@ def watch() -> Generator[Watch]:
     """Fail a test in which something private came out."""
     watch = Watch()
     root = logging.getLogger()
-    names = ("", "asyncio", "aiohttp", "aiohttp.client", auth.__name__, auth.__name__.rpartition(".")[0])
+    names = (
+        "",
+        "asyncio",
+        "aiohttp",
+        "aiohttp.client",
+        tokens_module.__name__,
+        tokens_module.__name__.rpartition(".")[0],
+    )
     before = {name: logging.getLogger(name).level for name in names}
     for name in names:
         logging.getLogger(name).setLevel(logging.DEBUG)
@@ -136,7 +143,7 @@ class Clock:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The clock by which tokens live."""
     clock = Clock()
-    monkeypatch.setattr(auth, "time", clock)
+    monkeypatch.setattr(tokens_module, "time", clock)
     return clock
 
 

@@ -53,7 +53,7 @@ def test_a_login_beside_an_empty_api_key(value: object) -> None:
 @pytest.mark.parametrize("value", [MISSING, None, "", True, False])
 def test_verify_ssl(value: object) -> None:
     api = NetsapiensAPI(without(LOGIN, "verify_ssl", value))
-    assert api._connection._verify_ssl is (value is not False)
+    assert api._transport._verify_ssl is (value is not False)
 
 
 @pytest.mark.parametrize("value", [0, "false", "no", []])
@@ -65,4 +65,4 @@ def test_verify_ssl_is_a_boolean(value: object) -> None:
 def test_settings_that_are_numbers() -> None:
     """As YAML and templates make them."""
     api = NetsapiensAPI({**LOGIN, "username": 1001, "password": 4711})
-    assert api._login == {"username": "1001", "password": "4711"}
+    assert api._tokens._login == {"username": "1001", "password": "4711"}

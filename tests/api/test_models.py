@@ -15,15 +15,15 @@ from custom_components.netsapiens.api import (
     NetsapiensError,
     NetsapiensServerError,
     SmsNumber,
-    auth,
+    tokens as tokens_module,
 )
-from custom_components.netsapiens.api.http import (
+from custom_components.netsapiens.api.answers import (
     Answer,
-    _http_date,
     _loads_by_rows,
     _parse,
     _seconds,
     check,
+    http_date,
     reason_of,
 )
 from custom_components.netsapiens.api.models import (
@@ -146,7 +146,7 @@ def test_any_body(status: int, headers: dict[str, str], body: bytes) -> None:
     reason = reason_of(answer, ["secret", "x", ""])
     assert len(reason) <= 201
     assert reason.isprintable()
-    for call in (check, auth._token_answer):
+    for call in (check, tokens_module._token_answer):
         words = ""
         try:
             call(answer, ["secret", "x", ""])  # type: ignore[operator]
@@ -158,14 +158,14 @@ def test_any_body(status: int, headers: dict[str, str], body: bytes) -> None:
 
 @given(ANY_TEXT | st.none())
 def test_any_date(text: str | None) -> None:
-    date = _http_date(text)
+    date = http_date(text)
     assert date is None or date.tzinfo is UTC
     _seconds(text)
 
 
 @given(JSON)
 def test_any_life(expires_in: Any) -> None:
-    assert 1 <= auth._life_of(expires_in) <= 30 * 86400
+    assert 1 <= tokens_module._life_of(expires_in) <= 30 * 86400
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ from custom_components.netsapiens.api import (
     NetsapiensTimeoutError,
     NumberAPI,
 )
-from custom_components.netsapiens.api.http import MAX_ANSWER
+from custom_components.netsapiens.api.transport import MAX_ANSWER
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 

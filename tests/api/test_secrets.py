@@ -17,7 +17,7 @@ from custom_components.netsapiens.api import (
     NetsapiensAuthError,
     NetsapiensRequestError,
 )
-from custom_components.netsapiens.api.http import Answer, reason_of
+from custom_components.netsapiens.api.answers import Answer, reason_of
 from tests.simulator import FaultKind, Simulator
 
 from .conftest import MESSAGE, NUMBER, OUTSIDE, PASSWORD, SECRET, SESSION, Fails, Watch, sms
@@ -104,7 +104,7 @@ async def test_logs_are_written(pbx: Simulator, api: NetsapiensAPI, caplog: pyte
     with caplog.at_level(logging.DEBUG, "custom_components.netsapiens"):
         pbx.fault(FaultKind.BODY, path=NUMBER, body="{}")
         await api.request("GET", f"domains/~/smsnumbers/{NUMBER}")
-    lines = [record.getMessage() for record in caplog.records if record.name.endswith("api.http")]
+    lines = [record.getMessage() for record in caplog.records if record.name.endswith("api.transport")]
     assert [line.partition(" took ")[0] for line in lines] == ["POST tokens", "GET …"]
 
 
@@ -120,7 +120,7 @@ def test_the_watch_sees(watch: Watch) -> None:
 async def test_nothing_in_reprs(api: NetsapiensAPI) -> None:
     """As a debugger or a crash report prints them."""
     token = await api.get_token()
-    shown = " ".join(map(repr, (api, api._token, api._connection, Answer(200, token, True, False, None))))
+    shown = " ".join(map(repr, (api, api._tokens.newest, api._transport, Answer(200, token, True, False, None))))
     for secret in (PASSWORD, SECRET, token["access_token"], token["refresh_token"]):
         assert secret not in shown
 

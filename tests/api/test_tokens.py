@@ -24,7 +24,7 @@ from custom_components.netsapiens.api import (
     NetsapiensServerError,
     NetsapiensTimeoutError,
     NumberAPI,
-    auth,
+    tokens as tokens_module,
 )
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
@@ -132,7 +132,7 @@ async def test_wall_clock_does_not_matter(pbx: Simulator, api: NetsapiensAPI, mo
         def now(cls, tz: Any = None) -> datetime:
             return datetime.now(tz) + cls.ahead
 
-    monkeypatch.setattr(auth, "datetime", Jumping)
+    monkeypatch.setattr(tokens_module, "datetime", Jumping)
     real = time.time
     for days in (0, 3650, -3650):
         Jumping.ahead = timedelta(days=days)
@@ -264,7 +264,7 @@ async def test_nobody_waits_for_a_call_that_fails(
     await until(lambda: fault.struck)
     waiter.cancel()
     await asyncio.wait([waiter])
-    await until(lambda: api._renewal is None)
+    await until(lambda: api._tokens._renewal is None)
     gc.collect()
     assert not [record for record in caplog.records if record.levelno > logging.INFO]
 

@@ -22,7 +22,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module, reconcile as lookup
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
 from tests.helpers import entity_of, shown, until
 from tests.pictures import BLUE, RED, arrived
@@ -40,14 +43,13 @@ def hass_storage() -> dict[str, Any]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
     monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
     monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
     monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
-    monkeypatch.setattr(pace, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(pace, "_LONGEST_WAIT", 0.2)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 0.2)))
 
 
 async def send(hass: HomeAssistant, message: str = "Hi", **data: Any) -> dict[str, Any]:
@@ -879,9 +881,10 @@ async def test_the_hour_of_the_limit_passes(
 
 
 async def test_tokens_revoked_in_the_middle_of_a_burst(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pace, "_RATE", 200.0)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=200.0))
+    await add_account()
     monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 20)
     sends: list[Coroutine[Any, Any, dict[str, Any]]] = [
         send(hass, f"Text {number}", destination=f"1858555{number + 1000}") for number in range(100)
@@ -892,19 +895,6 @@ async def test_tokens_revoked_in_the_middle_of_a_burst(
     assert [row["status"] for row in await running] == ["sent"] * 100
     assert len(set(texts(pbx))) == len(pbx.messages) == 100
     assert pbx.tokens_in_flight_peak == 1
-
-
-async def test_pace(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
-    """The first 30 go at once, then 10 a second."""
-    gate = pace.Throttle()
-
-    async def call() -> float:
-        return asyncio.get_running_loop().time()
-
-    started = asyncio.get_running_loop().time()
-    times = sorted([when - started for when in await asyncio.gather(*(gate.run(call) for _ in range(36)))])
-    assert times[29] < 0.1 or times[29] < times[30]
-    assert times[35] - times[29] >= 0.5
 
 
 async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

@@ -17,13 +17,17 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 import custom_components.netsapiens as integration
-from custom_components.netsapiens.pbx import coordinator as coordinator_module, throttle as pace
-from custom_components.netsapiens.pbx.coordinator import NetsapiensCoordinator
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
+from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming, NetsapiensCoordinator
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.receiver import Receiver
 from tests.conftest import AddAccount, close
 from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
+QUICK = CircuitTiming(away=Backoff(0.01, 0.01), refused=Backoff(0.01, 0.01))
 
 
 @pytest.fixture
@@ -47,10 +51,9 @@ def _no_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _quick_gate(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick_circuit(hass: HomeAssistant) -> None:
     """Ask a PBX that is away, or that refused, again at once."""
-    for wait in ("_FIRST_WAIT", "_LONGEST_WAIT", "_REFUSED_WAIT", "_LONGEST_REFUSED_WAIT"):
-        monkeypatch.setattr(pace, wait, 0.01)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=QUICK)
 
 
 def timer(hass: HomeAssistant) -> asyncio.TimerHandle | None:
@@ -214,10 +217,10 @@ async def test_the_very_first_start_waits_for_the_pbx(
 
 
 async def test_a_later_start_does_not_wait_for_a_silent_pbx(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """It begins with what is known."""
-    monkeypatch.setattr(coordinator_module, "_START_WITHIN", 0.3)
+    hass.data[COORDINATOR_TIMING] = CoordinatorTiming(start_within=0.3)
     await close(hass, entry)
     pbx.fault(FaultKind.HANG, times=None)
     async with asyncio.timeout(5):
@@ -238,7 +241,7 @@ async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
 ) -> None:
     coordinator = coordinator_of(entry)
 
-    def told() -> list[tuple[int, str]]:
+    def logged() -> list[tuple[int, str]]:
         return [
             (record.levelno, record.getMessage())
             for record in caplog.records
@@ -250,14 +253,14 @@ async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
     for _ in range(3):
         await coordinator.async_refresh()
     await let_it_ring(hass)
-    assert [level for level, _ in told()] == [logging.ERROR]
-    assert "could not be reached" in told()[0][1]
+    assert [level for level, _ in logged()] == [logging.ERROR]
+    assert "could not be reached" in logged()[0][1]
     caplog.clear()
     await pbx.start()
     for _ in range(2):
         await coordinator.async_refresh()
-    assert [level for level, _ in told()] == [logging.INFO]
-    assert "recovered" in told()[0][1]
+    assert [level for level, _ in logged()] == [logging.INFO]
+    assert "recovered" in logged()[0][1]
 
 
 async def test_tokens_stay_in_memory(
@@ -341,7 +344,7 @@ async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Si
 
 
 async def test_one_request_at_a_time_while_the_pbx_is_away(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """The account's own as well: what it has, and its token."""
     coordinator = coordinator_of(entry)
@@ -363,6 +366,21 @@ async def test_one_request_at_a_time_while_the_pbx_is_away(
     assert len(pbx.messages) == 1
     assert grants(pbx)[0] == "refresh_token"
     assert pbx.requests_to("/smsnumbers")
+
+
+async def test_each_request_has_a_turn_of_its_own(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Those of the first start, and those of each later one."""
+    rate = 4.0
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(RateLimit(burst=1, per_second=rate, spare=0), QUICK)
+    pbx.first_user.scope = "Office Manager"  # with the domain's list
+    entry = await add_account()
+    first = [record.at for record in pbx.requests]
+    pbx.requests.clear()
+    await coordinator_of(entry)._refresh_token()
+    await coordinator_of(entry).async_refresh()
+    for times in (first, [record.at for record in pbx.requests]):
+        assert len(times) >= 3
+        assert times[-1] - times[0] >= (len(times) - 1) / rate * 0.8
 
 
 async def test_one_request_at_a_time_while_it_is_set_up(

@@ -45,8 +45,8 @@ class Pbx:
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_short_list_is_one_request(count: int, newest_first: bool) -> None:
     pbx = Pbx(rows(count)[:: 1 if newest_first else -1])
-    found, whole = await pbx.read(10)
-    assert (len(found), whole, pbx.asked) == (count, True, [0])
+    found, is_complete = await pbx.read(10)
+    assert (len(found), is_complete, pbx.asked) == (count, True, [0])
 
 
 async def test_newest_first_is_read_as_far_as_needed() -> None:
@@ -54,15 +54,15 @@ async def test_newest_first_is_read_as_far_as_needed() -> None:
     assert (await pbx.read(10))[1]
     assert pbx.asked == [0]
     pbx.asked.clear()
-    found, whole = await pbx.read(1500)
-    assert (len(found), whole, pbx.asked) == (2000, True, [0, 1000])
+    found, is_complete = await pbx.read(1500)
+    assert (len(found), is_complete, pbx.asked) == (2000, True, [0, 1000])
 
 
 @pytest.mark.parametrize("count", [1000, 1001, 2000, 4321])
 async def test_any_other_order_is_read_whole(count: int) -> None:
     pbx = Pbx(rows(count)[::-1])
-    found, whole = await pbx.read(10)
-    assert (found, whole) == (pbx.rows, True)
+    found, is_complete = await pbx.read(10)
+    assert (found, is_complete) == (pbx.rows, True)
     assert pbx.asked == [number * 1000 for number in range(count // 1000 + 1)]
 
 
@@ -71,8 +71,8 @@ async def test_one_out_of_order_is_no_order() -> None:
     shuffled = rows(1500)
     shuffled[3], shuffled[999] = shuffled[999], shuffled[3]
     shuffled[700], shuffled[1400] = shuffled[1400], shuffled[700]
-    found, whole = await Pbx(shuffled).read(10)
-    assert (len(found), whole) == (1500, True)
+    found, is_complete = await Pbx(shuffled).read(10)
+    assert (len(found), is_complete) == (1500, True)
 
 
 @pytest.mark.parametrize("between", [0, 1, 7])
@@ -80,8 +80,8 @@ async def test_start_is_ignored(between: int) -> None:
     """Also where something came in between the pages."""
     new = [Row(f"new {number}", NOW) for number in range(between)]
     pbx = Pbx(rows(1500)[::-1], knows_start=False, between=new)
-    found, whole = await pbx.read(10)
-    assert not whole
+    found, is_complete = await pbx.read(10)
+    assert not is_complete
     assert len(set(found)) == len(found) == 1000
     assert pbx.asked == [0, 1000]
 
@@ -93,16 +93,16 @@ async def test_start_is_ignored_but_it_is_not_needed() -> None:
 
 async def test_what_moves_to_the_next_page_is_there_once() -> None:
     pbx = Pbx(rows(2500), between=[Row("new", NOW)])
-    found, whole = await pbx.read(10_000)
-    assert whole
+    found, is_complete = await pbx.read(10_000)
+    assert is_complete
     assert sorted({row.name for row in found}) == sorted(row.name for row in found)
     assert {row.name for row in found} == {row.name for row in rows(2500)}
 
 
 async def test_there_is_an_end() -> None:
     pbx = Pbx(rows(50_000))
-    found, whole = await pbx.read(100_000)
-    assert (len(found), whole, len(pbx.asked)) == (10_000, False, 10)
+    found, is_complete = await pbx.read(100_000)
+    assert (len(found), is_complete, len(pbx.asked)) == (10_000, False, 10)
 
 
 def test_reaches() -> None:

@@ -9,7 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import Message, MessageSession
-from custom_components.netsapiens.api.bare_times import BareTimes
+from custom_components.netsapiens.api.naive_times import NaiveTimes
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import send, texts
@@ -83,7 +83,7 @@ async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_accoun
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Summer {number}")
         await until(lambda number=number: len(told.texts()) == number + 1)
-    bare = entry.runtime_data.coordinator.api.bare_times
+    bare = entry.runtime_data.coordinator.api.naive_times
     assert bare.offset == timedelta(hours=-4)
     pbx.bare_offset = -5 * HOUR
     for number in range(3):
@@ -163,7 +163,7 @@ def session(text: str, at: datetime, session_id: str = "a", sender: str = ANN) -
 
 @given(st.integers(-14 * 4, 14 * 4), st.lists(st.text(), min_size=2, max_size=6))
 def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
-    bare, zone = BareTimes(), timedelta(minutes=15 * quarters)
+    bare, zone = NaiveTimes(), timedelta(minutes=15 * quarters)
     rows: list[Message] = []
     for number, text in enumerate(said):
         at = NOW + timedelta(seconds=61 * number)
@@ -186,7 +186,7 @@ def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
     ],
 )
 def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
-    bare = BareTimes()
+    bare = NaiveTimes()
     bare.noted([listed])
     assert bare.corrected("a", [row("Alarm", NOW - timedelta(hours=5))], is_first_page=True)[0].time == NOW - timedelta(
         hours=5
@@ -196,7 +196,7 @@ def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
 
 def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
     """The conversation was listed before the newest message came."""
-    bare = BareTimes()
+    bare = NaiveTimes()
     for number in range(3):
         bare.noted([session("Alarm", NOW + timedelta(minutes=15 * number))])
         rows = [row("Alarm", NOW + timedelta(minutes=15 * before)) for before in range(number + 2)][::-1]
@@ -205,7 +205,7 @@ def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
 
 
 def test_times_with_a_zone_are_left_alone() -> None:
-    bare = BareTimes()
+    bare = NaiveTimes()
     with_zone = Message.from_row({"text": "x", "timestamp": "2026-01-02T03:04:05-05:00", "from-number": ANN})
     for number in range(2):
         at = NOW + timedelta(minutes=number)

@@ -12,7 +12,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import MessageAPI, http
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from tests.delivery.test_queue import crash
 from tests.helpers import until
@@ -89,7 +90,7 @@ async def test_what_one_look_reads_is_limited(
 ) -> None:
     """The next look goes on at once, and what is told is told once."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
-    monkeypatch.setattr(pace, "_RATE", 1000.0)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     monkeypatch.setattr(poller_module, "TIMING", replace(poller_module.TIMING, interval=30.0))
     texts = await arrive(pbx, 30)
     await hass.config_entries.async_setup(off.entry_id)
@@ -109,7 +110,7 @@ async def test_a_first_look_that_is_limited_tells_no_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(reader_module, "MOST_ROWS", 5)
-    monkeypatch.setattr(pace, "_RATE", 1000.0)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     place_path(hass, off).unlink()
     await arrive(pbx, 20)
     await asyncio.sleep(1.1)
@@ -148,7 +149,7 @@ async def test_no_text_is_kept(
     poller = looking.runtime_data.poller
     await until(lambda: len(poller._known) == 5)
     assert {type(known) for known in poller._known.values()} == {int}
-    bare = looking.runtime_data.coordinator.api.bare_times
+    bare = looking.runtime_data.coordinator.api.naive_times
     assert {type(last.text) for last in bare._last.values()} == {int}
 
 

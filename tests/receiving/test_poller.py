@@ -18,7 +18,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens import address_book as address_book_module
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.pbx import throttle as pace
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from custom_components.netsapiens.receiving.poller import _received
@@ -629,7 +630,8 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
     looking.runtime_data.poller._timing = replace(poller_module.TIMING, longest_wait=60.0)
-    monkeypatch.setattr(pace, "_RATE", 1000.0)
+    timing = ThrottleTiming(rate=RateLimit(per_second=1000.0))
+    looking.runtime_data.coordinator.throttle = Throttle(timing)
     poller, most = looking.runtime_data.poller, 0
     pbx.fault(FaultKind.STATUS, path="/messages", code=502, html=True, times=None, probability=0.3, seed=3)
     for number in range(20):

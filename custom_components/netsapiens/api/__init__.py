@@ -4,7 +4,7 @@ Needs aiohttp and nothing of Home Assistant. ``pip install .`` of the repository
 ``netsapiens_asyncio``.
 """
 
-from .auth import NetsapiensAPI
+from .client import NetsapiensAPI
 from .exceptions import (
     NetsapiensAuthError,
     NetsapiensConfigError,

@@ -47,7 +47,7 @@ class PbxClock:
         return self._others > 0
 
     def now(self) -> datetime:
-        """Return the time by the PBX's clock, at most a few seconds late; ours where the PBX told none."""
+        """Return the time by the PBX's clock, at most a few seconds late; ours where the PBX sent none."""
         if not self._agreed:
             return datetime.fromtimestamp(self._wall(), UTC)
         return datetime.fromtimestamp(self._estimate() + self.monotonic(), UTC)

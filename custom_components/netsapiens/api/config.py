@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from .exceptions import NetsapiensConfigError, NetsapiensURLError
-from .models import as_text
+from .values import as_text
 
 _LOGIN = ("client_id", "client_secret", "username", "password")
 

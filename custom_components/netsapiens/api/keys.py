@@ -1,4 +1,4 @@
-"""API keys: the way in for programs, and for people whose login asks for a second factor."""
+"""API keys: credentials for programs, and for people whose login asks for a second factor."""
 
 from __future__ import annotations
 
@@ -6,20 +6,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+from .answers import Answer, check
 from .exceptions import (
     NetsapiensAuthError,
     NetsapiensNoUserError,
     NetsapiensReadOnlyError,
     NetsapiensRequestError,
 )
-from .http import Answer, check
-from .models import Account, as_flag, as_text, has_domain_rights, rows
+from .models import Account, has_domain_rights
+from .values import as_flag, as_text, rows
 
 KEY_PATH = "apikeys/~"
 
 # What a key says of itself where the PBX does not.
 _SCOPES = {"nsu_": "Basic User", "nsd_": "Office Manager", "nsr_": "Reseller", "nss_": "Super User"}
-_NOT_TOLD = {400, 404, 405}  # statuses of a PBX that does not describe keys
+_NOT_DESCRIBED = {400, 404, 405}  # statuses of a PBX that does not describe keys
 _NOBODY = {"", "~", "*"}
 
 
@@ -62,7 +63,7 @@ class ApiKey:
         try:
             return dict(next(rows(check(answer, [self.key])), {}))
         except NetsapiensRequestError as err:
-            if err.status in _NOT_TOLD:
+            if err.status in _NOT_DESCRIBED:
                 return {}
             raise NetsapiensAuthError(err.reason or "the API key was refused") from None
 

@@ -12,10 +12,10 @@ from typing import Any, Self
 from urllib.parse import quote
 import uuid
 
-from .auth import NetsapiensAPI
+from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError, NetsapiensServerError
-from .http import UPLOAD_TIMEOUT
 from .models import Message, MessageSession, as_text, rows
+from .transport import UPLOAD_TIMEOUT
 
 MAX_ROWS = 1000  # the most that one list answer can hold
 _CLOCK_READINGS = 5  # at the most
@@ -130,7 +130,7 @@ class MessageAPI:
         path = f"{await self._api.user_path(user)}/messagesessions/{session}/messages"
         answer = await self._api.request("GET", path, params=_page(limit, start))
         found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
-        return self._api.bare_times.corrected(messagesession, found, is_first_page=not start)
+        return self._api.naive_times.corrected(messagesession, found, is_first_page=not start)
 
     async def get_messagesessions(
         self, *, limit: int | None = None, start: int = 0, user: str | None = None
@@ -154,14 +154,14 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return self._api.bare_times.noted(
+        return self._api.naive_times.learn(
             [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
         )
 
     @property
     def knows_zone(self) -> bool:
         """Whether the zone of times without one is known for sure."""
-        return self._api.bare_times.is_confirmed
+        return self._api.naive_times.is_confirmed
 
     async def settle_clock(self) -> None:
         """Make small requests until the PBX's clock is known for sure, which mostly takes none.

@@ -1,129 +1,47 @@
-"""What the PBX answers, made into plain objects.
-
-The PBX casts digit-only strings to JSON numbers, returns one row as a bare object, and knows two endings for every
-time (``-datetime`` and ``-timestamp``): all of that ends here.
-"""
+"""The records that the PBX lists, as plain objects."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-import json
-import math
+from datetime import datetime
 import re
 from typing import Any
 
-from .exceptions import NetsapiensServerError
+from .values import (
+    as_flag,
+    as_known_flag,
+    as_text,
+    as_time,
+    as_words,
+    either,
+    is_digits,
+    number_of,
+    read_time,
+    rows,
+    same_number,
+)
 
-_DIGITS = re.compile(r"[0-9]+")
-_PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
-_MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
-_NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
 _DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
 _VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
 
-
-def as_text(value: object) -> str:
-    """Return a value of the PBX as the text it stands for: 18585550100 and "18585550100" are the same."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool) or value is None:
-        return ""
-    if isinstance(value, int):
-        return str(value) if value.bit_length() < _MAX_BITS else ""
-    if isinstance(value, float):
-        return str(int(value)) if math.isfinite(value) and value.is_integer() else str(value)
-    return ""
-
-
-def as_words(value: object) -> str:
-    """Return what a message says: words that are JSON by chance come back as what they stand for."""
-    if not isinstance(value, bool | list | dict):
-        return as_text(value)
-    try:
-        return json.dumps(value, ensure_ascii=False)
-    except (ValueError, RecursionError):
-        return ""
-
-
-def as_flag(value: object) -> bool:
-    """Return a yes or no of the PBX, in any of its spellings."""
-    return value is True or as_text(value).strip().lower() in {"1", "yes", "true"}
-
-
-def _as_known_flag(value: object) -> bool | None:
-    """Return a yes or no of the PBX; None where it does not say."""
-    return None if value is None or value == "" else as_flag(value)
-
-
-def read_time(value: object) -> tuple[datetime | None, bool]:
-    """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC."""
-    try:
-        time = datetime.fromisoformat(as_text(value).strip())
-        if time.tzinfo is UTC:
-            return time, False
-        if time.tzinfo is None:
-            return time.replace(tzinfo=UTC), True
-        return time.astimezone(UTC), False
-    except (ValueError, OverflowError):
-        return None, False
-
-
-def as_time(value: object) -> datetime | None:
-    """Return a time of the PBX in UTC, as ``read_time``."""
-    return read_time(value)[0]
-
-
-def is_digits(text: str) -> bool:
-    """Whether a text is made of the digits 0 to 9 and nothing else."""
-    return text.isascii() and text.isdigit()
-
-
-def number_of(value: object) -> str:
-    """Return a number of the PBX as its digits, without what stands between them.
-
-    What is no number, such as the sender AMAZON or an e-mail address, is returned as the PBX gives it: the digits of
-    ``bob123@gmail.com`` are not extension 123.
-    """
-    text = as_text(value).strip()
-    if is_digits(text) or not _PUT_IN_NUMBERS.fullmatch(text):
-        return text
-    return "".join(_DIGITS.findall(text)) or text
-
-
-def same_number(one: str, other: str) -> bool:
-    """Whether two numbers of the PBX are the same line, one of them maybe without its country code.
-
-    A name is the same as itself only.
-    """
-    one, other = number_of(one), number_of(other)
-    # An extension or a short code has no country code.
-    if min(len(one), len(other)) < 10 or not (is_digits(one) and is_digits(other)):  # noqa: PLR2004
-        return bool(one) and one == other
-    return one.endswith(other) or other.endswith(one)
-
-
-def rows(answer: object) -> Iterator[Mapping[str, Any]]:
-    """Yield the rows of a list answer, whose single row may come as a bare object.
-
-    Nothing at all is no empty list: a message that is not seen there would be sent once more.
-
-    Raises:
-        NetsapiensServerError: the answer is no list of objects.
-    """
-    if isinstance(answer, dict) and (not answer or not _NOT_A_ROW.isdisjoint(answer)):
-        raise NetsapiensServerError("the answer is not a list of records")
-    found = answer if isinstance(answer, list) else [answer]
-    for row in found:
-        if not isinstance(row, dict):
-            raise NetsapiensServerError("the answer is not a list of records")
-        yield row
-
-
-def _either(row: Mapping[str, Any], key: str) -> object:
-    """Return a time of a row under either of its two names."""
-    return row.get(f"{key}datetime") or row.get(f"{key}timestamp")
+__all__ = [
+    "Account",
+    "Message",
+    "MessageSession",
+    "SmsNumber",
+    "Subscription",
+    "as_flag",
+    "as_text",
+    "as_time",
+    "as_words",
+    "has_domain_rights",
+    "is_digits",
+    "number_of",
+    "rows",
+    "same_number",
+    "version_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +86,7 @@ class Account:
 
 
 def has_domain_rights(scope: str) -> bool:
-    """Whether a scope, in any spelling, is one with rights over a whole domain."""
+    """Whether a scope, in any spelling, is one with rights over a domain."""
     return "".join(filter(str.isalpha, scope)).lower() in _DOMAIN_SCOPES
 
 
@@ -209,8 +127,8 @@ class SmsNumber:
         return cls(
             number=number,
             dest=as_text(row.get("dest")).strip(),
-            mms_capable=_as_known_flag(row.get("mms-capable")),
-            group_mms_capable=_as_known_flag(row.get("group-mms-capable")),
+            mms_capable=as_known_flag(row.get("mms-capable")),
+            group_mms_capable=as_known_flag(row.get("group-mms-capable")),
             application=as_text(row.get("application")).strip(),
         )
 
@@ -308,7 +226,7 @@ class MessageSession:
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
         """Read one row of a user's list."""
-        last_time, is_bare = read_time(_either(row, "messagesession-last-"))
+        last_time, is_bare = read_time(either(row, "messagesession-last-"))
         return cls(
             id=as_text(row.get("messagesession-id")),
             remotes=_split(row.get("messagesession-remote")),
@@ -348,7 +266,7 @@ class Subscription:
             model=as_text(row.get("model")),
             post_url=as_text(row.get("post-url") or row.get("post_url")),
             status=as_text(row.get("status")),
-            expires=as_time(_either(row, "subscription-expires-")),
+            expires=as_time(either(row, "subscription-expires-")),
         )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .auth import NetsapiensAPI
+from .client import NetsapiensAPI
 from .models import SmsNumber, rows
 
 _LIMIT = 1000  # without it the PBX cuts the list at 100 and does not say so
@@ -30,7 +30,7 @@ class NumberAPI:
         return await self._list(await self._api.user_path())
 
     async def get_domain_numbers(self) -> list[SmsNumber]:
-        """Return the SMS numbers of the whole domain, in the PBX's order.
+        """Return the SMS numbers of all users of the domain, in the PBX's order.
 
         Raises:
             NetsapiensRequestError: with status 401 or 403 where the login has no rights over its domain.

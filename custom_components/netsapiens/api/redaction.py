@@ -81,9 +81,9 @@ def _has_run(spellings: Iterable[str], runs: set[str]) -> bool:
 def _is_short_in(text: str, unescaped: list[str], decoded: list[str]) -> bool:
     """Whether a private text that may be too short for a run stands in words, a word by itself."""
     text = " ".join(text.casefold().split())
-    whole = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
-    places = unescaped if len(text) < _FEWEST_DECODED else [*unescaped, *decoded]
-    return len(text) < 2 * _RUN and any(whole.search(" ".join(place.casefold().split())) for place in places)
+    word = re.compile(rf"(?<!\w){re.escape(text)}(?!\w)")
+    texts = unescaped if len(text) < _FEWEST_DECODED else [*unescaped, *decoded]
+    return len(text) < 2 * _RUN and any(word.search(" ".join(one.casefold().split())) for one in texts)
 
 
 def _is_media_in(text: str, unescaped: list[str], runs: set[str]) -> bool:

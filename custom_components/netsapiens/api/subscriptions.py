@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
-from .auth import NetsapiensAPI
+from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError
 from .messages import MAX_ROWS
 from .models import Subscription, rows

@@ -1,138 +1,70 @@
 """Owns the login to the PBX: token refresh, and what the account has."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Hashable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 import logging
 import math
 import random
 from typing import Any, override
 
-import aiohttp
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import (
-    CONF_API_KEY,
-    CONF_CLIENT_ID,
-    CONF_CLIENT_SECRET,
-    CONF_DOMAIN,
-    CONF_PASSWORD,
-    CONF_USERNAME,
-    CONF_VERIFY_SSL,
-    EVENT_HOMEASSISTANT_CLOSE,
-)
-from homeassistant.core import CALLBACK_TYPE, Event, HassJob, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError
-from homeassistant.helpers.aiohttp_client import async_create_clientsession
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.hass_dict import HassKey
 
 from ..api import (
-    Account,
     NetsapiensAPI,
     NetsapiensAuthError,
     NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
     NetsapiensRateLimitError,
-    NetsapiensRequestError,
     NetsapiensServerError,
     NetsapiensTimeoutError,
     NetsapiensURLError,
-    NumberAPI,
-    SmsNumber,
 )
-from ..api.models import as_text, same_number
-from ..const import CONF_BASE_URL, CONF_USER, DOMAIN
+from ..const import DOMAIN
 from ..errors import translated
-from .throttle import Throttle
+from .backoff import Backoff
+from .facts import AccountFacts, async_get_numbers
+from .fair_queue import READING
+from .login import can_sign_in_again, create_api, login_of
+from .throttle import Throttle, create_throttle
 
 _LOGGER = logging.getLogger(__name__)
 
-_SESSIONS: HassKey[dict[bool, aiohttp.ClientSession]] = HassKey("netsapiens_sessions")
-
-# The two ways in; an entry has the one or the other.
-_SIGN_IN = (CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
-_KEY = (CONF_API_KEY, CONF_DOMAIN, CONF_USER)
-
-# What the account has changes rarely; the spread keeps ten thousand homes from asking one PBX in step.
-_INTERVAL = timedelta(minutes=30)
-_SPREAD = 0.1
-
-# A token is refreshed this long before its end, so that no send ever waits for one.
-_REFRESH_AHEAD = (300.0, 600.0)
-_FIRST_WAIT = 5.0  # seconds; doubles with each failure
-_LONGEST_WAIT = 900.0
-
-_START_WITHIN = 8.0  # seconds; then Home Assistant starts with what is known, and sends are queued
-
-_NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
-_NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
+__all__ = ["AccountFacts", "NetsapiensCoordinator", "async_get_numbers", "create_api", "login_of"]
 
 
-def login_of(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the part of an entry's data that says where to sign in, and with what."""
-    login = {key: data[key] for key in (CONF_BASE_URL, *_SIGN_IN, *_KEY) if key in data}
-    return {**login, CONF_VERIFY_SSL: bool(data.get(CONF_VERIFY_SSL, True))}
-
-
-def _can_sign_in_again(data: Mapping[str, Any]) -> bool:
-    """Whether the dialog to sign in again can mend credentials: it asks for no user name."""
-    return CONF_API_KEY in data or bool(as_text(data.get(CONF_USERNAME)).strip())
-
-
-@callback
-def _session(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
-    """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests."""
-    sessions = hass.data.setdefault(_SESSIONS, {})
-    if verify_ssl not in sessions:
-        # It outlives the entry in whose set-up it is made.
-        session = async_create_clientsession(hass, verify_ssl, auto_cleanup=False, cookie_jar=aiohttp.DummyCookieJar())
-        sessions[verify_ssl] = session
-
-        @callback
-        def detach(_event: Event) -> None:
-            session.detach()
-
-        hass.bus.async_listen_once(EVENT_HOMEASSISTANT_CLOSE, detach)
-    return sessions[verify_ssl]
-
-
-def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
-    """Return the client for what an entry's data, or the form that makes one, holds.
-
-    Raises:
-        NetsapiensURLError: the base_url is none.
-        NetsapiensConfigError: a part of the credentials is missing.
-    """
-    login = login_of(data)
-    return NetsapiensAPI(login, _session(hass, verify_ssl=login[CONF_VERIFY_SSL]))
+_RETRY = Backoff(5.0, 900.0, jitter=0.5)
 
 
 @dataclass(frozen=True, slots=True)
-class AccountFacts:
-    """What the PBX says of the account.
+class CoordinatorTiming:
+    """When the account is read, and its token refreshed.
 
     Attributes:
-        account: who we are.
-        version: the API's, e.g. ``44.1.2``; may be empty.
-        numbers: the SMS numbers, by their digits, in the PBX's order: the login's own, then those of the others in
-            its domain, if it has rights over that.
+        interval: how often the account is read, which changes rarely.
+        spread: by which share of itself the interval differs between homes, so that they do not ask in step.
+        refresh_ahead: how many seconds before its end a token is refreshed, at the least and at the most, so that no
+            message ever waits for one.
+        retry: waits while the account cannot be read, or its token not be refreshed.
+        start_within: seconds after which Home Assistant starts with what is known; messages are queued then.
     """
 
-    account: Account
-    version: str
-    numbers: dict[str, SmsNumber]
+    interval: timedelta = timedelta(minutes=30)
+    spread: float = 0.1
+    refresh_ahead: tuple[float, float] = (300.0, 600.0)
+    retry: Backoff = _RETRY
+    start_within: float = 8.0
 
-    def listed(self, number: str) -> str | None:
-        """Return a number as the PBX lists it, maybe without its country code; None where it does not."""
-        return next((own for own in self.numbers if same_number(own, number)), None)
 
-    def owner_of(self, number: str) -> str | None:
-        """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""
-        listed = self.numbers.get(number)
-        return listed.owner if listed is not None and listed.owner not in {"", self.account.user} else None
+COORDINATOR_TIMING: HassKey[CoordinatorTiming] = HassKey("netsapiens_coordinator_timing")
+"""Where another timing is kept; it holds for accounts that are set up later."""
 
 
 def _nothing() -> None:
@@ -158,13 +90,14 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry, former: NetsapiensCoordinator | None = None) -> None:
         login = login_of(entry.data)
         same = former if former is not None and former.login == login else None
+        timing = hass.data.get(COORDINATOR_TIMING, CoordinatorTiming())
         # Before anything that Home Assistant would shut down.
         try:
             api = same.api if same else create_api(hass, entry.data)
         except NetsapiensURLError as err:
             raise ConfigEntryError(translation_domain=DOMAIN, translation_key="address_damaged") from err
         except NetsapiensConfigError as err:
-            if not _can_sign_in_again(entry.data):
+            if not can_sign_in_again(entry.data):
                 raise ConfigEntryError(translation_domain=DOMAIN, translation_key="login_damaged") from err
             raise translated(err, ConfigEntryAuthFailed) from err
         super().__init__(
@@ -172,11 +105,12 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             _LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=_INTERVAL * random.uniform(1 - _SPREAD, 1 + _SPREAD),  # noqa: S311
+            update_interval=timing.interval * random.uniform(1 - timing.spread, 1 + timing.spread),  # noqa: S311
         )
+        self._timing = timing
         self.login = login
         self.api: NetsapiensAPI = api
-        self.throttle: Throttle = same.throttle if same else Throttle()
+        self.throttle: Throttle = same.throttle if same else create_throttle(hass)
         self.api.on_token = self._plan_refresh
         self._reading: asyncio.Task[None] | None = None
         self._cancel_retry: CALLBACK_TYPE = _nothing
@@ -211,7 +145,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             return
         self.data = known
         try:
-            async with asyncio.timeout(_START_WITHIN):
+            async with asyncio.timeout(self._timing.start_within):
                 await self.async_refresh()
         except TimeoutError:
             self.note_failure(NetsapiensTimeoutError("no answer while starting"))
@@ -222,7 +156,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     async def _async_update_data(self) -> AccountFacts:
         """Sign in if need be, and read what the account has."""
         try:
-            facts = await self.throttle.run(self._read)
+            facts = await self._read()
         except NetsapiensAuthError as err:
             raise translated(err, ConfigEntryAuthFailed) from err
         except NetsapiensError as err:
@@ -231,11 +165,27 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return facts
 
     async def _read(self) -> AccountFacts:
-        """Read what the account has, as one turn at the throttle: while the PBX is away, it sees if it is back."""
-        await self.api.get_token()
-        version = await self.api.get_version()
+        """Read what the account has, each request when its turn has come."""
+        await self.async_ensure_token()
+        version = self.api.account.version or await self.throttle.run(self.api.get_version)
         known = self.data.numbers if self.data is not None else {}
-        return AccountFacts(self.api.account, version, await async_get_numbers(self.api, known))
+        numbers = await async_get_numbers(self.api, known, throttle=self.throttle)
+        return AccountFacts(self.api.account, version, numbers)
+
+    async def async_ensure_token(self, caller: Hashable = READING, *, fresh: bool = False) -> None:
+        """Sign in if no token lives, e.g. after an outage that was longer than its life.
+
+        Parameters:
+            caller: whom it is for; callers take turns.
+            fresh: whether it is for a message's first attempt, so that a new caller passes those that wait.
+
+        Raises:
+            NetsapiensError: no token could be had.
+
+        API: POST /ns-api/v2/tokens, or GET /ns-api/v2/apikeys/~
+        """
+        if self.api.token_left <= 0:
+            await self.throttle.run(self.api.get_token, caller, fresh=fresh)
 
     @override
     async def async_shutdown(self) -> None:
@@ -273,7 +223,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         """Plan the next refresh, ahead of the new token's end. An API key has none."""
         if math.isinf(self.api.token_life):
             return
-        ahead = min(random.uniform(*_REFRESH_AHEAD), self.api.token_life / 2)  # noqa: S311
+        ahead = min(random.uniform(*self._timing.refresh_ahead), self.api.token_life / 2)  # noqa: S311
         self._refresh_in(max(self.api.token_left - ahead, 1.0))
 
     @callback
@@ -314,7 +264,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     @callback
     def _failed(self, err: NetsapiensError) -> UpdateFailed:
-        """Return what tells the coordinator of a failure, and when to try again."""
+        """Return the failure as the coordinator takes it, with the time of the next attempt."""
         failed = translated(err, UpdateFailed)
         asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
         self._failures += 1
@@ -322,43 +272,5 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return failed
 
     def _backoff(self) -> float:
-        """Return a wait that grows with the failures, with jitter: all homes that wait must not come at once."""
-        longest = min(_LONGEST_WAIT, _FIRST_WAIT * 2 ** min(self._failures, 16))
-        return random.uniform(longest / 2, longest)  # noqa: S311
-
-
-async def async_get_numbers(
-    api: NetsapiensAPI, known: dict[str, SmsNumber] | None = None, *, typed_user: bool = False
-) -> dict[str, SmsNumber]:
-    """Return the numbers that the account may text from, by their digits.
-
-    Parameters:
-        api: a login that has a token.
-        known: those that it had before, which stay where the PBX does not show them now.
-        typed_user: whether a person named the user, so that there may be none: then that is an error.
-    """
-    account, numbers = api.account, NumberAPI(api)
-    own = await _shown(numbers.get_numbers, _NOT_SHOWN, must_exist=typed_user)
-    if own is None:
-        own = [number for number in (known or {}).values() if number.owner == account.user]
-    # What a user's own list holds is the user's, whatever the row says of it.
-    found = {number.number: replace(number, dest=account.user, application="user") for number in own}
-    if not account.has_domain_rights:
-        return found
-    others = await _shown(numbers.get_domain_numbers, _NOT_ITS_DOMAIN)
-    if others is None:
-        others = list((known or {}).values())
-    return found | {number.number: number for number in others if number.owner and number.number not in found}
-
-
-async def _shown(
-    read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int], *, must_exist: bool = False
-) -> list[SmsNumber] | None:
-    """Return a list of numbers; None where the PBX does not show it to the login."""
-    try:
-        return await read()
-    except NetsapiensRequestError as err:
-        if err.status not in not_shown or (must_exist and err.no_record):
-            raise
-        _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
-        return None
+        """Return how many seconds to wait after a failure."""
+        return self._timing.retry.wait(self._failures)

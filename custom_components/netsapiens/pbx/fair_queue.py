@@ -9,9 +9,11 @@ import asyncio
 from collections import OrderedDict
 from collections.abc import Hashable
 
-READING = "reading"  # the caller of whatever reads: looks, the account, its token
+from .circuit_breaker import Permit
 
-type Waiter = asyncio.Future[int]
+READING = "reading"  # the caller of whatever reads: polls, the account, its token
+
+type Waiter = asyncio.Future[Permit]
 
 
 class Turns:

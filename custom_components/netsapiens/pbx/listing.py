@@ -16,10 +16,10 @@ async def read_since[RowT](
     since: datetime,
     size: int = MAX_ROWS,
 ) -> tuple[list[RowT], bool]:
-    """Return all rows since a time, and whether they are surely all.
+    """Return all rows since a time, and whether the list is surely complete.
 
     Parameters:
-        page: gives up to ``size`` rows from a place on.
+        page: gives up to ``size`` rows from an offset on.
         time_of: gives a row's time.
         since: older rows may be missing.
         size: rows a page.

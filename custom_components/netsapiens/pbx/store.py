@@ -11,7 +11,7 @@ from homeassistant.helpers.storage import Store
 from ..api import Account, SmsNumber
 from ..const import DOMAIN
 from ..storage import DAMAGE, VERSION
-from .coordinator import AccountFacts
+from .facts import AccountFacts
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -1,93 +1,105 @@
-"""When the next request may go: a pace that trips no firewall, and growing waits while the PBX is away."""
+"""The one way to the PBX: a rate limiter, a circuit breaker, and turns for those that wait."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
-import random
-import time
+from dataclasses import dataclass
 
-from homeassistant.core import callback
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
 
-from ..api import (
-    NetsapiensAuthError,
-    NetsapiensConnectionError,
-    NetsapiensError,
-    NetsapiensRateLimitError,
-    NetsapiensRequestError,
-)
+from ..api import NetsapiensError
+from .backoff import Backoff
+from .circuit_breaker import CircuitBreaker, CircuitTiming, Permit
 from .fair_queue import READING, Turns
+from .rate_limiter import RateLimit, RateLimiter
 
-_BURST = 30  # requests at once without waiting
-_RATE = 10.0  # then so many a second; some operators' firewalls block at 15
-_TINY = 1e-6  # of a request; a timer may ring that much early
-_SPARE = 5  # of the burst, which a backlog leaves to others
-_STREAK = 5  # so many failures in a row mean that the PBX is away, whatever they were
-_FIRST_WAIT = 2.0  # seconds; doubles with each failure
-_LONGEST_WAIT = 60.0
-_REFUSED_WAIT = 15.0  # for refused credentials, which operators lock after some tries
-_LONGEST_REFUSED_WAIT = 300.0
+_RATE = RateLimit()
+_CIRCUIT = CircuitTiming()
+
+
+@dataclass(frozen=True, slots=True)
+class ThrottleTiming:
+    """The timing of an account's requests.
+
+    Attributes:
+        rate: how many requests may go.
+        circuit: how long the PBX is left alone when it is away.
+    """
+
+    rate: RateLimit = _RATE
+    circuit: CircuitTiming = _CIRCUIT
+
+
+THROTTLE_TIMING: HassKey[ThrottleTiming] = HassKey("netsapiens_throttle_timing")
+"""Where another timing is kept; it holds for throttles that are created later."""
 
 
 def jittered(first: float, longest: float, failures: int) -> float:
-    """Return a wait that grows with the failures, anywhere up to its limit: homes that wait must not come in step."""
-    return random.uniform(0, min(longest, first * 2 ** min(failures, 16)))  # noqa: S311
+    """Return ``Backoff(first, longest).wait(failures)``."""
+    return Backoff(first, longest).wait(failures)
+
+
+@callback
+def create_throttle(hass: HomeAssistant) -> Throttle:
+    """Return a throttle with the timing that ``hass.data`` holds, or the default one."""
+    return Throttle(hass.data.get(THROTTLE_TIMING))
 
 
 class Throttle:
     """Lets the requests of one account through.
 
-    Callers take turns. While the PBX is away, one request at a time goes to see whether it is back; the others wait for
-    what it finds.
+    Callers take turns. While the PBX is away, one request at a time is the probe; the others wait for what it finds.
+
+    Parameters:
+        timing: how many requests may go, and how long the PBX is left alone when it is away.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, timing: ThrottleTiming | None = None) -> None:
+        timing = timing or ThrottleTiming()
+        self.breaker = CircuitBreaker(timing.circuit)
+        self._limiter = RateLimiter(timing.rate)
         self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
-        self._is_probing = False
-        self._allowance = float(_BURST)
-        self._counted_at = time.monotonic()
-        self._not_before = 0.0
-        self._away = 0  # failures since the PBX was last reached
-        self._streak = 0
 
     @property
     def is_away(self) -> bool:
         """Whether the PBX was away when it was last asked."""
-        return self._away > 0
+        return self.breaker.is_away
 
     async def run[ResultT](
         self, call: Callable[[], Awaitable[ResultT]], caller: Hashable = READING, *, fresh: bool = False
     ) -> ResultT:
-        """Make a call when its turn has come.
+        """Make a request when its turn has come.
 
         Parameters:
-            call: what makes the request.
+            call: makes the request.
             caller: whom it is for; callers take turns.
-            fresh: whether it is a text's first attempt, so that a new caller passes those that wait.
+            fresh: whether it is a message's first attempt, so that a new caller passes those that wait.
 
         Raises:
-            NetsapiensError: the call's own.
+            NetsapiensError: the request's own.
         """
-        away = await self._turn(caller, fresh)
+        permit = await self._turn(caller, fresh)
         try:
             result = await call()
         except NetsapiensError as err:
-            self._note(err, away)
+            self.breaker.note_failure(err, permit)
             raise
         else:
-            self._away = self._streak = 0
+            self.breaker.note_success()
             return result
         finally:
-            self._end_turn(away)
+            self._end_turn(permit)
 
     @callback
     def hurry(self) -> None:
-        """End the pause: somebody asked for a try now."""
-        self._not_before = 0.0
+        """End the wait for a PBX that is away: somebody asked for an attempt now."""
+        self.breaker.end_wait()
         self._grant()
 
-    async def _turn(self, caller: Hashable, fresh: bool) -> int:
-        """Wait for a turn; return how many failures there were since the PBX was last reached."""
-        waiter: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+    async def _turn(self, caller: Hashable, fresh: bool) -> Permit:
+        """Wait for a turn."""
+        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._turns.add(waiter, caller, fresh=fresh)
         self._grant()
         try:
@@ -95,67 +107,27 @@ class Throttle:
         except asyncio.CancelledError:
             self._turns.discard(waiter, caller)
             if waiter.done() and not waiter.cancelled():
-                self._end_turn(waiter.result())  # it had just been given
+                self.breaker.release(waiter.result())  # the turn had just come
             self._grant()
             raise
 
-    def _end_turn(self, away: int) -> None:
-        """Let the next one go where one request at a time sees whether the PBX is back."""
-        if away:
-            self._is_probing = False
+    def _end_turn(self, permit: Permit) -> None:
+        """Let the next ones go."""
+        self.breaker.release(permit)
         self._grant()
 
     def _grant(self) -> None:
-        """Give as many turns as may be given now."""
+        """Let all go that may go now, and come back when the next one may."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        while self._turns and not (self._away and self._is_probing):
-            if (wait := self._wait()) > 0:
+        while self._turns:
+            wait = max(self.breaker.wait(), self._limiter.wait(is_backlog=self._turns.may_wait))
+            if wait > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._grant)
                 return
             waiter = self._turns.pop()
             if waiter.cancelled():
                 continue  # its task has not run since
-            self._allowance -= 1
-            self._is_probing = self._away > 0
-            waiter.set_result(self._away)
-
-    def _wait(self) -> float:
-        """Return how many seconds the next turn has to wait, for the pause to end and for the rate limit."""
-        now = time.monotonic()
-        if self._not_before > now:
-            return self._not_before - now
-        self._allowance = min(_BURST, self._allowance + (now - self._counted_at) * _RATE)
-        self._counted_at = now
-        needed = 1 + _SPARE if self._turns.may_wait else 1
-        short = needed - self._allowance
-        return short / _RATE if short > _TINY else 0.0
-
-    def _note(self, err: NetsapiensError, away: int) -> None:
-        """Learn from a failure whether the PBX is away, and for how long to leave it alone.
-
-        Calls that went out together fail together: only the first of them counts.
-        """
-        asked = 0.0
-        first, longest = _FIRST_WAIT, _LONGEST_WAIT
-        match err:
-            case NetsapiensRequestError() if err.status != 401:  # noqa: PLR2004
-                self._away = self._streak = 0
-                return
-            case NetsapiensAuthError():
-                first, longest = _REFUSED_WAIT, _LONGEST_REFUSED_WAIT
-                asked = first
-            case NetsapiensRateLimitError():
-                asked = err.retry_after or 0.0
-            case NetsapiensConnectionError() if not err.maybe_done:
-                pass
-            case _:
-                self._streak += 1
-                if self._streak < _STREAK:
-                    return
-        wait = asked
-        if self._away == away:
-            wait += jittered(first, longest, away)
-            self._away += 1
-        self._not_before = max(self._not_before, time.monotonic() + wait)
+            self._limiter.take()
+            waiter.set_result(self.breaker.admit())

@@ -1,7 +1,8 @@
-"""In which zone the PBX lists times without one.
+"""The time zone of naive times: those that the PBX lists without one.
 
-A core's clock is UTC, but not every PBX lists bare times in it. A conversation's row gives the time of its last message
-with an offset from UTC; where the bare time of that very message differs by whole quarter-hours, that is the zone's.
+A core's clock is UTC, but not every PBX lists naive times in it. A conversation's row gives the time of its last
+message with an offset from UTC; where the naive time of that message differs by a multiple of 15 minutes, that is the
+zone's offset.
 """
 
 from collections.abc import Sequence
@@ -35,11 +36,11 @@ class _Last:
         return by and hash(row.text) == self.text
 
 
-class BareTimes:
-    """Learns the zone of bare times, and puts them into UTC.
+class NaiveTimes:
+    """Learns the zone of naive times, and puts them into UTC.
 
     Attributes:
-        offset: what bare times are ahead of UTC; negative where they are behind.
+        offset: what naive times are ahead of UTC; negative where they are behind.
         is_confirmed: whether several messages agreed on that.
     """
 
@@ -50,8 +51,8 @@ class BareTimes:
         self._own: dict[str, timedelta] = {}  # what a conversation's own last message showed
         self._evidence: list[tuple[tuple[str, datetime], timedelta]] = []  # by the newest messages
 
-    def noted(self, sessions: list[MessageSession]) -> list[MessageSession]:
-        """Return conversations with their times in UTC, and remember when each had its last message."""
+    def learn(self, sessions: list[MessageSession]) -> list[MessageSession]:
+        """Return conversations with their times in UTC; remember when each had its last message."""
         if len(self._last) > _MOST_CONVERSATIONS:
             self._last.clear()
             self._own.clear()
@@ -81,13 +82,13 @@ class BareTimes:
         return [row if row.bare_time is None else replace(row, time=_earlier(row.bare_time, offset)) for row in rows]
 
     def _learn(self, session_id: str, rows: Sequence[Message]) -> timedelta | None:
-        """Return what bare times are ahead of UTC by a conversation's last message; None where it does not tell."""
+        """Return what naive times are ahead of UTC by a conversation's last message; None where it does not show it."""
         last = self._last.get(session_id)
         times = [(row, row.bare_time) for row in rows if row.bare_time is not None]
         if last is None or not times:
             return None
         found: timedelta | None = None
-        # What is known already explains an equal text best; else the last message is at one of the list's ends.
+        # What is known already explains the same text best; else the last message is at one of the list's ends.
         if any(abs(time - last.time - self.offset) <= _NEAR for row, time in times if last.is_of(row)):
             found = self.offset
         else:
@@ -102,7 +103,7 @@ class BareTimes:
         """Take over what several messages agree on; a zone's summer ends, too."""
         if (message, found) in self._evidence:
             return
-        # The newest messages tell what is so now, in whatever order they are read.
+        # The newest messages show the zone of now, in whatever order they are read.
         self._evidence = sorted([*self._evidence, (message, found)], key=lambda one: one[0][1])[-_ENOUGH:]
         if len(self._evidence) < _ENOUGH or {one for _, one in self._evidence} != {found}:
             return

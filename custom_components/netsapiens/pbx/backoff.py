@@ -1,0 +1,30 @@
+"""How long to wait before the next attempt: longer with each failure, and never in step with other homes."""
+
+from dataclasses import dataclass
+import random
+
+_MOST_DOUBLINGS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Backoff:
+    """Exponential backoff with jitter.
+
+    Attributes:
+        first: the limit of the first wait, in seconds; it doubles with each failure.
+        longest: what no wait exceeds, in seconds.
+        jitter: which share of a wait is random: with 1 it is anywhere between 0 and its limit, with 0 it is the limit.
+    """
+
+    first: float
+    longest: float
+    jitter: float = 1.0
+
+    def wait(self, failures: int) -> float:
+        """Return how many seconds to wait.
+
+        Parameters:
+            failures: how many attempts in a row had failed before the one that failed now; 0 gives the first wait.
+        """
+        limit = min(self.longest, self.first * 2 ** min(failures, _MOST_DOUBLINGS))
+        return random.uniform(limit * (1 - self.jitter), limit)  # noqa: S311

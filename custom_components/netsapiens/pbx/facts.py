@@ -1,0 +1,95 @@
+"""What the PBX says of an account: who it is, and the numbers that it may text from."""
+
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass, replace
+from functools import partial
+import logging
+
+from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
+from ..api.models import same_number
+from .throttle import Throttle
+
+_LOGGER = logging.getLogger(__name__)
+
+_NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or that this version lacks
+_NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
+
+
+@dataclass(frozen=True, slots=True)
+class AccountFacts:
+    """What the PBX says of the account.
+
+    Attributes:
+        account: who we are.
+        version: the API's, e.g. ``44.1.2``; may be empty.
+        numbers: the SMS numbers, by their digits, in the PBX's order: the login's own, then those of the others in
+            its domain, if it has rights over that.
+    """
+
+    account: Account
+    version: str
+    numbers: dict[str, SmsNumber]
+
+    def listed(self, number: str) -> str | None:
+        """Return a number as the PBX lists it, maybe without its country code; None where it does not."""
+        return next((own for own in self.numbers if same_number(own, number)), None)
+
+    def owner_of(self, number: str) -> str | None:
+        """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""
+        listed = self.numbers.get(number)
+        return listed.owner if listed is not None and listed.owner not in {"", self.account.user} else None
+
+
+async def async_get_numbers(
+    api: NetsapiensAPI,
+    known: dict[str, SmsNumber] | None = None,
+    *,
+    typed_user: bool = False,
+    throttle: Throttle | None = None,
+) -> dict[str, SmsNumber]:
+    """Return the numbers that the account may text from, by their digits.
+
+    Parameters:
+        api: a login that has a token.
+        known: those that it had before, which stay where the PBX does not show them now.
+        typed_user: whether a person named the user, so that there may be none: then that is an error.
+        throttle: lets each request through; none while the login is signed in for the first time.
+
+    Raises:
+        NetsapiensError: as ``NumberAPI``.
+
+    API: GET /ns-api/v2/domains/{domain}/users/{user}/smsnumbers, GET /ns-api/v2/domains/{domain}/smsnumbers
+    """
+
+    async def shown(
+        read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int], *, must_exist: bool = False
+    ) -> list[SmsNumber] | None:
+        """Read a list when its turn has come."""
+        call = partial(_shown, read, not_shown, must_exist=must_exist)
+        return await (throttle.run(call) if throttle else call())
+
+    account, numbers = api.account, NumberAPI(api)
+    own = await shown(numbers.get_numbers, _NOT_SHOWN, must_exist=typed_user)
+    if own is None:
+        own = [number for number in (known or {}).values() if number.owner == account.user]
+    # What a user's own list holds is the user's, whatever the row says of it.
+    found = {number.number: replace(number, dest=account.user, application="user") for number in own}
+    if not account.has_domain_rights:
+        return found
+    others = await shown(numbers.get_domain_numbers, _NOT_ITS_DOMAIN)
+    if others is None:
+        others = list((known or {}).values())
+    return found | {number.number: number for number in others if number.owner and number.number not in found}
+
+
+async def _shown(
+    read: Callable[[], Awaitable[list[SmsNumber]]], not_shown: Collection[int], *, must_exist: bool = False
+) -> list[SmsNumber] | None:
+    """Return a list of numbers; None where the PBX does not show it to the login."""
+    try:
+        return await read()
+    except NetsapiensRequestError as err:
+        if err.status not in not_shown or (must_exist and err.no_record):
+            raise
+        _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
+        return None

@@ -1,0 +1,203 @@
+"""Whether the PBX is away, and who finds out when it is back."""
+
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+import pytest
+
+from custom_components.netsapiens.api import (
+    NetsapiensAuthError,
+    NetsapiensConnectionError,
+    NetsapiensError,
+    NetsapiensRateLimitError,
+    NetsapiensRequestError,
+    NetsapiensServerError,
+)
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitBreaker, CircuitState, CircuitTiming, Permit
+
+from .test_rate_limiter import Clock
+
+TIMING = CircuitTiming(
+    away=Backoff(2.0, 60.0, jitter=0), refused=Backoff(15.0, 300.0, jitter=0), unclear_failures=5, probe_within=5.0
+)
+AWAY = NetsapiensConnectionError("away")
+LONGEST_ASKED = 3600.0
+FAILURES = [
+    AWAY,
+    NetsapiensConnectionError("cut off", maybe_done=True),
+    NetsapiensServerError("broken"),
+    NetsapiensAuthError("refused"),
+    NetsapiensRateLimitError("too many"),
+    NetsapiensRateLimitError("too many", retry_after=LONGEST_ASKED),
+    NetsapiensRequestError(400, "no"),
+    NetsapiensRequestError(401, "no"),
+]
+
+
+@pytest.fixture
+def clock() -> Clock:
+    """A clock that stands."""
+    return Clock()
+
+
+@pytest.fixture
+def breaker(clock: Clock) -> CircuitBreaker:
+    """A circuit breaker that is closed."""
+    return CircuitBreaker(TIMING, clock)
+
+
+def fail(breaker: CircuitBreaker, err: NetsapiensError = AWAY) -> None:
+    """Make a request that fails."""
+    permit = breaker.admit()
+    breaker.note_failure(err, permit)
+    breaker.release(permit)
+
+
+def test_it_opens_half_opens_and_closes(breaker: CircuitBreaker, clock: Clock) -> None:
+    assert breaker.state is CircuitState.CLOSED
+    fail(breaker)
+    assert breaker.state is CircuitState.OPEN
+    assert breaker.wait() == 2
+    clock.now += 2
+    assert breaker.state is CircuitState.HALF_OPEN
+    assert breaker.wait() == 0
+    fail(breaker)
+    assert breaker.wait() == 4, "longer with each failure"
+    clock.now += 4
+    breaker.admit()
+    breaker.note_success()
+    assert breaker.state is CircuitState.CLOSED
+    assert not breaker.is_away
+
+
+def test_one_probe_at_a_time(breaker: CircuitBreaker, clock: Clock) -> None:
+    fail(breaker)
+    clock.now += 2
+    probe = breaker.admit()
+    assert breaker.wait() == 5
+    clock.now += 1
+    assert breaker.wait() == 4
+    breaker.release(probe)
+    assert breaker.wait() == 0
+
+
+def test_a_slow_probe_holds_nobody_up(breaker: CircuitBreaker, clock: Clock) -> None:
+    """Such as the upload of a picture."""
+    fail(breaker)
+    clock.now += 2
+    upload = breaker.admit()
+    clock.now += 5
+    assert breaker.wait() == 0
+    quick = breaker.admit()
+    breaker.release(upload)
+    assert breaker.wait() == 5, "the end of the former probe does not end the later one"
+    breaker.note_success()
+    breaker.release(quick)
+    assert breaker.state is CircuitState.CLOSED
+
+
+def test_requests_that_went_together_count_as_one_failure(breaker: CircuitBreaker) -> None:
+    together = [breaker.admit() for _ in range(10)]
+    for permit in together:
+        breaker.note_failure(AWAY, permit)
+    assert breaker.wait() == 2
+
+
+def test_a_wait_that_was_asked_for_outlives_the_success_of_another(breaker: CircuitBreaker) -> None:
+    fail(breaker, NetsapiensRateLimitError("too many", retry_after=30))
+    breaker.note_success()
+    assert breaker.wait() == 32
+    breaker.end_wait()
+    assert breaker.state is CircuitState.CLOSED
+
+
+def test_refused_credentials_wait_longer(breaker: CircuitBreaker) -> None:
+    fail(breaker, NetsapiensAuthError("refused"))
+    assert breaker.wait() == 30
+
+
+@pytest.mark.parametrize("err", [NetsapiensServerError("broken"), NetsapiensConnectionError("cut", maybe_done=True)])
+def test_unclear_failures_open_it_once_there_are_many_in_a_row(breaker: CircuitBreaker, err: NetsapiensError) -> None:
+    for _ in range(4):
+        fail(breaker, err)
+    breaker.note_success()
+    for _ in range(4):
+        fail(breaker, err)
+    assert breaker.state is CircuitState.CLOSED
+    fail(breaker, err)
+    assert breaker.state is CircuitState.OPEN
+
+
+class EveryOrder(RuleBasedStateMachine):
+    """Requests that go, fail, succeed and are given up, in any order and at any time."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = Clock()
+        self.breaker = CircuitBreaker(TIMING, self.clock)
+        self.under_way: list[Permit] = []
+        self.probed_at: list[float] = []
+
+    @precondition(lambda self: self.breaker.wait() == 0)
+    @rule()
+    def go(self) -> None:
+        """Make a request."""
+        if self.breaker.state is CircuitState.HALF_OPEN:
+            self.probed_at.append(self.clock.now)
+        self.under_way.append(self.breaker.admit())
+        if self.breaker.state is CircuitState.HALF_OPEN:
+            assert self.breaker.wait() > 0, "another one goes beside the probe"
+
+    def _end(self, number: int) -> Permit:
+        return self.under_way.pop(number % len(self.under_way))
+
+    @precondition(lambda self: self.under_way)
+    @rule(number=st.integers(0, 1000))
+    def succeed(self, number: int) -> None:
+        """End one with an answer."""
+        permit = self._end(number)
+        self.breaker.note_success()
+        self.breaker.release(permit)
+        assert not self.breaker.is_away
+
+    @precondition(lambda self: self.under_way)
+    @rule(number=st.integers(0, 1000), err=st.sampled_from(FAILURES))
+    def fail(self, number: int, err: NetsapiensError) -> None:
+        """End one with a failure."""
+        permit = self._end(number)
+        self.breaker.note_failure(err, permit)
+        self.breaker.release(permit)
+        if err is AWAY:
+            assert self.breaker.is_away or permit.failures > 0
+
+    @precondition(lambda self: self.under_way)
+    @rule(number=st.integers(0, 1000))
+    def give_up(self, number: int) -> None:
+        """End one without having learned anything."""
+        self.breaker.release(self._end(number))
+
+    @rule(seconds=st.floats(0, 400))
+    def wait(self, seconds: float) -> None:
+        """Let time pass."""
+        self.clock.now += seconds
+
+    @rule()
+    def hurry(self) -> None:
+        """Ask for an attempt now."""
+        self.breaker.end_wait()
+        assert self.breaker.state is not CircuitState.OPEN
+
+    @invariant()
+    def nobody_waits_for_ever(self) -> None:
+        """Whatever is under way, a request may go after a limited time."""
+        assert 0 <= self.breaker.wait() <= LONGEST_ASKED + TIMING.refused.longest + TIMING.refused.first
+
+    @invariant()
+    def closed_lets_all_go(self) -> None:
+        """Only a PBX that is away or asked to wait holds requests up."""
+        if self.breaker.state is CircuitState.CLOSED:
+            assert self.breaker.wait() == 0
+
+
+TestEveryOrder = EveryOrder.TestCase
+TestEveryOrder.settings = settings(max_examples=100, stateful_step_count=40, deadline=None)
