@@ -33,6 +33,8 @@ from ..messages import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.throttle import jittered
 from ..settings import read_settings
+from .deadline import Deadline, time_left
+from .ready import ReadyMessages
 from .reconcile import Baseline, RecentSends, Reconciler, ordering_keys
 from .store import KeptMessage, QueueStore
 
@@ -44,6 +46,9 @@ _FIRST_WAIT, _LONGEST_WAIT = 2.0, 10.0  # seconds between the tries of one messa
 _TIDY_DELAY = 1.0  # seconds until what is done is taken off the disk; a kill before that costs one look
 _LONGEST_KEEP = 7 * 86400.0
 _HOUR = 3600.0
+_ACTIVE = 100  # messages that wait for the PBX at once; the rest of a backlog waits for them
+_AT_ONCE = 10  # of a call are active in any case, while it waits: an alarm passes a backlog
+_BATCH = 200  # messages that are taken up before others may run
 _STOP_WITHIN = 15.0  # seconds; an exchange takes 12 at the most, but for the upload of a picture
 
 EXPIRED = "expired"
@@ -122,6 +127,9 @@ class _Item:
         in_doubt: a try is under way, or ended without a clear answer and was not cleared up yet.
         failed_at: when that was, by the loop's clock.
         failures: how often it had to wait for the next try.
+        at_once: whether it is active however many others are.
+        until_pbx: when its time is up by the PBX's clock, seconds since 1970, as far as that was known.
+        reprieved: whether it was given the time that was left once more, after a clock that jumped.
     """
 
     message: OutgoingMessage
@@ -136,6 +144,9 @@ class _Item:
     in_doubt: bool = False
     failed_at: float = 0.0
     failures: int = 0
+    at_once: bool = False
+    until_pbx: float | None = None
+    reprieved: bool = False
     task: asyncio.Task[None] | None = None
 
     def tell(self, answer: SentMessage | HomeAssistantError) -> None:
@@ -185,9 +196,12 @@ class DeliveryQueue:
         self.stop_within = _STOP_WITHIN
         self._items: dict[_Item, asyncio.TimerHandle] = {}  # in the order in which they came, each with its end
         self._lanes: dict[str, dict[_Item, None]] = {}
+        self._ready: ReadyMessages[_Item] = ReadyMessages()
+        self._unsure: dict[_Item, Deadline] = {}  # whose time left is to be had from the PBX's clock
+        self._loaded_at = 0.0  # by the loop's clock
         self._queued = 0
         self._running: set[asyncio.Task[Any]] = set()
-        self._deliveries: set[asyncio.Task[None]] = set()  # also of messages that ended meanwhile
+        self._deliveries: set[asyncio.Task[None]] = set()  # what is active; also of messages that ended meanwhile
         self._in_flight: dict[asyncio.Task[Exception | None], _Item] = {}
         self._stopped = False
         self._stopping: asyncio.Task[None] | None = None
@@ -292,9 +306,14 @@ class DeliveryQueue:
 
         self._forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
         kept, aside = await self._store.async_load()
-        for message in kept:
-            self._enqueue(self._item_of(message))
-        if aside is not None:
+        self._loaded_at = self._hass.loop.time()
+        items = []
+        for number, message in enumerate(kept):
+            items.append(item := self._item_of(message))
+            self._enqueue(item)
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
+        if aside is not None or any(item.reprieved for item in items):
             await self._save_quietly()
         return aside
 
@@ -311,9 +330,7 @@ class DeliveryQueue:
         under_way = set(self._in_flight.values())
         for item in list(self._items):
             if item.task is not None and item not in under_way:
-                item.task.cancel()
-                item.task = None
-                self._start_if_first(item)
+                self._withdraw(item)
 
     # --- sending ---------------------------------------------------------------------
 
@@ -334,9 +351,12 @@ class DeliveryQueue:
         seconds = min(keep_for.total_seconds(), _LONGEST_KEEP)
         deadline = self._hass.loop.time() + (seconds or _ANSWER_WITHIN)
         call = _Call(len(messages))
-        items = [_Item(message, deadline, seconds > 0, call) for message in messages]
+        items = [
+            _Item(message, deadline, seconds > 0, call, at_once=number < _AT_ONCE)
+            for number, message in enumerate(messages)
+        ]
+        self._taken.extend([time.monotonic()] * len(items))
         for item in items:
-            self._taken.append(time.monotonic())
             self._enqueue(item)
         try:
             await call.wait(_ANSWER_WITHIN if seconds else None)
@@ -348,8 +368,7 @@ class DeliveryQueue:
 
     async def _keep(self, items: list[_Item]) -> None:
         """Answer ``queued``, once the messages are on disk."""
-        for item in items:
-            self._mark_kept(item)
+        self._mark_kept(*items)
         try:
             await self._save()
         except HomeAssistantError as err:
@@ -358,6 +377,7 @@ class DeliveryQueue:
             return
         for item in items:
             item.tell(SentMessage(item.message, "queued"))
+            self._make_way(item)
 
     # --- lanes -----------------------------------------------------------------------
 
@@ -376,10 +396,43 @@ class DeliveryQueue:
         """Let a message go, once it is the first of its lanes."""
         if self._stopped or item.task is not None:
             return
-        if all(next(iter(self._lanes[key])) is item for key in ordering_keys(item.message)):
-            item.task = self._spawn(self._deliver(item), "netsapiens message")
-            self._deliveries.add(item.task)
-            item.task.add_done_callback(self._deliveries.discard)
+        if not all(next(iter(self._lanes[key])) is item for key in ordering_keys(item.message)):
+            return
+        if item.at_once or len(self._deliveries) < _ACTIVE:
+            self._start(item)
+        else:
+            self._ready.add(item, item.caller)
+
+    @callback
+    def _start(self, item: _Item) -> None:
+        """Make a message active."""
+        self._ready.discard(item, item.caller)
+        item.task = self._spawn(self._deliver(item), "netsapiens message")
+        self._deliveries.add(item.task)
+        item.task.add_done_callback(self._delivered)
+
+    @callback
+    def _delivered(self, delivery: asyncio.Task[None]) -> None:
+        """Let the next messages become active."""
+        self._deliveries.discard(delivery)
+        while self._ready and len(self._deliveries) < _ACTIVE and not self._stopped:
+            self._start(self._ready.pop())
+
+    @callback
+    def _make_way(self, item: _Item) -> None:
+        """Let a message whose caller has its answer wait with the backlog, where too many are active."""
+        item.at_once = False
+        idle = item.task is not None and not item.in_doubt and item not in self._in_flight.values()
+        if idle and item in self._items and len(self._deliveries) > _ACTIVE:
+            self._withdraw(item)
+
+    @callback
+    def _withdraw(self, item: _Item) -> None:
+        """Let a message begin anew that is active, and has no request under way."""
+        if item.task is not None:
+            item.task.cancel()
+            item.task = None
+        self._start_if_first(item)
 
     def _spawn[ResultT](self, work: Coroutine[Any, Any, ResultT], name: str) -> asyncio.Task[ResultT]:
         """Start a task that is no background task of Home Assistant's, which cancels those before its stop event."""
@@ -398,6 +451,8 @@ class DeliveryQueue:
     def _leave(self, item: _Item) -> None:
         """Take a message out of its lanes, and let the next one go."""
         self._items.pop(item).cancel()
+        self._unsure.pop(item, None)
+        self._ready.discard(item, item.caller)
         for key in ordering_keys(item.message):
             lane = self._lanes[key]
             del lane[item]
@@ -434,7 +489,8 @@ class DeliveryQueue:
             try:
                 async with asyncio.timeout_at(item.deadline) as limit:
                     await self._prepare(item)
-                    await self._throttle.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
+                    if not self._is_late(item):  # by the PBX's clock as well
+                        await self._throttle.run(lambda: self._try(item, limit), item.caller, fresh=item.is_fresh)
             except _NotOnDiskError:
                 continue  # once there is room
             except TimeoutError:
@@ -458,10 +514,29 @@ class DeliveryQueue:
             await self._throttle.run(api.get_token, item.caller, fresh=item.is_fresh)
         if not api.clock.is_settled:
             await self._throttle.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
-        if item.trace is None:
+        self._correct_deadlines()
+        if item.trace is None and not self._is_late(item):
             trace, certain = self._history.trace(item.message, api.now())
             if not certain:
                 item.trace = await self._reconciler.baseline(item.message, trace.since, item.caller)
+
+    def _pbx_now(self) -> float | None:
+        """Return the time by the PBX's clock, seconds since 1970; None where it is not known for sure."""
+        api = self._coordinator.api
+        return api.now().timestamp() if api.clock.is_settled else None
+
+    @callback
+    def _correct_deadlines(self) -> None:
+        """Once the PBX's clock is known: have from it how much time the texts have left that were kept."""
+        if not self._unsure or (pbx := self._pbx_now()) is None:
+            return
+        unsure, self._unsure = self._unsure, {}
+        now, wall = self._hass.loop.time(), time.time()
+        for item, deadline in unsure.items():
+            left, item.reprieved = time_left(deadline, wall, pbx)
+            item.deadline = min(now + left, self._loaded_at + deadline.left)
+            self._items[item].cancel()
+            self._items[item] = self._hass.loop.call_at(item.deadline, self._time_up_waiting, item)
 
     async def _try(self, item: _Item, limit: asyncio.Timeout) -> None:
         """Send a message once; how that ends is noted even if nobody waits for it any more."""
@@ -469,8 +544,8 @@ class DeliveryQueue:
             item.trace = self._history.trace(item.message, self._coordinator.api.now())[0]
         if item.on_disk and not item.noted:
             await self._note_try(item)
-        if item not in self._items or self._stopped:
-            return  # it was given up while it waited for its turn
+        if item not in self._items or self._stopped or self._is_late(item):
+            return  # its time was up while it waited for its turn
         limit.reschedule(None)  # from here on it has to come to its end
         request = self._spawn(self._send(item, item.trace), "netsapiens request")
         self._in_flight[request] = item
@@ -655,11 +730,13 @@ class DeliveryQueue:
     # --- disk ------------------------------------------------------------------------
 
     @callback
-    def _mark_kept(self, item: _Item) -> None:
-        """Count a message among the waiting ones."""
-        if not item.on_disk:
+    def _mark_kept(self, *items: _Item) -> None:
+        """Count messages among the waiting ones."""
+        new = [item for item in items if not item.on_disk and item in self._items]
+        for item in new:
             item.on_disk = True
-            self._count(1)
+        if new:
+            self._count(len(new))
 
     @callback
     def _count(self, change: int) -> None:
@@ -706,9 +783,9 @@ class DeliveryQueue:
             upto = self._changes
             kept = [item for item in self._items if item.on_disk]
             kept += [item for item, _ in self._unreported]
-            wall = time.time() - self._hass.loop.time()
+            now, wall, pbx = self._hass.loop.time(), time.time(), self._pbx_now()
             try:
-                await self._store.async_save([_kept(item, wall) for item in kept])
+                await self._store.async_save([_kept(item, now, wall, pbx) for item in kept])
             except HomeAssistantError as err:
                 self._not_written(err)
                 raise
@@ -737,11 +814,12 @@ class DeliveryQueue:
     def _item_of(self, kept: KeptMessage) -> _Item:
         """Return a message that was kept. One that was tried may have arrived."""
         now = self._hass.loop.time()
-        wall = time.time() - now
         tried = kept.trace is not None
-        return _Item(
+        pbx = self._pbx_now()
+        left, reprieved = time_left(kept.deadline, time.time(), pbx)
+        item = _Item(
             kept.message,
-            min(kept.until - wall, now + _LONGEST_KEEP),
+            now + min(left, _LONGEST_KEEP),
             keep=True,
             answer=SentMessage(kept.message, "queued"),
             on_disk=True,
@@ -750,7 +828,12 @@ class DeliveryQueue:
             noted=tried,
             in_doubt=tried,
             failed_at=now if tried else 0.0,
+            until_pbx=kept.deadline.until_pbx,
+            reprieved=reprieved,
         )
+        if pbx is None and item.until_pbx is not None:
+            self._unsure[item] = kept.deadline
+        return item
 
     # --- the end ---------------------------------------------------------------------
 
@@ -767,10 +850,9 @@ class DeliveryQueue:
             self._forget_stop()
         if self._tidy_timer is not None:
             self._tidy_timer.cancel()
-        for item, timer in self._items.items():
+        for timer in self._items.values():
             timer.cancel()
-            if item.keep:
-                self._mark_kept(item)
+        self._mark_kept(*(item for item in self._items if item.keep))
         await self._save_quietly()  # first of all: whoever stops this process may not wait any longer
         await self._end_tasks()
         for item in [item for item in self._items if not item.keep]:
@@ -793,14 +875,19 @@ class DeliveryQueue:
             await asyncio.wait(tasks)
 
 
-def _kept(item: _Item, wall: float) -> KeptMessage:
+def _kept(item: _Item, now: float, wall: float, pbx: float | None) -> KeptMessage:
     """Return a message as it is kept.
 
     Parameters:
         item: the message.
-        wall: what to add to the loop's clock to get the time of day, which alone outlives a restart.
+        now: the loop's clock.
+        wall: the time of day, which outlives a restart, seconds since 1970.
+        pbx: the same by the PBX's clock, where it is known.
     """
-    return KeptMessage(item.message, item.deadline + wall, item.trace)
+    left = item.deadline - now
+    if pbx is not None:
+        item.until_pbx = pbx + left
+    return KeptMessage(item.message, Deadline(wall + left, left, item.until_pbx, item.reprieved), item.trace)
 
 
 def _is_refusal(err: NetsapiensError) -> bool:

@@ -1,9 +1,11 @@
 """The messages that wait, on disk."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import logging
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +16,12 @@ from ..api.messages import is_session_id
 from ..const import DOMAIN
 from ..messages import Media, OutgoingMessage, label_of
 from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
+from .deadline import Deadline
 from .reconcile import Baseline
 
 _LOGGER = logging.getLogger(__name__)
+
+_BATCH = 200  # rows that are read before others may run
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,12 @@ class KeptMessage:
 
     Attributes:
         message: which.
-        until: when its time is up, seconds since 1970: the wall clock is what outlives a restart.
+        deadline: when its time is up.
         trace: what tells it from its equals, if it may be out.
     """
 
     message: OutgoingMessage
-    until: float
+    deadline: Deadline
     trace: Baseline | None
 
 
@@ -61,7 +66,8 @@ class QueueStore:
         Raises:
             HomeAssistantError: they could not be written.
         """
-        await self._store.async_save({"messages": [_row_of(kept) for kept in messages]})
+        rows = await self._hass.async_add_executor_job(lambda: [_row_of(kept) for kept in messages])
+        await self._store.async_save({"messages": rows})
 
     async def async_load(self) -> tuple[list[KeptMessage], str | None]:
         """Return the messages kept; and where the file was damaged, the name under which it was set aside.
@@ -75,7 +81,9 @@ class QueueStore:
             _LOGGER.warning("The waiting texts cannot be read: %s", type(err).__name__)
             return [], await async_set_aside(self._hass, Path(self._store.path))
         kept = []
-        for row in rows:
+        for number, row in enumerate(rows):
+            if number % _BATCH == _BATCH - 1:
+                await asyncio.sleep(0)
             try:
                 kept.append(_kept_of(row, self._label))
             except DAMAGE:
@@ -102,7 +110,10 @@ def _row_of(kept: KeptMessage) -> dict[str, Any]:
         "media": {"data": media.data, "mime_type": media.mime_type, "size": media.size} if media else None,
         "recipient_id": message.recipient_id,
         "owner": message.owner,
-        "until": kept.until,
+        "until": kept.deadline.until,
+        "left": kept.deadline.left,
+        "until_pbx": kept.deadline.until_pbx,
+        "reprieved": kept.deadline.reprieved,
         "since": trace.since.timestamp() if trace else None,
         "known": trace.known if trace else None,
     }
@@ -130,4 +141,12 @@ def _kept_of(row: dict[str, Any], label: Callable[[str | None], str | None]) -> 
     trace = None
     if row["since"] is not None:
         trace = Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]))
-    return KeptMessage(message, float(row["until"]), trace)
+    return KeptMessage(message, _deadline_of(row), trace)
+
+
+def _deadline_of(row: dict[str, Any]) -> Deadline:
+    """Return when a row's time is up; rows of the first releases say it by our wall clock alone."""
+    if row.get("left") is None:
+        return Deadline(float(row["until"]), inf, reprieved=True)
+    until_pbx = None if row["until_pbx"] is None else float(row["until_pbx"])
+    return Deadline(float(row["until"]), float(row["left"]), until_pbx, row["reprieved"] is True)
