@@ -20,13 +20,16 @@ import pytest
 
 import custom_components
 from custom_components.netsapiens import PLATFORMS
-from custom_components.netsapiens.config_flow import NetsapiensConfigFlow, NetsapiensOptionsFlow, RecipientFlow
+from custom_components.netsapiens.config_flow import NetsapiensConfigFlow
+from custom_components.netsapiens.options_flow import NetsapiensOptionsFlow
+from custom_components.netsapiens.recipient_flow import RecipientFlow
 from custom_components.netsapiens.services import _SCHEMA
 from tests.conftest import AddAccount, recipient
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDER = ROOT / "custom_components" / "netsapiens"
 SOURCES = {path: ast.parse(path.read_text(encoding="utf-8")) for path in sorted(FOLDER.rglob("*.py"))}
+FLOWS = [SOURCES[path] for path in SOURCES if path.stem.endswith("_flow") or path.stem.startswith("flow_")]
 INTEGRATION = {path: tree for path, tree in SOURCES.items() if not path.is_relative_to(FOLDER / "api")}
 WORDS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_text(encoding="utf-8"))
 ICONS: dict[str, Any] = json.loads((FOLDER / "icons.json").read_text(encoding="utf-8"))
@@ -338,9 +341,8 @@ def test_every_step_has_words(flow: type, words: dict[str, Any]) -> None:
 
 
 def test_every_placeholder_of_a_form_is_given() -> None:
-    tree = SOURCES[FOLDER / "config_flow.py"]
     given: dict[str, set[str]] = {}
-    for node in ast.walk(tree):
+    for node in (node for tree in FLOWS for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.async_show_form":
             keywords = {keyword.arg: keyword.value for keyword in node.keywords}
             shown = keywords.get("description_placeholders")
@@ -353,13 +355,13 @@ def test_every_placeholder_of_a_form_is_given() -> None:
 
 
 def test_every_error_of_a_form_has_words() -> None:
-    """All errors that config_flow.py puts on a form are told as constants in it."""
-    told = strings_in(SOURCES[FOLDER / "config_flow.py"])
+    """All errors that the dialogs put on a form are constants in their modules."""
+    told = set.union(*(strings_in(tree) for tree in FLOWS))
     for words in (WORDS["config"], WORDS["options"], WORDS["config_subentries"]["recipient"]):
         assert set(words["error"]) <= told
         assert set(words.get("abort", {})) <= told | {"already_configured"} | DOMAINS_OWN_ABORTS
     everything = {*WORDS["config"]["error"], *WORDS["config_subentries"]["recipient"]["error"]}
-    for node in ast.walk(SOURCES[FOLDER / "config_flow.py"]):
+    for node in (node for tree in FLOWS for node in ast.walk(tree)):
         if isinstance(node, ast.Assign) and "errors[" in ast.unparse(node.targets[0]):
             assert strings_in(node.value) <= everything
     assert {"account_mismatch", "already_configured"} <= set(WORDS["config"]["abort"])

@@ -753,7 +753,7 @@ async def test_the_pbx_refuses_with_words_that_cannot_be_shown(
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, message="Secret words")
     assert caught.value.translation_key == "refused_without_words"
-    assert str(caught.value) == "The phone system refused with status 400, and gave no words that can be shown"
+    assert str(caught.value) == "The phone system refused with status 400, without a reason that can be shown"
 
 
 async def test_some_fail(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:

@@ -1,0 +1,110 @@
+"""Signing in with what somebody typed, and what a form shows of it afterwards."""
+
+from collections.abc import Mapping
+import logging
+from typing import Any
+
+from homeassistant.const import (
+    CONF_API_KEY,
+    CONF_CLIENT_ID,
+    CONF_CLIENT_SECRET,
+    CONF_DOMAIN,
+    CONF_PASSWORD,
+    CONF_USERNAME,
+    CONF_VERIFY_SSL,
+)
+from homeassistant.core import HomeAssistant
+
+from .api import (
+    Account,
+    NetsapiensError,
+    NetsapiensInsecureURLError,
+    NetsapiensNoUserError,
+    NetsapiensRequestError,
+    NetsapiensTLSError,
+    NetsapiensURLError,
+)
+from .const import (
+    CONF_BASE_URL,
+    CONF_USER,
+)
+from .errors import error_key
+from .flow_forms import Numbers
+from .pbx.coordinator import async_get_numbers, create_api
+
+_LOGGER = logging.getLogger(__name__)
+
+
+_SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
+# The credentials that were typed are of no use, or it is not known whether they are.
+_REFUSED = {"unknown", "invalid_auth", "invalid_api_key", "mfa_required", "read_only_key", "account_mismatch"}
+# What else is cannot_connect.
+_ERRORS = {"invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key", "timeout_connect"}
+_OUT_OF_REACH = {401, 404}
+_LONGEST_TITLE = 64  # characters
+
+
+async def sign_in(
+    hass: HomeAssistant, data: dict[str, Any], *, typed_user: bool = False
+) -> tuple[Account | None, Numbers, dict[str, str]]:
+    """Sign in for real.
+
+    Parameters:
+        data: an entry's, or what was typed.
+        typed_user: whether the user was typed, so that there may be none.
+
+    Returns:
+        Who we are (None where it failed), the SMS numbers, and the form's errors.
+
+    Raises:
+        NetsapiensNoUserError: the API key is nobody's, and the data name no user.
+    """
+    try:
+        api = create_api(hass, data)
+        try:
+            await api.get_token()
+            return api.account, await async_get_numbers(api, typed_user=typed_user), {}
+        finally:
+            await api.close()
+    except NetsapiensInsecureURLError:
+        return None, {}, {CONF_BASE_URL: "insecure_url"}
+    except NetsapiensURLError:
+        return None, {}, {CONF_BASE_URL: "invalid_url"}
+    except NetsapiensTLSError:
+        return None, {}, {"base": "cannot_connect", CONF_VERIFY_SSL: "certificate_refused"}
+    except NetsapiensNoUserError:
+        raise
+    except NetsapiensError as err:
+        # So the numbers are refused of a domain that the credentials do not reach, and of a user who is not there.
+        out_of_reach = isinstance(err, NetsapiensRequestError) and err.status in _OUT_OF_REACH
+        key = "invalid_auth" if out_of_reach else error_key(err)
+        if key == "invalid_auth" and CONF_API_KEY in data:
+            key = "user_refused" if typed_user else "invalid_api_key"
+        return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
+    except Exception:
+        _LOGGER.exception("Unexpected error while signing in")
+        return None, {}, {"base": "unknown"}
+
+
+def title_of(account: Account) -> str:
+    """Return the title of an account: the login on one line, of characters that can be seen."""
+    line = "".join(char for char in " ".join(account.login.split()) if char.isprintable())
+    return line[:_LONGEST_TITLE].strip() or account.uid[:_LONGEST_TITLE]
+
+
+def without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a form may show again. What is no text, nor yes or no, a field could not show."""
+    return {key: value for key, value in data.items() if key not in _SECRETS and isinstance(value, str | bool)}
+
+
+def to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, str]) -> dict[str, Any]:
+    """Return what a form shows of what was typed: all of it, unless the phone system refused the secrets."""
+    typed = user_input or {}
+    return without_secrets(typed) if _REFUSED.intersection(errors.values()) else dict(typed)
+
+
+def with_key_instead(data: dict[str, Any], uid: str) -> dict[str, Any]:
+    """Return an entry's data with the key in place of the login that it had."""
+    user, _, domain = uid.partition("@")
+    login = {CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD}
+    return {key: value for key, value in data.items() if key not in login} | {CONF_DOMAIN: domain, CONF_USER: user}

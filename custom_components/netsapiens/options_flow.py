@@ -1,0 +1,115 @@
+"""The dialog for an account's options."""
+
+from typing import Any
+
+from homeassistant.config_entries import (
+    ConfigFlowResult,
+    OptionsFlow,
+)
+from homeassistant.const import (
+    UnitOfInformation,
+    UnitOfTime,
+)
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+from homeassistant.helpers.typing import VolDictType
+import voluptuous as vol
+
+from .const import (
+    CONF_HOURLY_LIMIT,
+    CONF_INCOMING,
+    CONF_KEEP_UNDELIVERED,
+    CONF_MMS_LIMIT,
+    CONF_PICTURE_TEXT,
+    INCOMING_OFF,
+    INCOMING_POLL,
+    INCOMING_PUSH,
+    PICTURE_TEXT_SEPARATE,
+    PICTURE_TEXT_TOGETHER,
+)
+from .flow_forms import async_read_sender, known_numbers, sender_schema, with_shown_sender
+from .markdown import plain
+from .phone import (
+    async_load_metadata,
+)
+from .settings import HOURLY_LIMIT_RANGE, KEEP_UNDELIVERED_RANGE, MMS_LIMIT_RANGE, Settings, read_settings
+
+_MINUTES = NumberSelector(
+    NumberSelectorConfig(
+        min=KEEP_UNDELIVERED_RANGE[0],
+        max=KEEP_UNDELIVERED_RANGE[1],
+        step=1,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfTime.MINUTES,
+    )
+)
+_KILOBYTES = NumberSelector(
+    NumberSelectorConfig(
+        min=MMS_LIMIT_RANGE[0],
+        max=MMS_LIMIT_RANGE[1],
+        step=10,
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfInformation.KILOBYTES,
+    )
+)
+_INCOMING = SelectSelector(
+    SelectSelectorConfig(
+        options=[INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF], translation_key="incoming", mode=SelectSelectorMode.LIST
+    )
+)
+_PICTURE_TEXT = SelectSelector(
+    SelectSelectorConfig(
+        options=[PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER],
+        translation_key="picture_text",
+        mode=SelectSelectorMode.LIST,
+    )
+)
+_COUNT = NumberSelector(
+    NumberSelectorConfig(min=HOURLY_LIMIT_RANGE[0], max=HOURLY_LIMIT_RANGE[1], step=1, mode=NumberSelectorMode.BOX)
+)
+
+
+def _delivery_fields(settings: Settings) -> VolDictType:
+    """Return the fields for how long and how often to send."""
+    return {
+        vol.Required(CONF_INCOMING, default=settings.incoming): _INCOMING,
+        vol.Required(CONF_KEEP_UNDELIVERED, default=settings.keep_undelivered): _MINUTES,
+        vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
+        vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
+        vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
+    }
+
+
+class NetsapiensOptionsFlow(OptionsFlow):
+    """Change how an account sends."""
+
+    async def async_step_init(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the options."""
+        errors: dict[str, str] = {}
+        numbers = known_numbers(self.config_entry)
+        if user_input is not None:
+            sender = await async_read_sender(self.hass, user_input, errors, required=bool(numbers))
+            if not errors:
+                keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
+                counts = {key: int(user_input[key]) for key in keys}
+                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
+                return self.async_create_entry(data={**sender, **chosen, **counts})
+        settings = read_settings(self.config_entry)
+        await async_load_metadata(self.hass)
+        region = self.hass.config.country
+        schema = sender_schema(numbers, region, required=bool(numbers), default=settings.from_number)
+        schema = schema.extend(_delivery_fields(settings))
+        kept = {key: value for key, value in self.config_entry.options.items() if key not in settings.damaged}
+        shown = with_shown_sender(kept, region) if user_input is None else user_input
+        return self.async_show_form(
+            step_id="init",
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders={"login": plain(self.config_entry.title)},
+        )

@@ -1,0 +1,142 @@
+"""The dialogs to add and change a recipient."""
+
+from collections.abc import Mapping
+from typing import Any, override
+
+from homeassistant.config_entries import (
+    ConfigSubentry,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.const import (
+    CONF_NAME,
+)
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from .const import (
+    CONF_DESTINATION,
+    CONF_FROM_NUMBER,
+    CONF_GROUP,
+)
+from .flow_forms import (
+    async_read_sender,
+    cleaned,
+    known_numbers,
+    sender_selector,
+    with_shown_sender,
+)
+from .messages import is_mixed
+from .phone import (
+    InvalidNumberError,
+    async_load_metadata,
+    national,
+    parse_destination,
+    split_numbers,
+    to_store,
+)
+from .recipients import is_damaged
+
+
+class _NumbersSelector(TextSelector):
+    """A field for several numbers, which takes a single one as well."""
+
+    @override
+    def __call__(self, data: Any) -> str | list[str]:
+        """Validate the field."""
+        return super().__call__([data] if isinstance(data, str) else data)
+
+
+_NUMBERS = _NumbersSelector(TextSelectorConfig(type=TextSelectorType.TEL, multiple=True))
+
+
+class RecipientFlow(ConfigSubentryFlow):
+    """Add or change somebody to text."""
+
+    def __init__(self) -> None:
+        self._wrong: list[str] = []
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask who it is."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            name, data = await self._async_read(user_input, errors)
+            if not errors:
+                return self.async_create_entry(title=name, data=data)
+        # A first field for a number: without it the form opens with nothing but a button to add one.
+        return await self._async_show("user", user_input or {CONF_DESTINATION: [""]}, errors)
+
+    async def async_step_reconfigure(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask what changed."""
+        errors: dict[str, str] = {}
+        recipient = self._get_reconfigure_subentry()
+        if user_input is not None:
+            name, data = await self._async_read(user_input, errors)
+            if not errors:
+                return self.async_update_and_abort(self._get_entry(), recipient, title=name, data=data)
+        shown = user_input
+        if shown is None:
+            await async_load_metadata(self.hass)
+            shown = with_shown_sender(_form_of(recipient, self.hass.config.country), self.hass.config.country)
+        return await self._async_show("reconfigure", shown, errors)
+
+    async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
+        """Show the form."""
+        await async_load_metadata(self.hass)
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_NAME): TextSelector(),
+                vol.Required(CONF_DESTINATION): _NUMBERS,
+                vol.Optional(CONF_GROUP, default=False): BooleanSelector(),
+                vol.Optional(CONF_FROM_NUMBER): sender_selector(
+                    known_numbers(self._get_entry()), self.hass.config.country
+                ),
+            }
+        )
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, shown),
+            errors=errors,
+            description_placeholders={"number": ", ".join(self._wrong) or "-"},
+        )
+
+    async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
+        """Return the name and the data that the form gives; remember the numbers that are none."""
+        self._wrong = []
+        name = cleaned(user_input)[CONF_NAME]
+        if not name:
+            errors[CONF_NAME] = "name_required"
+        await async_load_metadata(self.hass)
+        numbers: list[str] = []
+        for text in split_numbers(user_input[CONF_DESTINATION]):
+            try:
+                number = to_store(text, self.hass.config.country)
+            except InvalidNumberError:
+                self._wrong.append(text)
+                continue
+            if number not in numbers:
+                numbers.append(number)
+        if self._wrong or not numbers:
+            errors[CONF_DESTINATION] = "invalid_number"
+        elif user_input.get(CONF_GROUP) and is_mixed(
+            parse_destination(number, self.hass.config.country) for number in numbers
+        ):
+            errors[CONF_GROUP] = "mixed_group"
+        data = {CONF_DESTINATION: numbers, CONF_GROUP: user_input.get(CONF_GROUP, False)}
+        sender = await async_read_sender(self.hass, user_input, errors)
+        if CONF_FROM_NUMBER in errors:
+            self._wrong.append(user_input[CONF_FROM_NUMBER])
+        return name, {**data, **sender}
+
+
+def _form_of(recipient: ConfigSubentry, region: str | None) -> dict[str, Any]:
+    """Return what the form shows of a recipient; of one that is damaged, what is left of it."""
+    kept = recipient.data.get(CONF_DESTINATION)
+    numbers = [number for number in kept if isinstance(number, str)] if isinstance(kept, list) else []
+    shown = {CONF_NAME: recipient.title, CONF_DESTINATION: [national(number, region) for number in numbers] or [""]}
+    return shown if is_damaged(recipient) else {**recipient.data, **shown}
