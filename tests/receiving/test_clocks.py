@@ -168,7 +168,7 @@ def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
     for number, text in enumerate(said):
         at = NOW + timedelta(seconds=61 * number)
         rows.insert(0, row(text, at + zone))
-        bare.noted([session(text, at)])
+        bare.learn([session(text, at)])
         found = bare.corrected("a", rows, is_first_page=True)
         assert found[0].time == at
         assert found[0].bare_time == at + zone
@@ -187,7 +187,7 @@ def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
 )
 def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
     bare = NaiveTimes()
-    bare.noted([listed])
+    bare.learn([listed])
     assert bare.corrected("a", [row("Alarm", NOW - timedelta(hours=5))], is_first_page=True)[0].time == NOW - timedelta(
         hours=5
     )
@@ -198,7 +198,7 @@ def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
     """The conversation was listed before the newest message came."""
     bare = NaiveTimes()
     for number in range(3):
-        bare.noted([session("Alarm", NOW + timedelta(minutes=15 * number))])
+        bare.learn([session("Alarm", NOW + timedelta(minutes=15 * number))])
         rows = [row("Alarm", NOW + timedelta(minutes=15 * before)) for before in range(number + 2)][::-1]
         assert bare.corrected("a", rows, is_first_page=True) == rows
     assert bare.offset == timedelta(0)
@@ -209,7 +209,7 @@ def test_times_with_a_zone_are_left_alone() -> None:
     with_zone = Message.from_row({"text": "x", "timestamp": "2026-01-02T03:04:05-05:00", "from-number": ANN})
     for number in range(2):
         at = NOW + timedelta(minutes=number)
-        bare.noted([session(f"Text {number}", at, f"s{number}")])
+        bare.learn([session(f"Text {number}", at, f"s{number}")])
         bare.corrected(f"s{number}", [row(f"Text {number}", at - timedelta(hours=5))], is_first_page=True)
     assert bare.offset == timedelta(hours=-5)
     assert bare.corrected("x", [with_zone, row("y", NOW)], is_first_page=False) == [
