@@ -14,7 +14,8 @@ from .errors import call_safely
 from .messages import ExistingConversation, OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import InvalidNumberError, from_pbx, parse_destination, readings
-from .receiving.poller import Poller, ReceivedMessage
+from .receiving.poller import Poller
+from .receiving.received import ReceivedMessage
 from .receiving.receiver import Receiver
 from .recipients import RecipientData, read_recipient, readable_recipients
 

@@ -11,7 +11,7 @@ from .const import EVENT_FAILED, EVENT_RECEIVED
 from .delivery.queue import FailedMessage
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
 from .phone import from_pbx, international
-from .receiving.poller import ReceivedMessage
+from .receiving.received import ReceivedMessage
 
 PARALLEL_UPDATES = 0
 
