@@ -164,7 +164,7 @@ async def with_recipients(url: str, count: int) -> Figures:
 
 def incoming(entry: ConfigEntry) -> Figures:
     """Return what a message costs that comes in."""
-    from custom_components.netsapiens.receiving.poller import ReceivedMessage  # noqa: PLC0415 - what is loaded counts
+    from custom_components.netsapiens.receiving.received import ReceivedMessage  # noqa: PLC0415 - what is loaded counts
 
     numbers = [recipient.data["destination"][0] for recipient in entry.subentries.values()]
     senders = numbers[:: len(numbers) // SENDERS]

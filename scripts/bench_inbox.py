@@ -28,8 +28,10 @@ from homeassistant.core import HomeAssistant
 from custom_components.netsapiens.api import Account, NetsapiensAPI
 from custom_components.netsapiens.pbx.coordinator import AccountFacts
 from custom_components.netsapiens.pbx.throttle import Throttle
+from custom_components.netsapiens.receiving.inbox import PollResult
 from custom_components.netsapiens.receiving.poller import Poller
 from custom_components.netsapiens.receiving.store import CheckpointStore
+from custom_components.netsapiens.receiving.timing import PollTiming
 from tests.real_home import RealHome, RealHomeError
 from tests.simulator import FaultKind, RequestRecord, Simulator
 
@@ -126,6 +128,7 @@ class LonePoller:
             lambda received: self.told.append(received.text),
             lambda _cut: None,
             lambda _file: None,
+            PollTiming(),
         )
 
     def let_pass(self, seconds: float) -> None:
@@ -137,7 +140,8 @@ class LonePoller:
     async def look(self, cost: Cost | None = None) -> None:
         """Look once, as at a poll."""
         self._coordinator.throttle = Throttle()
-        await self._measured(cost, self.poller._look)  # noqa: SLF001
+        timing = self.poller.timing
+        await self._measured(cost, lambda: self.poller.inbox.poll(timing, timing.interval))
 
     async def bare(self, cost: Cost) -> None:
         """Ask for the same list with nothing around the request."""
@@ -153,9 +157,9 @@ class LonePoller:
 
     async def _measured(self, cost: Cost | None, what: Any) -> None:
         requests, given, began = len(self.pbx.requests), self.pbx.given, time.perf_counter()
-        failure = await what()
-        if failure is not None:
-            raise failure
+        result = await what()
+        if isinstance(result, PollResult) and result.failure is not None:
+            raise result.failure
         if cost is not None:
             cost.seconds.append(time.perf_counter() - began)
             cost.requests.append(len(self.pbx.requests) - requests)

@@ -19,8 +19,7 @@ from syrupy.assertion import SnapshotAssertion
 # Before the plugin looks for custom components in its own folder.
 import custom_components.netsapiens  # noqa: F401
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.receiving import poller as poller_module
-from custom_components.netsapiens.receiving.poller import PollTiming
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from custom_components.netsapiens.runtime import async_end
 from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator
@@ -99,10 +98,10 @@ async def close(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 
 @pytest.fixture
-def quick_inbox(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Look ten times a second."""
+def quick_inbox(hass: HomeAssistant) -> None:
+    """Poll ten times a second."""
     timing = PollTiming(interval=0.1, pause=0.01, first_wait=0.05, longest_wait=0.2, batch=0.2)
-    monkeypatch.setattr(poller_module, "TIMING", timing)
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(poll=timing)
 
 
 @pytest.fixture

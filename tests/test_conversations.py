@@ -26,7 +26,7 @@ pytestmark = pytest.mark.usefixtures("quick_inbox")
 async def looking(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntry:
     """An account with Ann that looks for messages."""
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     return entry
 
 
@@ -61,7 +61,7 @@ async def test_a_reply_reaches_who_wrote(
 ) -> None:
     hass.config.country = country
     entry = await add_account()
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     automation = {
         "mode": "queued",
         "triggers": {
@@ -222,7 +222,7 @@ async def test_a_sender_with_a_name(
     words: str,
 ) -> None:
     entry = await add_account(recipient("Desk", "123"), recipient("Short", "24123"))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     received = await pbx.receive(from_number=sender, text="Your parcel")
     await until(lambda: told.texts() == ["Your parcel"])
     attributes = hass.states.get("event.1001_acme_example_messages").attributes

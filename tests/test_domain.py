@@ -148,7 +148,7 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     told: Told,  # noqa: F811
 ) -> None:
     entry = await add_account(recipient("Ann", ANN, from_number=FRONT_DESK))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     await pbx.receive(from_number=ANN, text="To the desk", to_number=FRONT_DESK)
     await pbx.receive(from_number=ANN, text="Private", to_number="18585550145")
@@ -171,7 +171,7 @@ async def test_replies_to_a_number_that_is_listed_without_its_country_code(
 ) -> None:
     pbx.users["1002@acme.example"].numbers.append(SmsNumber("8585550147", dest="1002"))
     entry = await add_account(options={"from_number": "18585550147"})
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await send(hass)
     assert sent_under(pbx) == [("1002", "8585550147")]
     await pbx.receive(from_number=ANN, text="To the desk", to_number="8585550147")
@@ -189,7 +189,7 @@ async def test_conversations_of_others_that_are_not_shown(
     path = "/users/1002/messagesessions"
     pbx.fault(FaultKind.BODY, path=path, status=status, body='{"code": 1, "message": "No"}', times=None)
     entry = await add_account(options={"from_number": FRONT_DESK})
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
     await until(lambda: told.texts() == ["To the own number"])
     if status != 404:  # that is an empty list
@@ -204,7 +204,7 @@ async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     entry = await add_account(options={"from_number": FRONT_DESK})
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     path = "/users/1002/messagesessions"
     fault = pbx.fault(FaultKind.STATUS, path=path, code=400, message="Busy", times=None)
     await pbx.receive(from_number=ANN, text="To the desk", to_number=FRONT_DESK)

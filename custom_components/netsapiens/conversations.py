@@ -11,7 +11,7 @@ from .api.models import number_of, same_number
 from .messages import ExistingConversation
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import from_pbx
-from .receiving.poller import ReceivedMessage
+from .receiving.received import ReceivedMessage
 
 _ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
 _ASK_AGAIN = 30.0  # seconds after it could not be asked

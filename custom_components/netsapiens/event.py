@@ -13,7 +13,7 @@ from .delivery.queue import FailedMessage
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
 from .errors import safe
 from .phone import from_pbx, international
-from .receiving.poller import ReceivedMessage
+from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received
 
 PARALLEL_UPDATES = 0

@@ -13,7 +13,7 @@ from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import log_unexpected
 from .messages import OutgoingMessage
 from .phone import async_load_metadata
-from .receiving.poller import ReceivedMessage
+from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent
 
 _LOGGER = logging.getLogger(__name__)

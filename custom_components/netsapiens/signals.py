@@ -5,7 +5,7 @@ from homeassistant.util.signal_type import SignalType
 
 from .const import DOMAIN
 from .delivery.queue import FailedMessage
-from .receiving.poller import ReceivedMessage
+from .receiving.received import ReceivedMessage
 
 
 def recipients_changed(entry: ConfigEntry) -> SignalType[()]:

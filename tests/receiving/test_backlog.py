@@ -79,7 +79,7 @@ async def test_those_that_change_again_keep_none_waiting(
 ) -> None:
     """Somebody answered, and we wrote once more before that was read; the others go on changing."""
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number="18585560020", text="Answer")
     write_to(pbx, 40)
 

@@ -39,7 +39,7 @@ async def test_bare_times_in_another_zone(
     pbx.bare_offset = zone
     await pbx.receive(from_number=BOB, text="History")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     for text in ("First", "Second", "Third"):
         await pbx.receive(from_number=ANN, text=text)
         await until(lambda text=text: told.texts()[-1:] == [text])
@@ -65,7 +65,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
 ) -> None:
     pbx.bare_offset = zone
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
     await hass.config_entries.async_unload(entry.entry_id)
@@ -79,7 +79,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
 async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:  # noqa: F811
     pbx.bare_offset = -4 * HOUR
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Summer {number}")
         await until(lambda number=number: len(told.texts()) == number + 1)
@@ -106,7 +106,7 @@ async def test_unknown_zones_hide_nothing_above_what_was_seen(
     pbx.bare_offset, pbx.key_suffix = zone, "timestamp"
     await pbx.receive(from_number=ANN, text="History")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     assert told.texts() == []
     await pbx.receive(from_number=ANN, text="Seen")  # told where its time is ahead, and not where it is behind
     await until(lambda: entry.runtime_data.poller.checkpoint.latest)

@@ -14,7 +14,8 @@ from custom_components.netsapiens.api import MessageAPI, http
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
-from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
+from custom_components.netsapiens.receiving import reader as reader_module
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
 from tests.delivery.test_queue import crash
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, Told, hass_storage, looking, place_path, told  # noqa: F401
@@ -91,7 +92,7 @@ async def test_what_one_look_reads_is_limited(
     """The next look goes on at once, and what is told is told once."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
-    monkeypatch.setattr(poller_module, "TIMING", replace(poller_module.TIMING, interval=30.0))
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(replace(hass.data[RECEIVING_TIMING].poll, interval=30.0))
     texts = await arrive(pbx, 30)
     await hass.config_entries.async_setup(off.entry_id)
     await until(lambda: len(told.texts()) == 30)
@@ -116,7 +117,7 @@ async def test_a_first_look_that_is_limited_tells_no_history(
     await asyncio.sleep(1.1)
     await hass.config_entries.async_setup(off.entry_id)
     poller = off.runtime_data.poller
-    await until(lambda: poller.checkpoint is not None and poller.cut_looks > 2 and not poller._history)
+    await until(lambda: poller.checkpoint is not None and poller.inbox.cut_polls > 2 and not poller.inbox._history)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
     await until(told.texts)
@@ -147,8 +148,8 @@ async def test_no_text_is_kept(
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)
     poller = looking.runtime_data.poller
-    await until(lambda: len(poller._known) == 5)
-    assert {type(known) for known in poller._known.values()} == {int}
+    await until(lambda: len(poller.inbox._known) == 5)
+    assert {type(known) for known in poller.inbox._known.values()} == {int}
     bare = looking.runtime_data.coordinator.api.naive_times
     assert {type(last.text) for last in bare._last.values()} == {int}
 
@@ -161,9 +162,9 @@ async def test_what_is_no_longer_listed_is_not_remembered(
 ) -> None:
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)
-    await until(lambda: len(looking.runtime_data.poller._known) == 5)
+    await until(lambda: len(looking.runtime_data.poller.inbox._known) == 5)
     pbx.mailbox.sessions.clear()
-    await until(lambda: not looking.runtime_data.poller._known)
+    await until(lambda: not looking.runtime_data.poller.inbox._known)
 
 
 async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockConfigEntry) -> None:  # noqa: F811

@@ -22,7 +22,8 @@ from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
-from custom_components.netsapiens.receiving.poller import _received
+from custom_components.netsapiens.receiving.received import received_message
+from custom_components.netsapiens.receiving.timing import PollTiming
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import crash
 from tests.helpers import entity_of, shown, until
@@ -81,7 +82,7 @@ def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
 async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
     """An account whose poller has looked once."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     return entry
 
 
@@ -113,7 +114,7 @@ async def test_history_is_not_told_and_nothing_is_told_twice(
 ) -> None:
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="After")
     await until(lambda: told.texts() == ["After"])
     await hass.config_entries.async_reload(entry.entry_id)
@@ -174,7 +175,8 @@ async def test_a_picture_alone_is_told(
 async def test_one_request_when_nothing_is_new(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looking.runtime_data.poller._timing = replace(poller_module.TIMING, active=0.0)
+    poller = looking.runtime_data.poller
+    poller.timing = replace(poller.timing, active=0.0)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
     await until(lambda: len(told.texts()) == 20)
@@ -245,7 +247,7 @@ async def test_over_a_thousand_conversations(
     await fill(pbx, 1200)
     pbx.newest_first = newest_first
     entry = await add_account()
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await asyncio.sleep(0.5)
     # Without a conversation that is active, one look is one request, or one for each page.
     looks = [record for record in pbx.requests if "messagesessions" in record.path]
@@ -285,7 +287,7 @@ async def test_one_that_is_on_two_pages_is_told_once(
     await fill(pbx, 1200)
     pbx.newest_first = False
     entry = await add_account()
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     original = reader_module.MessageAPI.get_messagesessions
 
     async def page(self: Any, *, limit: int = 1000, start: int = 0, user: str | None = None) -> Any:
@@ -306,7 +308,7 @@ async def test_a_long_conversation(pbx: Simulator, add_account: AddAccount, told
     """More came in than one short list shows."""
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account()
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await hass.config_entries.async_unload(entry.entry_id)
     for number in range(230):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
@@ -347,7 +349,7 @@ async def test_pbxs_differ(
 ) -> None:
     pbx.turn(knobs)
     entry = await add_account(recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     for text in ("5", "5", "007", "1e5"):
         await pbx.receive(from_number=ANN, text=text)
         await asyncio.sleep(0.12)
@@ -392,7 +394,7 @@ async def test_a_recipient_of_another_domain_is_somebody_else(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     entry = await add_account(recipient("Desk", "1002"))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive_chat(from_user="1002@other.example", text="Stranger")
     await until(lambda: told.texts() == ["Stranger"])
     attributes = hass.states.get(MESSAGES).attributes
@@ -419,7 +421,7 @@ async def test_a_number_that_the_country_has_not_keeps_no_other_back(
 ) -> None:
     """As after a move to another one."""
     entry = await add_account(recipient("Moved", "0412 345 678", ANN), recipient("Ann", ANN))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts(FROM_ANN) == ["Hi"])
     assert told.texts("event.moved_messages") == ["Hi"]
@@ -429,7 +431,7 @@ async def test_two_recipients_with_one_number_both_hear(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     entry = await add_account(recipient("Ann", ANN), recipient("Family", BOB, f"+{ANN}", group=True))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
     assert told.texts(FROM_ANN) == told.texts("event.family_messages") == ["Hi"]
@@ -440,7 +442,7 @@ async def test_a_recipient_is_known_by_any_spelling(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, spelling: str
 ) -> None:
     entry = await add_account(recipient("Nobody", "none"), recipient("Flow", spelling), recipient("Bob", BOB))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number="18585553569", text="Hi")
     await until(lambda: told.texts("event.flow_messages") == ["Hi"])
     assert told.texts("event.bob_messages") == told.texts("event.nobody_messages") == []
@@ -457,7 +459,7 @@ async def test_a_message_is_not_compared_with_every_recipient(
 
     monkeypatch.setattr(address_book_module, "parse_destination", parse)
     entry = await add_account(*(recipient(f"No {number}", f"1858555{number:04}") for number in range(30)))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number="18585550007", text="Hi")
     await until(lambda: told.texts("event.no_7_messages") == ["Hi"])
     assert set(read) == {"18585550007"}
@@ -473,7 +475,7 @@ async def test_from_number_means_the_same_at_home(
     """A German home reads the digits of an American number as a German one, unless there is a plus."""
     hass.config.country = "DE"
     entry = await add_account(recipient("Sender", shown), recipient("Other", "4915123456780"))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=sender, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
     attributes = hass.states.get(MESSAGES).attributes
@@ -511,10 +513,10 @@ def test_who_is_in_a_conversation() -> None:
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
     group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
-    received = _received(row, group, datetime.now(UTC), account)
+    received = received_message(row, group, datetime.now(UTC), account)
     assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
     pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
-    assert _received(row, pair, datetime.now(UTC), account).participants == ()
+    assert received_message(row, pair, datetime.now(UTC), account).participants == ()
 
 
 # --- failures ------------------------------------------------------------------------
@@ -546,7 +548,8 @@ async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A 401 is about the login, and passes."""
-    looking.runtime_data.poller._timing = replace(poller_module.TIMING, active=0.0)
+    poller = looking.runtime_data.poller
+    poller.timing = replace(poller.timing, active=0.0)
     before = await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: told.texts() == ["Before"])
     fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
@@ -586,7 +589,7 @@ async def test_a_fault_of_ours_does_not_end_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(reader_module.MessageAPI, "get_messagesessions", fail)
-        await until(lambda: "Unexpected error while looking" in caplog.text)
+        await until(lambda: "Unexpected error while polling" in caplog.text)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
 
@@ -629,7 +632,8 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
-    looking.runtime_data.poller._timing = replace(poller_module.TIMING, longest_wait=60.0)
+    poller = looking.runtime_data.poller
+    poller.timing = replace(poller.timing, longest_wait=60.0)
     timing = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     looking.runtime_data.coordinator.throttle = Throttle(timing)
     poller, most = looking.runtime_data.poller, 0
@@ -666,7 +670,7 @@ async def test_a_first_look_that_fails_tells_no_history_later(
     fault = pbx.fault(FaultKind.STATUS, path=f"{old.messagesession}/messages", code=500, times=3)
     entry = await add_account()
     await until(lambda: fault.struck >= 1)
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
     await until(lambda: told.texts() == ["New"])
@@ -787,7 +791,7 @@ async def test_a_damaged_place_is_begun_anew(
     await hass.config_entries.async_unload(looking.entry_id)
     await set_place(hass, looking, lambda _: data)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: looking.runtime_data.poller.checkpoint is not None)
+    await until(looking.runtime_data.poller.ready.is_set)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
@@ -803,7 +807,7 @@ async def test_a_file_that_is_none(
     await hass.config_entries.async_unload(looking.entry_id)
     place_path(hass, looking).write_bytes(content)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: looking.runtime_data.poller.checkpoint is not None)
+    await until(looking.runtime_data.poller.ready.is_set)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
     await until(lambda: told.texts() == ["Hi"])
@@ -899,7 +903,8 @@ async def test_unload_during_a_look(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is being told is told to the end and noted; nothing is told to entities that are gone."""
-    looking.runtime_data.poller._timing = replace(poller_module.TIMING, apart=0.05)
+    poller = looking.runtime_data.poller
+    poller.timing = replace(poller.timing, apart=0.05)
     for number in range(10):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
     await until(lambda: len(told.texts()) == 3)
@@ -960,7 +965,8 @@ async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: Ad
 
 def test_homes_do_not_ask_in_step() -> None:
     poller = poller_module.Poller.__new__(poller_module.Poller)
-    poller._failures, poller._looks_left, poller._is_behind, poller.interval = 0, [], False, 30.0
+    poller._failures, poller._polls_left, poller._is_behind = 0, [], False
+    poller.timing, poller.is_pushed = PollTiming(), False
     poller._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
     waits = [poller._wait() for _ in range(200)]
     assert 27 <= min(waits) < 28.5

@@ -1,6 +1,7 @@
 """Being told by the PBX: one subscription, and posts that are hints and nothing more."""
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 import logging
 import sys
@@ -18,7 +19,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.receiving import poller as poller_module, push as push_module
+from custom_components.netsapiens.receiving import push as push_module
+from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until, until_idle
 from tests.receiving.test_poller import ANN, BOB, Told
@@ -31,11 +34,15 @@ CLOUDHOOK = "https://hooks.example/gAAAAAB"
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    """See to the subscription many times a second. Polling stays as slow as in life: what is quick was pushed."""
-    monkeypatch.setattr(push_module, "_CHECK", 0.1)
-    monkeypatch.setattr(push_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(push_module, "_LONGEST_WAIT", 0.2)
+def _quick(hass: HomeAssistant) -> None:
+    """Check the subscription many times a second. Polling stays as slow as in life: what is quick was pushed."""
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(push=PushTiming(check=0.1, first_wait=0.05, longest_wait=0.2))
+
+
+def set_timing(hass: HomeAssistant, poll: PollTiming | None = None, **push: float) -> None:
+    """Set the timing of accounts that are set up from now on."""
+    timing = hass.data[RECEIVING_TIMING]
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(poll or timing.poll, replace(timing.push, **push))
 
 
 @pytest.fixture
@@ -61,9 +68,9 @@ async def pushed(hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any],
 
 
 def is_pushed(entry: MockConfigEntry) -> bool:
-    """Whether the poller has looked and relies on being told."""
+    """Whether the first poll came to its end, and polling is left to the PBX's posts."""
     poller = entry.runtime_data.poller
-    return poller.checkpoint is not None and poller.interval == push_module.PUSHED_INTERVAL
+    return poller.ready.is_set() and poller.is_pushed
 
 
 def issues(hass: HomeAssistant) -> set[str]:
@@ -224,7 +231,7 @@ async def test_a_change_that_the_login_may_not_make_is_a_refusal(
     pbx.fault(FaultKind.UNAUTHORIZED, path=PATH, method="PUT", times=None)
     row.expires = pbx.now() + timedelta(days=1)
     await until(lambda: issues(hass) == {"push_refused"})
-    assert pushed.runtime_data.poller.interval == push_module.POLL_INTERVAL
+    assert not pushed.runtime_data.poller.is_pushed
     assert set(writes(pbx)[1:]) == {"PUT"}
 
 
@@ -234,7 +241,7 @@ async def test_one_that_could_not_be_made_is_made_later(
     refusal = pbx.fault(FaultKind.STATUS, path=PATH, method="POST", code=400, message="Try again", times=None)
     entry = await add_account(options=PUSH)
     await until(lambda: refusal.struck > 1)
-    assert entry.runtime_data.poller.interval == push_module.POLL_INTERVAL
+    assert not entry.runtime_data.poller.is_pushed
     assert issues(hass) == set()
     pbx.clear_faults()
     await until(lambda: is_pushed(entry))
@@ -249,20 +256,17 @@ async def test_refused(
     add_account: AddAccount,
     told: Told,
     status: int,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(push_module, "POLL_INTERVAL", 0.2)
+    set_timing(hass, PollTiming(interval=0.2))
     pbx.subscription_refusal = status
     entry = await add_account(options=PUSH)
-    entry.runtime_data.poller.interval = 0.2
     await until(lambda: issues(hass) == {"push_refused"})
     asked = len(pbx.requests_to(PATH))
-    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
     await until(lambda: told.texts() == ["Polled"])
     assert len(pbx.requests_to(PATH)) == asked  # again once a day
-    assert push_module._ASK_AGAIN == 86400
-    monkeypatch.setattr(push_module, "_ASK_AGAIN", 0.1)
+    set_timing(hass, ask_again=0.1)
     await hass.config_entries.async_reload(entry.entry_id)
     await until(lambda: len(pbx.requests_to(PATH)) > asked + 2)
     pbx.subscription_refusal = None
@@ -290,15 +294,14 @@ async def test_no_external_url_until_there_is_one(
     web: TestClient[Any, Any],
     add_account: AddAccount,
     told: Told,
-    monkeypatch: Any,
 ) -> None:
-    monkeypatch.setattr(push_module, "_CHECK", 3600)
+    set_timing(hass, check=3600.0)
     url = hass.config.external_url
     hass.config.external_url = None
     entry = await add_account(options=PUSH)
     await until(lambda: issues(hass) == {"push_without_url"})
     assert pbx.requests_to(PATH) == []
-    assert entry.runtime_data.poller.interval == push_module.POLL_INTERVAL
+    assert not entry.runtime_data.poller.is_pushed
     await hass.config.async_update(external_url=url)
     await until(lambda: is_pushed(entry))
     assert issues(hass) == set()
@@ -315,7 +318,7 @@ async def test_a_fault_of_ours_does_not_end_it(
     with monkeypatch.context() as patch:
         patch.setattr(push_module, "_post_url", fail)
         await until(lambda: "Unexpected error while asking" in caplog.text)
-        assert pushed.runtime_data.poller.interval == push_module.POLL_INTERVAL
+        assert not pushed.runtime_data.poller.is_pushed
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)
 
@@ -355,9 +358,9 @@ async def test_removal_while_the_pbx_is_away(
 
 
 async def test_removal_while_the_pbx_is_silent(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, monkeypatch: Any, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(push_module, "_END_WITHIN", 0.3)
+    set_timing(hass, end_within=0.3)
     assert await hass.config_entries.async_unload(pushed.entry_id)
     pbx.fault(FaultKind.HANG, times=None)
     async with asyncio.timeout(5):
@@ -377,8 +380,8 @@ async def test_switched_off(
     poller = pushed.runtime_data.poller
     assert (poller is None) is (incoming == "off")
     if poller is not None:
-        assert poller.interval == poller_module.TIMING.interval
-        await until(lambda: poller.checkpoint is not None)
+        assert not poller.is_pushed
+        await until(poller.ready.is_set)
     await until_idle(pbx)
     before = len(pbx.requests_to("messagesessions"))
     await pbx.receive(from_number=ANN, text="Hi")
@@ -467,18 +470,18 @@ async def test_a_thousand_posts(
 ) -> None:
     """One read-back at a time, and none is lost."""
     looking = most = 0
-    original = poller_module.Poller._look
+    original = Inbox.poll
 
-    async def look(self: poller_module.Poller) -> Any:
+    async def look(self: Inbox, timing: PollTiming, interval: float) -> PollResult:
         nonlocal looking, most
         looking += 1
         most = max(most, looking)
         try:
-            return await original(self)
+            return await original(self, timing, interval)
         finally:
             looking -= 1
 
-    monkeypatch.setattr(poller_module.Poller, "_look", look)
+    monkeypatch.setattr(Inbox, "poll", look)
     began, before = asyncio.get_running_loop().time(), len(pbx.requests_to("messagesessions"))
     answers = []
     for batch in range(20):
@@ -490,7 +493,7 @@ async def test_a_thousand_posts(
     assert sorted(told.texts()) == sorted(f"Text {batch}" for batch in range(20))
     assert most == 1
     looks = len(pbx.requests_to("messagesessions")) - before
-    assert looks <= 3 * (took / poller_module.TIMING.pause + 3)  # the list, and the conversations of two
+    assert looks <= 3 * (took / pushed.runtime_data.poller.timing.pause + 3)  # the list, and the conversations of two
 
 
 async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
@@ -504,12 +507,10 @@ async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfig
 
 
 async def test_a_lost_post_is_made_up_for(
-    pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
 ) -> None:
-    monkeypatch.setattr(push_module, "PUSHED_INTERVAL", 0.3)
-    monkeypatch.setattr(push_module, "POLL_INTERVAL", 0.2)
+    set_timing(hass, PollTiming(interval=0.2, pushed_interval=0.3))
     entry = await add_account(options=PUSH)
-    entry.runtime_data.poller.interval = 0.2
     await until(lambda: is_pushed(entry))
     pbx.on_event = None
     await pbx.receive(from_number=ANN, text="Hi")

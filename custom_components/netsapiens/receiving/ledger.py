@@ -1,4 +1,4 @@
-"""Reports what a look found, and keeps on disk how far that is."""
+"""Reports what a poll found, and keeps on disk how far that is."""
 
 import asyncio
 from collections.abc import Callable
@@ -27,7 +27,7 @@ class Ledger:
         report: called with each message, once.
 
     Attributes:
-        place: how far it is; None before the very first look came to its end.
+        place: how far it is; None before the very first poll came to its end.
     """
 
     def __init__(self, store: CheckpointStore, report: Callable[[Inbound], None]) -> None:
@@ -38,7 +38,7 @@ class Ledger:
         self._not_saved = False
 
     async def load(self, now: datetime, report_damaged: Callable[[str], datetime | None]) -> None:
-        """Go on from the place reached; where that cannot be read, from a day ago.
+        """Go on from the checkpoint; where that cannot be read, from a day ago.
 
         Parameters:
             now: by the PBX's clock.
@@ -59,7 +59,7 @@ class Ledger:
 
         Parameters:
             look: what was found.
-            is_last: whether the look read all that it had to.
+            is_last: whether the poll read all that it had to.
             apart: seconds between two messages.
         """
         place, now = look.place, look.now
@@ -94,7 +94,7 @@ class Ledger:
             await self._save(place, now)
 
     async def _save(self, place: Checkpoint, now: datetime) -> None:
-        """Keep how far we are; where that fails, the next look tries again."""
+        """Keep how far we are; where that fails, the next poll tries again."""
         try:
             await self._store.async_save(place)
         except HomeAssistantError as err:

@@ -1,4 +1,4 @@
-"""One look at the PBX's lists: what is new in them, and what is left for the next one."""
+"""One poll of the PBX's lists: what is new in them, and what is left for the next one."""
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,7 +8,7 @@ from ..api.models import same_number
 from .checkpoint import Checkpoint
 from .reader import Inbound
 
-OLDEST = timedelta(hours=24)  # what is older is not told
+OLDEST = timedelta(hours=24)  # what is older is not reported
 _WINDOW = timedelta(minutes=10)  # a message may show so late
 _LONGEST_AWAY = timedelta(days=30)  # what is older is not even counted
 _BACK = timedelta(hours=1, minutes=5)  # a zone's summer may have ended between two messages
@@ -24,7 +24,7 @@ class Found:
 
 
 class Look:
-    """One look: what was found, and what could not be read.
+    """One poll: what was found, and what could not be read.
 
     Parameters:
         place: how far we are.
@@ -36,7 +36,7 @@ class Look:
         self.place, self.now = place, now
         self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
         self.failed: dict[str, NetsapiensError] = {}
-        self.left: list[MessageSession] = []  # for the next look
+        self.left: list[MessageSession] = []  # for the next poll
         self.is_clock_doubted = False  # what came in after the PBX's clock was set back does not seem new yet
         self.begin_batch(began)
 

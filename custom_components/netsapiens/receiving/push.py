@@ -1,6 +1,6 @@
 """Having the PBX say when something came in: a webhook here, an event subscription there.
 
-What is posted is a hint to look and nothing else, so that a forged post can make no event.
+What is posted is a wake-up and nothing else, so that a forged post can make no event.
 """
 
 import asyncio
@@ -25,18 +25,15 @@ from ..issues import clear_push_issues, raise_push_issue
 from ..pbx.coordinator import NetsapiensCoordinator, create_api
 from ..pbx.throttle import Throttle, jittered
 from ..settings import cloudhook_url_of, webhook_id_of
-from .poller import POLL_INTERVAL, PUSHED_INTERVAL, Poller
+from .poller import Poller
+from .timing import PushTiming, timing_of
 
 _LOGGER = logging.getLogger(__name__)
 
 _MODEL = "message"
 _LIFE = timedelta(days=7)  # of a subscription; renewed when half of it is over
-_CHECK = 1800.0  # seconds between looks whether the subscription is still there
-_ASK_AGAIN = 86400.0  # seconds, where the PBX refuses
-_FIRST_WAIT, _LONGEST_WAIT = 10.0, 900.0
 _SPREAD = 0.2
-_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.5  # each leads to two looks before the next, a request each
-_END_WITHIN = 20.0  # seconds
+_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.5  # each leads to two polls before the next, a request each
 _UNAUTHORIZED, _CONFLICT = 401, 409
 _REFUSALS = {_UNAUTHORIZED, 403, 404}
 
@@ -51,7 +48,7 @@ class _Posts:
         self._left, self._at, self._reported = _POSTS_AT_ONCE, 0.0, 0
 
     def take(self, now: float, reported: int) -> bool:
-        """Whether a post leads to a look.
+        """Whether a post leads to a poll.
 
         Parameters:
             now: when it came, by the loop's clock.
@@ -72,16 +69,18 @@ class Push:
 
     Parameters:
         coordinator: the account.
-        poller: what is to look.
+        poller: what is to poll.
         webhook_id: unguessable, and kept with the account.
+        timing: how often to check the subscription.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, poller: Poller, webhook_id: str) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, poller: Poller, webhook_id: str, timing: PushTiming) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._poller = poller
         self._webhook_id = webhook_id
+        self._timing = timing
         self._api = SubscriptionAPI(coordinator.api)
         self._failures = 0
         self._errors = 0  # how often in a row the subscription was in error
@@ -116,8 +115,8 @@ class Push:
         self.async_check()
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
-        """Answer at once and look."""
-        if self._posts.take(self._hass.loop.time(), self._poller.reported):
+        """Answer at once and poll."""
+        if self._posts.take(self._hass.loop.time(), self._poller.inbox.reported):
             self._poller.poll_soon()
         return Response()
 
@@ -134,35 +133,35 @@ class Push:
 
     async def _check(self) -> float:
         """See to the subscription once; return how many seconds to wait until the next time."""
-        self._poller.interval = POLL_INTERVAL
+        self._poller.is_pushed = False
         try:
             url = await _post_url(self._hass, self._entry, self._webhook_id)
             await self._coordinator.throttle.run(lambda: self._subscribe(url))
         except NoURLAvailableError:
             raise_push_issue(self._hass, self._entry, "push_without_url")
-            return _CHECK
+            return self._timing.check
         except NetsapiensRequestError as err:
             if err.status in _REFUSALS:
                 raise_push_issue(self._hass, self._entry, "push_refused")
-                return _ASK_AGAIN
+                return self._timing.ask_again
             return self._back_off(err)
         except NetsapiensError as err:
             return self._back_off(err)
         except Exception:
             # The cloud's, or a fault of ours: it must not end it.
             _LOGGER.exception("Unexpected error while asking to be told of messages")
-            return _CHECK
+            return self._timing.check
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
         # Replies to numbers of others in the domain are not posted: the subscription is the login's own.
-        self._poller.interval = POLL_INTERVAL if self._poller.foreign_senders else PUSHED_INTERVAL
-        return _CHECK
+        self._poller.is_pushed = not self._poller.foreign_senders
+        return self._timing.check
 
     def _back_off(self, err: NetsapiensError) -> float:
         """Return how long to wait after a failure."""
         self._coordinator.note_failure(err)
         self._failures += 1
-        return _FIRST_WAIT + jittered(_FIRST_WAIT, _LONGEST_WAIT, self._failures)
+        return self._timing.first_wait + jittered(self._timing.first_wait, self._timing.longest_wait, self._failures)
 
     async def _subscribe(self, url: str) -> None:
         """Make sure that there is one subscription, that it posts here, and that it does not end soon."""
@@ -253,7 +252,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], throttle:
     try:
         api = create_api(hass, data)
         try:
-            async with asyncio.timeout(_END_WITHIN):
+            async with asyncio.timeout(timing_of(hass).push.end_within):
                 await (throttle or Throttle()).run(lambda: _delete_subscriptions(api, data))
         finally:
             await api.close()

@@ -16,9 +16,11 @@ from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_P
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings, webhook_id_of
-from .poller import Poller, ReceivedMessage
+from .poller import Poller
 from .push import Push, async_end_push
+from .received import ReceivedMessage
 from .store import CheckpointStore
+from .timing import timing_of
 
 
 class Receiver:
@@ -29,7 +31,7 @@ class Receiver:
         report: called with each message, once.
 
     Attributes:
-        poller: what looks for messages; None where that is switched off.
+        poller: what polls for messages; None where that is switched off.
     """
 
     def __init__(self, coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None]) -> None:
@@ -45,27 +47,29 @@ class Receiver:
 
     @callback
     def async_start(self) -> None:
-        """Look for messages, in the way that the options say, once automations listen."""
+        """Poll for messages, in the way that the options say, once automations listen."""
         entry = self._entry
         self._mode = read_settings(entry).incoming
         if self._mode != INCOMING_PUSH:
             self._forget_push()
         if self._mode == INCOMING_OFF:
             return
+        timing = timing_of(self._hass)
         poller = self.poller = Poller(
             self._coordinator,
             CheckpointStore(self._hass, entry.entry_id),
             self._report,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
+            timing.poll,
         )
         if self._mode == INCOMING_PUSH:
-            self._push = Push(self._coordinator, poller, self._webhook_id())
+            self._push = Push(self._coordinator, poller, self._webhook_id(), timing.push)
             self._push.async_start()
 
         @callback
         def look(_hass: HomeAssistant) -> None:
-            """Look, now that automations listen."""
+            """Poll, now that automations listen."""
             poller.async_start()
 
         async def stop(_event: Event) -> None:
@@ -78,13 +82,13 @@ class Receiver:
         self._ends = [async_at_started(self._hass, look), forget_stop]
 
     async def async_stop(self) -> None:
-        """Stop looking; what was told is noted first."""
+        """Stop polling; what was reported is on disk first."""
         async with self._changing:
             self._mode = None
             await self._stop()
 
     async def _stop(self) -> None:
-        """Stop looking."""
+        """Stop polling."""
         for end in self._ends:
             end()
         self._ends = []
@@ -107,7 +111,7 @@ class Receiver:
                 self._push.async_check()
 
     def _report_damaged(self, aside: str) -> datetime | None:
-        """Tell that it is not known any more what was reported; what the events show was."""
+        """Report that the checkpoint was lost; return up to when the events show what was reported."""
         raise_inbox_damaged(self._hass, self._entry, aside)
         return _newest_reported(self._hass, self._entry)
 

@@ -1,0 +1,279 @@
+"""What is new: one poll of the PBX's lists -> the messages that were not reported yet, in order."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+import logging
+
+from homeassistant.core import HomeAssistant
+
+from ..api import MessageSession, NetsapiensError
+from ..pbx.coordinator import NetsapiensCoordinator
+from .checkpoint import Checkpoint
+from .ledger import Ledger
+from .look import Found, Look, is_ours_last, signature, unseen
+from .reader import Inbound, Reader
+from .received import ReceivedMessage, received_message
+from .store import CheckpointStore
+from .timing import PollTiming
+
+_LOGGER = logging.getLogger(__name__)
+
+_QUIET_AT_ONCE = 10  # conversations, read before the list is fetched again, in which nobody is known to have answered
+
+
+@dataclass(frozen=True, slots=True)
+class PollResult:
+    """How a poll ended.
+
+    Attributes:
+        failure: why some conversations could not be read, which the next poll tries again; None if all were.
+        gets_on: whether these are others than at the poll before.
+        is_behind: whether something was left to the next poll, which should come at once.
+    """
+
+    failure: NetsapiensError | None
+    gets_on: bool
+    is_behind: bool
+
+
+class Inbox:
+    """Reads what changed since the checkpoint, and reports each new message once.
+
+    Parameters:
+        coordinator: the account.
+        store: where the checkpoint is kept.
+        report: called with each message, once.
+        report_cut: called with whether the PBX's list of conversations cannot be read completely.
+        report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
+            by the PBX's clock, messages were reported all the same, as far as is known.
+        wake_up: set while another poll is asked for.
+
+    Attributes:
+        cut_polls: how many polls had to leave something to the next one.
+        reported: how many messages were reported.
+    """
+
+    def __init__(
+        self,
+        coordinator: NetsapiensCoordinator,
+        store: CheckpointStore,
+        report: Callable[[ReceivedMessage], None],
+        report_cut: Callable[[bool], None],
+        report_damaged: Callable[[str], datetime | None],
+        wake_up: asyncio.Event,
+    ) -> None:
+        self._hass: HomeAssistant = coordinator.hass
+        self._coordinator = coordinator
+        self._reader = Reader(coordinator)
+        self._report = report
+        self._report_cut = report_cut
+        self._report_damaged = report_damaged
+        self._wake_up = wake_up
+        self._timing = PollTiming()
+        self._ledger = Ledger(store, self._report_message)
+        self._is_aligned = False
+        self._jumped = 0.0
+        self._known: dict[str, int] = {}  # what the conversations looked like
+        self._history: dict[str, datetime] = {}  # conversations not read at the very first poll, and when that was
+        self._first_failed: datetime | None = None  # when the very first poll began, if it failed
+        self._due: dict[str, None] = {}  # the conversations that still have to be read, the one due longest first
+        self._unread: set[str] = set()  # the conversations that could not be read at the last poll
+        self._taking: asyncio.Task[None] | None = None
+        self.cut_polls = 0
+        self.reported = 0
+
+    @property
+    def checkpoint(self) -> Checkpoint | None:
+        """How far we are; None before the very first poll came to its end."""
+        return self._ledger.place
+
+    @property
+    def diagnostics(self) -> dict[str, int | str]:
+        """What helps to find a fault."""
+        return {
+            "remembered": len(self.checkpoint.seen) if self.checkpoint else 0,
+            "rows_last_look": self._reader.rows,
+            "characters_last_look": self._reader.text,
+            "cut_looks": self.cut_polls,
+        }
+
+    @property
+    def foreign_senders(self) -> dict[str, set[str]]:
+        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+        return self._reader.foreign_senders
+
+    async def load(self) -> None:
+        """Go on from the checkpoint on disk, if it was not read yet."""
+        if self.checkpoint is None:
+            await self._ledger.load(self._coordinator.api.now(), self._report_damaged)
+
+    async def finish(self) -> None:
+        """Wait until what was reported is on disk."""
+        if self._taking is not None:
+            await asyncio.wait([self._taking])
+
+    async def poll(self, timing: PollTiming, interval: float) -> PollResult:
+        """Poll once: read what changed, and report what is new.
+
+        Parameters:
+            timing: how long messages are gathered, and the like.
+            interval: seconds to the next poll, which must not be delayed by reading again what did not change.
+
+        Raises:
+            NetsapiensError: the list of conversations could not be read.
+        """
+        api = self._coordinator.api
+        self._timing = timing
+        if api.token_left <= 0:
+            await self._coordinator.throttle.run(api.get_token)
+        await self._reader.settle_clock()
+        now = api.now()
+        self._follow_clock(now)
+        look = Look(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
+        look.is_clock_doubted = self._is_clock_doubted
+        self._reader.begin_look()
+        try:
+            listed, whole = await self._reader.sessions(look.since)
+        except NetsapiensError:
+            if self.checkpoint is None:
+                self._first_failed = look.place.until  # what comes in from now on is no history
+            raise
+        self._report_cut(not whole)
+        sessions = [row for row in listed if self._may_hold_news(row, look.since, now)]
+        self._keep_due(sessions)
+        changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
+        await self._read_changed(look, changed)
+        read = {session.id for session in changed}
+        await self._read_again(look, [session for session in sessions if session.id not in read], interval)
+        self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
+        gets_on = look.failed.keys() != self._unread
+        self._unread = set(look.failed)
+        return PollResult(next(iter(look.failed.values()), None), gets_on, bool(look.left))
+
+    def _keep_due(self, sessions: list[MessageSession]) -> None:
+        """Note which conversations have to be read, the one that is due longest first."""
+        listed = dict.fromkeys(session.id for session in sessions)
+        self._due = {due: None for due in self._due if due in listed} | listed
+
+    def _longest_due(self, sessions: list[MessageSession]) -> list[MessageSession]:
+        """Return conversations, the one that is due longest first: none waits for ever for those that change again."""
+        order = {due: number for number, due in enumerate(self._due)}
+        return sorted(sessions, key=lambda session: order.get(session.id, 0))
+
+    @property
+    def _is_clock_doubted(self) -> bool:
+        """Whether the PBX's clock was set since we last followed it, or may have been."""
+        clock = self._coordinator.api.clock
+        return clock.is_doubted or clock.jumped != self._jumped
+
+    def _follow_clock(self, now: datetime) -> None:
+        """Go with the PBX's clock where it was set."""
+        jumped = self._coordinator.api.clock.jumped
+        if self.checkpoint is not None:
+            if not self._is_aligned:
+                self.checkpoint.align(now, datetime.now(UTC))
+            if jumped != self._jumped:
+                self.checkpoint.move(timedelta(seconds=jumped - self._jumped))
+                self._known.clear()  # what did not seem new may be so
+                _LOGGER.info("The PBX's clock was set by %.0f s", jumped - self._jumped)
+            self._is_aligned = True
+        self._jumped = jumped
+
+    async def _read_changed(self, look: Look, changed: list[MessageSession]) -> None:
+        """Read the conversations that changed, and report their messages as they are read.
+
+        Those in which somebody else wrote last come first. Our own texts change conversations as well, thousands of
+        them in one call: these are read a few at a time, and fewer where a wake-up asks for a new list.
+        """
+        account = self._coordinator.data.account
+        answered: list[MessageSession] = []
+        quiet: list[MessageSession] = []
+        for session in changed:
+            (quiet if is_ours_last(session, account) else answered).append(session)
+        waiting = [*answered, *self._longest_due(quiet)]
+        for number, session in enumerate(waiting):
+            more = number - len(answered)  # quiet ones read so far; at least one is, so that these get on
+            if self._reader.is_spent or more >= _QUIET_AT_ONCE or (more > 0 and self._wake_up.is_set()):
+                self._leave(look, waiting[number:])
+                break
+            if more == 0 and len(quiet) > _QUIET_AT_ONCE and look.found:
+                await self._take_in_peace(look)
+            await self._read(look, session)
+            if look.is_full(self._hass.loop.time(), self._timing.batch):
+                await self._take_in_peace(look)
+        look.is_clock_doubted = look.is_clock_doubted or self._is_clock_doubted
+        await self._take_in_peace(look, is_last=True)
+
+    async def _read_again(self, look: Look, unchanged: list[MessageSession], interval: float) -> None:
+        """Read what did not change, in case of equal messages, and only while nothing else is to be looked at."""
+        next_look = self._hass.loop.time() + interval
+        due = self._longest_due(unchanged)
+        if look.left:
+            account = self._coordinator.data.account
+            due = [session for session in due if not is_ours_last(session, account)][:_QUIET_AT_ONCE]
+        for session in due:
+            if self._wake_up.is_set() or self._reader.is_spent:
+                break
+            await self._read(look, session)
+            if look.found:
+                await self._take_in_peace(look)
+            if self._hass.loop.time() >= next_look:
+                break
+
+    def _leave(self, look: Look, sessions: list[MessageSession]) -> None:
+        """Leave conversations to the next poll, which comes at once."""
+        look.left = sessions
+        self.cut_polls += 1
+        if self.checkpoint is None:
+            self._history |= {session.id: self._first_failed or look.now for session in sessions}
+
+    async def _read(self, look: Look, session: MessageSession) -> None:
+        """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
+        self._due.pop(session.id, None)
+        try:
+            rows = await self._reader.messages(session, look.since)
+        except NetsapiensError as err:
+            look.failed[session.id] = err
+            self._due[session.id] = None
+            if self.checkpoint is None:
+                self._history[session.id] = self._first_failed or look.now
+            return
+        history_until = self._history.pop(session.id, look.place.ignored_until)
+        if self.checkpoint is None:
+            history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
+        look.read.append(session)
+        if rows:
+            look.newest[session.id] = max(rows, key=lambda one: one.listed).key
+        look.found += [
+            Found(one, one.at <= history_until)
+            for one in unseen(rows, look.place, look.since, look.place.latest_of(session.id))
+        ]
+
+    async def _take_in_peace(self, look: Look, *, is_last: bool = False) -> None:
+        """Report what was found. What was reported must be on disk, also where the account is closed in between."""
+        self._taking = self._hass.async_create_task(self._ledger.take(look, is_last=is_last, apart=self._timing.apart))
+        await asyncio.shield(self._taking)
+        self._known |= {session.id: signature(session) for session in look.read}
+        look.begin_batch(self._hass.loop.time())
+
+    def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
+        """Whether a conversation has to be read."""
+        last, active = session.last_time, timedelta(seconds=self._timing.active)
+        if last is None or last >= now - active or session.id in self._due:
+            return True
+        known = self._known.get(session.id)
+        if known is None and last < since:
+            self._known[session.id] = signature(session)  # nothing since the last time
+            return False
+        return known != signature(session)
+
+    def _report_message(self, one: Inbound) -> None:
+        """Report one message."""
+        self.reported += 1
+        try:
+            self._report(received_message(one.row, one.session, one.at, self._coordinator.data.account))
+        except Exception:
+            # One that cannot be reported must not keep the others back.
+            _LOGGER.exception("Unexpected error while reporting a message")

@@ -1,0 +1,57 @@
+"""A message that came in, as it is reported."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from ..api import Account, Message, MessageSession
+from ..api.models import number_of
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """A message that came in.
+
+    Attributes:
+        text: what it says; may be empty where there is media.
+        from_number: digits, mostly with country code; the user of an extension; or the name of a sender that is
+            no number.
+        to_number: our number, or our extension.
+        message_type: ``sms``, ``mms``, ``chat`` or ``chat-media``.
+        messagesession: its conversation.
+        message_id: the PBX's id; None where it gave none.
+        timestamp: by the PBX's clock.
+        participants: of a group; empty otherwise.
+        media_type: MIME type of what came with it, or None.
+        media_url: where that can be fetched for a while, or None.
+    """
+
+    text: str
+    from_number: str
+    to_number: str
+    message_type: str
+    messagesession: str
+    message_id: str | None
+    timestamp: datetime
+    participants: tuple[str, ...]
+    media_type: str | None
+    media_url: str | None
+
+
+def received_message(row: Message, session: MessageSession, at: datetime, account: Account) -> ReceivedMessage:
+    """Return a message as it is reported."""
+    user, _, domain = row.from_user_id.partition("@")
+    inside = user if domain in {"", account.domain} else row.from_user_id
+    dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
+    others = session.remotes if len(session.remotes) > 1 else ()
+    return ReceivedMessage(
+        text=row.text,
+        from_number=row.from_number or inside,
+        to_number=session.sms_number or dialed or account.user,
+        message_type=row.type,
+        messagesession=session.id,
+        message_id=row.id or None,
+        timestamp=at,
+        participants=row.participants or others,
+        media_type=row.media_type or None,
+        media_url=row.media_url or None,
+    )

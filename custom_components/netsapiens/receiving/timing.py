@@ -1,0 +1,69 @@
+"""How often to poll, and how often to check that the PBX still posts; other values for tests."""
+
+from dataclasses import dataclass, field
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.util.hass_dict import HassKey
+
+from ..const import DOMAIN
+
+
+@dataclass(frozen=True, slots=True)
+class PollTiming:
+    """How often to poll, in seconds.
+
+    Attributes:
+        interval: between polls.
+        pushed_interval: the same where the PBX says itself when to poll, and only a lost post needs to be made up for.
+        pause: between polls, however many posts come.
+        first_wait: after a failure; the rate limiter waits longer where the PBX is away.
+        longest_wait: after many failures.
+        batch: how long messages of several conversations are gathered, so that they are reported in order.
+        active: a conversation this fresh may have got another message that looks the same.
+        apart: between two events; the state of an event entity is its time, to the millisecond.
+    """
+
+    interval: float = 30.0
+    pushed_interval: float = 120.0
+    pause: float = 0.3
+    first_wait: float = 4.0
+    longest_wait: float = 30.0
+    batch: float = 1.0
+    active: float = 60.0
+    apart: float = 0.002
+
+
+@dataclass(frozen=True, slots=True)
+class PushTiming:
+    """How often to check the PBX's event subscription, in seconds.
+
+    Attributes:
+        check: between checks.
+        ask_again: until the next check where the PBX refuses.
+        first_wait: after a failure.
+        longest_wait: after many failures.
+        end_within: how long ending a subscription may take.
+    """
+
+    check: float = 1800.0
+    ask_again: float = 86400.0
+    first_wait: float = 10.0
+    longest_wait: float = 900.0
+    end_within: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivingTiming:
+    """The timing of all that receives."""
+
+    poll: PollTiming = field(default_factory=PollTiming)
+    push: PushTiming = field(default_factory=PushTiming)
+
+
+RECEIVING_TIMING: HassKey[ReceivingTiming] = HassKey(f"{DOMAIN}_receiving_timing")
+
+
+@callback
+def timing_of(hass: HomeAssistant) -> ReceivingTiming:
+    """Return the timing that was set in ``hass.data`` before an account is set up, or the usual one."""
+    return hass.data.get(RECEIVING_TIMING) or ReceivingTiming()
