@@ -4,7 +4,7 @@ import ast
 from pathlib import Path
 from typing import Any
 
-from hypothesis import HealthCheck, settings, strategies as st
+from hypothesis import HealthCheck, Phase, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 import pytest
 
@@ -210,6 +210,13 @@ class Machine(RuleBasedStateMachine):
         else:
             assert self.message.reason is None
 
+    @invariant()
+    def a_kill_would_not_send_it_again(self) -> None:
+        """Whatever the disk holds, or holds in a moment, says that the message may have been accepted."""
+        if self.pbx.unresolved or self.pbx.accepted:
+            assert self.disk is None or self.disk[0] is not None
+            assert all(row is not None for row in self.writes)
+
     def teardown(self) -> None:
         """See that it comes to an end once its deadline passes, where everything answers again."""
         self.apply(Event.DEADLINE)
@@ -229,7 +236,11 @@ class Machine(RuleBasedStateMachine):
 
 TestMachine = Machine.TestCase
 TestMachine.settings = settings(
-    max_examples=300, stateful_step_count=60, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=300,
+    stateful_step_count=60,
+    deadline=None,
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),
 )
 
 
