@@ -83,9 +83,7 @@ class Spool:
         Raises:
             HomeAssistantError: the folder cannot be read.
         """
-        messages, sizes, damaged, self._next = await self._run(self._files.load)
-        for message_id, size in sizes.items():
-            self._resize(message_id, size)
+        messages, self._sizes, self._size, damaged, self._next = await self._run(self._files.load)
         if damaged:
             _LOGGER.warning("%s waiting texts cannot be read", len(damaged))
         return SpoolContents(messages, damaged)

@@ -1,7 +1,6 @@
 """What the spool does in the executor: rows and media, written, read and deleted."""
 
 from dataclasses import dataclass
-import itertools
 import logging
 import os
 from pathlib import Path
@@ -18,7 +17,7 @@ from ..storage import DAMAGE, VERSION
 
 _LOGGER = logging.getLogger(__name__)
 
-_NAME = re.compile(r"(\d{12,})\.(json|media)", re.ASCII)
+_NAME = re.compile(r"(\d{12})\.(json|media)", re.ASCII)
 _TEMPORARY = "tmp"  # how the names begin that Home Assistant's helpers write to first
 
 
@@ -113,13 +112,19 @@ class SpoolFiles:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def load(self) -> tuple[list[SpooledMessage], dict[str, tuple[int, int]], list[str], int]:
-        """Return the messages, the sizes of their files, what was set aside, and the number of the next message."""
+    def load(self) -> tuple[list[SpooledMessage], dict[str, tuple[int, int]], int, list[str], int]:
+        """Read the folder.
+
+        Returns:
+            The messages, the sizes of their files and their sum, what was set aside, and the next message's number.
+        """
         rows, media = self._scan()
         messages: list[SpooledMessage] = []
         sizes: dict[str, tuple[int, int]] = {}
         damaged: list[str] = []
-        for message_id in sorted(rows, key=int):
+        total, number = 0, 0
+        for message_id in sorted(rows):  # as numbers: they have leading zeros
+            number = int(message_id) + 1
             try:
                 message, row_size = self._load_row(message_id, media.get(message_id, 0))
             except DAMAGE:
@@ -127,9 +132,11 @@ class SpoolFiles:
             else:
                 messages.append(message)
                 sizes[message_id] = (row_size, message.media_size)
+                total += row_size + message.media_size
         for message_id in media.keys() - rows:
+            number = max(number, int(message_id) + 1)
             self._media(message_id).unlink(missing_ok=True)
-        return messages, sizes, damaged, max(map(int, itertools.chain(rows, media)), default=-1) + 1
+        return messages, sizes, total, damaged, number
 
     def _scan(self) -> tuple[set[str], dict[str, int]]:
         """Return the ids of the rows, and of the media with their sizes; delete temporary files."""
