@@ -3,8 +3,10 @@
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import contextlib
 import tracemalloc
+import zlib
 
 from aiohttp import web
+from aiohttp.compression_utils import HAS_BROTLI, HAS_ZSTD
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -136,5 +138,66 @@ async def test_a_list_without_end(
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert (await send(hass, "Out all the same"))["status"] == "sent"
     await goes_on(pbx, told)
-    assert max(pbx.ended) < 10 * MAX_ANSWER
+    assert all(MAX_ANSWER < sent < 10 * MAX_ANSWER for sent in pbx.ended[:3])
+    assert peak() < 10 * MAX_ANSWER
+
+
+def deflated(form: int) -> bytes:
+    """Return blanks that swell to 200 MiB."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, form)
+    return b"".join([*(packer.compress(b" " * MIB) for _ in range(200)), packer.flush()])
+
+
+def zstd() -> bytes:
+    """Return the same for zstd, where Python and aiohttp have it; else what cannot be read."""
+    if not HAS_ZSTD:
+        return b"\x28\xb5\x2f\xfd" * MIB
+    from compression.zstd import ZstdCompressor
+
+    packer = ZstdCompressor()
+    return b"".join([*(packer.compress(b" " * MIB) for _ in range(200)), packer.flush()])
+
+
+def brotli() -> bytes:
+    """Return the same for Brotli, where a package for it is installed; else what cannot be read."""
+    if not HAS_BROTLI:
+        return b"\x0b\x02\x80" * MIB
+    from brotli import Compressor
+
+    packer = Compressor(quality=1)
+    return b"".join([*(packer.process(b" " * MIB) for _ in range(200)), packer.finish()])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", lambda: deflated(31)),
+        ("deflate", lambda: deflated(15)),
+        ("deflate", lambda: deflated(-15)),
+        ("zstd", zstd),
+        ("br", brotli),
+    ],
+    ids=["gzip", "deflate", "raw deflate", "zstd", "br"],
+)
+async def test_a_list_that_swells(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    entry: MockConfigEntry,
+    told: Told,  # noqa: F811
+    peak: Callable[[], int],
+    encoding: str,
+    bomb: Callable[[], bytes],
+) -> None:
+    """Unpacking stops at the same length, in whatever way it was packed."""
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    body = bomb()
+
+    async def swelling(answer: web.StreamResponse) -> None:
+        await answer.write(body)
+
+    pbx.headers = {"Content-Encoding": encoding}
+    pbx.hostile = swelling
+    await until(lambda: len(pbx.ended) >= 3, within=40)
+    assert (await send(hass, "Out all the same"))["status"] == "sent"
+    await goes_on(pbx, told)
     assert peak() < 10 * MAX_ANSWER
