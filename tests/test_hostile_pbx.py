@@ -1,0 +1,203 @@
+"""A PBX whose lists and answers have no end, swell or crawl, and a flood of texts: the account goes on."""
+
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+import contextlib
+import tracemalloc
+import zlib
+
+from aiohttp import web
+from aiohttp.compression_utils import HAS_BROTLI, HAS_ZSTD
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.api.http import MAX_ANSWER
+from custom_components.netsapiens.delivery import queue as queue_module
+from custom_components.netsapiens.pbx import throttle as throttle_module
+from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
+from tests.helpers import until
+from tests.receiving.test_poller import ANN, BOB, Told, told  # noqa: F401
+from tests.simulator import RequestRecord, Simulator
+
+MIB = 1024 * 1024
+GIB = 1024 * MIB
+LISTS = "/messagesessions"
+
+type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+pytestmark = pytest.mark.usefixtures("quick_inbox")
+
+
+class HostilePbx(Simulator):
+    """A PBX that answers some requests with whatever bytes a test wants.
+
+    Attributes:
+        hostile: answers the requests that `strikes` says; None behaves.
+        ended: how many hostile answers came to their end, each with how many bytes of it could be sent.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.hostile: Callable[[web.StreamResponse], Awaitable[None]] | None = None
+        self.strikes: Callable[[RequestRecord], bool] = lists_of("1001")
+        self.accepts = False
+        self.headers: dict[str, str] = {}
+        self.under_way = 0
+        self.ended: list[int] = []
+
+    async def _answer(self, request: web.Request, record: RequestRecord, handler: Handler) -> web.StreamResponse:
+        hostile = self.hostile
+        if hostile is None or not self.strikes(record):
+            return await super()._answer(request, record, handler)
+        if self.accepts:
+            await super()._answer(request, record, handler)
+        answer = _Counted(headers={"Content-Type": "application/json", **self.headers})
+        self.under_way += 1
+        try:
+            await answer.prepare(request)
+            with contextlib.suppress(ConnectionError):
+                await hostile(answer)
+        finally:
+            self.under_way -= 1
+            self.ended.append(answer.sent)
+        return answer
+
+
+class _Counted(web.StreamResponse):
+    """An answer that counts its bytes."""
+
+    sent = 0
+
+    async def write(self, data: bytes | bytearray | memoryview) -> None:
+        await super().write(data)
+        self.sent += len(data)
+
+
+def lists_of(user: str) -> Callable[[RequestRecord], bool]:
+    """Strike a user's list of conversations."""
+    return lambda record: record.method == "GET" and record.path.endswith(f"/{user}{LISTS}")
+
+
+@pytest.fixture
+async def pbx(socket_enabled: None) -> AsyncGenerator[HostilePbx]:
+    """A PBX that can be hostile."""
+    async with HostilePbx() as simulator:
+        yield simulator
+        simulator.hostile = None
+
+
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait a fraction of what is waited in life, and hold nothing back."""
+    monkeypatch.setattr(throttle_module, "_RATE", 10_000.0)
+    monkeypatch.setattr(throttle_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(throttle_module, "_LONGEST_WAIT", 0.2)
+    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
+    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
+    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
+
+
+@pytest.fixture
+def peak() -> Generator[Callable[[], int]]:
+    """Return the most memory that was taken since the test began, in bytes."""
+    tracemalloc.start()
+    yield lambda: tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+
+async def goes_on(pbx: HostilePbx, told: Told) -> None:  # noqa: F811
+    """Let the PBX behave again: what came in meanwhile is reported."""
+    await pbx.receive(from_number=ANN, text="Meanwhile")
+    pbx.hostile = None
+    await until(lambda: told.texts() == ["Meanwhile"], within=30)
+
+
+# --- too much ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("headers", [{}, {"Content-Length": str(GIB)}], ids=["endless", "gigabyte"])
+async def test_a_list_without_end(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    entry: MockConfigEntry,
+    told: Told,  # noqa: F811
+    peak: Callable[[], int],
+    headers: dict[str, str],
+) -> None:
+    """Each poll stops reading it, and the next one comes all the same."""
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    row = b'{"messagesession-id": "' + b"x" * 65536 + b'"},'
+
+    async def endless(answer: web.StreamResponse) -> None:
+        await answer.write(b"[")
+        for _ in range(GIB // len(row)):
+            await answer.write(row)
+
+    pbx.headers = headers
+    pbx.hostile = endless
+    await until(lambda: len(pbx.ended) >= 3, within=40)
+    assert (await send(hass, "Out all the same"))["status"] == "sent"
+    await goes_on(pbx, told)
+    assert all(MAX_ANSWER < sent < 10 * MAX_ANSWER for sent in pbx.ended[:3])
+    assert peak() < 10 * MAX_ANSWER
+
+
+def deflated(form: int) -> bytes:
+    """Return blanks that swell to 200 MiB."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, form)
+    return b"".join([*(packer.compress(b" " * MIB) for _ in range(200)), packer.flush()])
+
+
+def zstd() -> bytes:
+    """Return the same for zstd, where Python and aiohttp have it; else what cannot be read."""
+    if not HAS_ZSTD:
+        return b"\x28\xb5\x2f\xfd" * MIB
+    from compression.zstd import ZstdCompressor
+
+    packer = ZstdCompressor()
+    return b"".join([*(packer.compress(b" " * MIB) for _ in range(200)), packer.flush()])
+
+
+def brotli() -> bytes:
+    """Return the same for Brotli, where a package for it is installed; else what cannot be read."""
+    if not HAS_BROTLI:
+        return b"\x0b\x02\x80" * MIB
+    from brotli import Compressor
+
+    packer = Compressor(quality=1)
+    return b"".join([*(packer.process(b" " * MIB) for _ in range(200)), packer.finish()])
+
+
+@pytest.mark.parametrize(
+    ("encoding", "bomb"),
+    [
+        ("gzip", lambda: deflated(31)),
+        ("deflate", lambda: deflated(15)),
+        ("deflate", lambda: deflated(-15)),
+        ("zstd", zstd),
+        ("br", brotli),
+    ],
+    ids=["gzip", "deflate", "raw deflate", "zstd", "br"],
+)
+async def test_a_list_that_swells(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    entry: MockConfigEntry,
+    told: Told,  # noqa: F811
+    peak: Callable[[], int],
+    encoding: str,
+    bomb: Callable[[], bytes],
+) -> None:
+    """Unpacking stops at the same length, in whatever way it was packed."""
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)
+    body = bomb()
+
+    async def swelling(answer: web.StreamResponse) -> None:
+        await answer.write(body)
+
+    pbx.headers = {"Content-Encoding": encoding}
+    pbx.hostile = swelling
+    await until(lambda: len(pbx.ended) >= 3, within=40)
+    assert (await send(hass, "Out all the same"))["status"] == "sent"
+    await goes_on(pbx, told)
+    assert peak() < 10 * MAX_ANSWER
