@@ -1,10 +1,12 @@
 """A PBX whose lists and answers have no end, swell or crawl, and a flood of texts: the account goes on."""
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import contextlib
 import tracemalloc
 import zlib
 
+import aiohttp
 from aiohttp import web
 from aiohttp.compression_utils import HAS_BROTLI, HAS_ZSTD
 from homeassistant.core import HomeAssistant
@@ -14,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api.http import MAX_ANSWER
 from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as throttle_module
+from tests.conftest import AddAccount
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB, Told, told  # noqa: F401
@@ -201,3 +204,63 @@ async def test_a_list_that_swells(
     assert (await send(hass, "Out all the same"))["status"] == "sent"
     await goes_on(pbx, told)
     assert peak() < 10 * MAX_ANSWER
+
+
+# --- too slow ------------------------------------------------------------------------
+
+
+async def drip(answer: web.StreamResponse) -> None:
+    """Send blanks without end, one a second."""
+    while True:
+        await answer.write(b" ")
+        await asyncio.sleep(1)
+
+
+def limit_exchanges(entry: MockConfigEntry, seconds: float) -> None:
+    """Let an account's exchanges take so many seconds, where it is twelve in life."""
+    entry.runtime_data.coordinator.api._connection._timeout = aiohttp.ClientTimeout(total=seconds)
+
+
+async def test_a_list_that_comes_a_byte_a_second(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+) -> None:
+    """It ends by the timeout. Meanwhile texts go out, and another account at the same PBX receives."""
+    pbx.add_user("1002@acme.example", numbers=["18585550198"])
+    first, second = await add_account(), await add_account(login="1002@acme.example")
+    for account in (first, second):
+        await until(lambda account=account: account.runtime_data.poller.checkpoint is not None)
+    limit_exchanges(first, 6)
+    pbx.hostile = drip
+    await until(lambda: pbx.under_way)
+    row = await send(hass, "Not held up", config_entry_id=first.entry_id)
+    assert row["status"] == "sent"
+    await pbx.receive(from_number=ANN, to_number="18585550198", text="Not held up either")
+    await until(lambda: told.texts("event.1002_acme_example_messages") == ["Not held up either"])
+    assert pbx.ended == [], "on a machine this busy the test says nothing"
+    limit_exchanges(first, 1)  # from the next one on
+    await until(lambda: len(pbx.ended) >= 3, within=40)
+    assert max(pbx.ended) < 20
+    await goes_on(pbx, told)
+
+
+async def test_an_answer_to_a_text_that_comes_a_byte_a_second(
+    hass: HomeAssistant, pbx: HostilePbx, entry: MockConfigEntry
+) -> None:
+    """It holds up nobody else's text; the text was taken, which the lists show, and is not sent again."""
+    limit_exchanges(entry, 6)
+    pbx.strikes = lambda record: record.path.endswith("/messages") and record.method == "POST" and not pbx.under_way
+    pbx.accepts = True
+    pbx.hostile = drip
+    crawling = asyncio.create_task(send(hass, "To Ann"))
+    await until(lambda: pbx.under_way)
+    assert (await send(hass, "To Bob", destination=BOB))["status"] == "sent"
+    assert pbx.ended == [], "on a machine this busy the test says nothing"
+    assert not crawling.done()
+    assert (await crawling)["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)  # a second copy would come by now
+    assert texts(pbx) == ["To Ann", "To Bob"]
+    assert len(pbx.ended) == 1
