@@ -1,9 +1,12 @@
 """A PBX whose lists and answers have no end, swell or crawl, and a flood of texts: the account goes on."""
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import contextlib
+import time
 import tracemalloc
+from typing import Any
 import zlib
 
 import aiohttp
@@ -14,13 +17,14 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.http import MAX_ANSWER
+from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as throttle_module
 from tests.conftest import AddAccount
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB, Told, told  # noqa: F401
-from tests.simulator import RequestRecord, Simulator
+from tests.simulator import FaultKind, RequestRecord, Simulator
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
@@ -264,3 +268,76 @@ async def test_an_answer_to_a_text_that_comes_a_byte_a_second(
     await asyncio.sleep(0.7)  # a second copy would come by now
     assert texts(pbx) == ["To Ann", "To Bob"]
     assert len(pbx.ended) == 1
+
+
+# --- too many ------------------------------------------------------------------------
+
+
+async def test_five_hundred_texts_in_one_call(
+    hass: HomeAssistant, pbx: HostilePbx, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as an hour's limit lets through; a second call follows to half of the people, and some requests fail."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 40.0)
+    people = [f"1858556{number:04}" for number in range(500)]
+    again = people[::2]
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=10, probability=0.05, seed=1)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=10, probability=0.05, seed=2)
+    first = asyncio.create_task(call(hass, people, "First"))
+    await until(lambda: pbx.messages)
+    entry.runtime_data.queue._taken.clear()  # an hour later
+    second = asyncio.create_task(call(hass, again, "Second"))
+    assert len(await first) == len(people)
+    assert len(await second) == len(again)
+    await until(lambda: hass.states.get(QUEUED).state == "0", within=30)
+    await asyncio.sleep(0.7)  # second copies would come by now
+    arrived: defaultdict[str, list[str]] = defaultdict(list)
+    for message in pbx.messages:
+        arrived[message.destination[0]].append(message.text)
+    assert pbx.fault_counts[FaultKind.DROP_AFTER] == pbx.fault_counts[FaultKind.DROP_BEFORE] == 10
+    assert arrived == {person: ["First", "Second"] if person in set(again) else ["First"] for person in people}
+
+
+async def call(hass: HomeAssistant, people: list[str], message: str) -> list[dict[str, Any]]:
+    """Send a text to many people in one call; return the rows of its answer."""
+    data = {"destination": people, "message": message}
+    answer = await hass.services.async_call(DOMAIN, "send_message", data, blocking=True, return_response=True)
+    assert answer is not None
+    rows: list[dict[str, Any]] = answer["messages"]
+    return rows
+
+
+# --- a clock that is set back --------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "killed"])
+@pytest.mark.parametrize("hours", [3, 24 * 365])
+async def test_the_wall_clock_is_set_back_while_texts_wait(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    restarts: bool,
+    hours: int,
+) -> None:
+    """Two of them were taken without an answer; all are out once and in order, before and after a kill."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=2)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=503, times=None)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=503, times=None)
+    calls = [send(hass, f"Text {number}", destination=person) for number in range(3) for person in (ANN, BOB)]
+    assert {row["status"] for row in await asyncio.gather(*calls)} == {"queued"}
+    assert len(pbx.messages) == 2
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - hours * 3600)
+    assert (await send(hass, "Text 3"))["status"] == "queued"  # the file is written by the clock that is set back
+    assert len(on_disk(hass, entry)) == 7
+    if restarts:
+        await crash(hass, entry)
+    pbx.clear_faults()
+    if restarts:
+        await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: on_disk(hass, entry) == [])
+    await asyncio.sleep(0.7)  # second copies would come by now
+    for person, count in ((ANN, 4), (BOB, 3)):
+        arrived = [message.text for message in pbx.messages if message.destination == [person]]
+        assert arrived == [f"Text {number}" for number in range(count)]
