@@ -20,6 +20,8 @@ from custom_components.netsapiens.api.http import MAX_ANSWER
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as throttle_module
+from custom_components.netsapiens.receiving import poller as poller_module
+from custom_components.netsapiens.receiving.poller import PollTiming
 from tests.conftest import AddAccount
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
@@ -92,6 +94,7 @@ async def pbx(socket_enabled: None) -> AsyncGenerator[HostilePbx]:
     async with HostilePbx() as simulator:
         yield simulator
         simulator.hostile = None
+        await until(lambda: not simulator.under_way)  # a drip sees a byte later that its client is gone
 
 
 @pytest.fixture(autouse=True)
@@ -294,10 +297,12 @@ async def test_an_answer_to_a_text_that_comes_a_byte_a_second(
 
 
 async def test_five_hundred_texts_in_one_call(
-    hass: HomeAssistant, pbx: HostilePbx, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many as an hour's limit lets through; a second call follows to half of the people, and some requests fail."""
     monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 40.0)
+    monkeypatch.setattr(poller_module, "TIMING", PollTiming())  # ten looks a second at 500 conversations take a core
+    entry = await add_account()
     people = [f"1858556{number:04}" for number in range(500)]
     again = people[::2]
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=10, probability=0.05, seed=1)
