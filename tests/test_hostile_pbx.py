@@ -1,10 +1,15 @@
 """A PBX whose lists and answers have no end, swell or crawl, and a flood of texts: the account goes on."""
 
+import asyncio
+from collections import defaultdict
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import contextlib
+import time
 import tracemalloc
+from typing import Any
 import zlib
 
+import aiohttp
 from aiohttp import web
 from aiohttp.compression_utils import HAS_BROTLI, HAS_ZSTD
 from homeassistant.core import HomeAssistant
@@ -12,15 +17,20 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.http import MAX_ANSWER
+from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx import throttle as throttle_module
+from custom_components.netsapiens.receiving import poller as poller_module
+from custom_components.netsapiens.receiving.poller import PollTiming
+from tests.conftest import AddAccount
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB, Told, told  # noqa: F401
-from tests.simulator import RequestRecord, Simulator
+from tests.simulator import FaultKind, RequestRecord, Simulator
 
 MIB = 1024 * 1024
 GIB = 1024 * MIB
+MOST = 100 * MIB  # far above the limit of one answer, far below a gigabyte
 LISTS = "/messagesessions"
 
 type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -84,6 +94,7 @@ async def pbx(socket_enabled: None) -> AsyncGenerator[HostilePbx]:
     async with HostilePbx() as simulator:
         yield simulator
         simulator.hostile = None
+        await until(lambda: not simulator.under_way)  # a drip sees a byte later that its client is gone
 
 
 @pytest.fixture(autouse=True)
@@ -138,8 +149,8 @@ async def test_a_list_without_end(
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert (await send(hass, "Out all the same"))["status"] == "sent"
     await goes_on(pbx, told)
-    assert all(MAX_ANSWER < sent < 10 * MAX_ANSWER for sent in pbx.ended[:3])
-    assert peak() < 10 * MAX_ANSWER
+    assert all(MAX_ANSWER < sent < MOST for sent in pbx.ended[:3])
+    assert peak() < MOST
 
 
 def deflated(form: int) -> bytes:
@@ -200,4 +211,158 @@ async def test_a_list_that_swells(
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert (await send(hass, "Out all the same"))["status"] == "sent"
     await goes_on(pbx, told)
-    assert peak() < 10 * MAX_ANSWER
+    assert peak() < MOST
+
+
+# --- too slow ------------------------------------------------------------------------
+
+
+async def drip(answer: web.StreamResponse) -> None:
+    """Send blanks without end, one a second."""
+    while True:
+        await answer.write(b" ")
+        await asyncio.sleep(1)
+
+
+def drip_until(ends: asyncio.Event) -> Callable[[web.StreamResponse], Awaitable[None]]:
+    """Return what does the same until it is told to end."""
+
+    async def drip_on(answer: web.StreamResponse) -> None:
+        while not ends.is_set():
+            await answer.write(b" ")
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(ends.wait(), 1)
+
+    return drip_on
+
+
+def limit_exchanges(entry: MockConfigEntry, seconds: float) -> None:
+    """Let an account's exchanges take so many seconds, where it is twelve in life."""
+    entry.runtime_data.coordinator.api._connection._timeout = aiohttp.ClientTimeout(total=seconds)
+
+
+async def test_a_list_that_comes_a_byte_a_second(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    add_account: AddAccount,
+    told: Told,  # noqa: F811
+) -> None:
+    """It ends by the timeout. Meanwhile texts go out, and another account at the same PBX receives."""
+    pbx.add_user("1002@acme.example", numbers=["18585550198"])
+    first, second = await add_account(), await add_account(login="1002@acme.example")
+    for account in (first, second):
+        await until(lambda account=account: account.runtime_data.poller.checkpoint is not None)
+    limit_exchanges(first, 60)
+    ends = asyncio.Event()
+    pbx.hostile = drip_until(ends)
+    await until(lambda: pbx.under_way)
+    row = await send(hass, "Not held up", config_entry_id=first.entry_id)
+    assert row["status"] == "sent"
+    await pbx.receive(from_number=ANN, to_number="18585550198", text="Not held up either")
+    await until(lambda: told.texts("event.1002_acme_example_messages") == ["Not held up either"])
+    assert pbx.ended == []
+    limit_exchanges(first, 1)  # from the next one on
+    pbx.hostile = drip
+    ends.set()
+    await until(lambda: len(pbx.ended) >= 3, within=40)
+    assert max(pbx.ended) < 20
+    await goes_on(pbx, told)
+
+
+async def test_an_answer_to_a_text_that_comes_a_byte_a_second(
+    hass: HomeAssistant, pbx: HostilePbx, entry: MockConfigEntry
+) -> None:
+    """It holds up nobody else's text; the text was taken, which the lists show, and is not sent again."""
+    limit_exchanges(entry, 60)
+    pbx.strikes = lambda record: record.path.endswith("/messages") and record.method == "POST" and not pbx.under_way
+    pbx.accepts = True
+    ends = asyncio.Event()
+    pbx.hostile = drip_until(ends)
+    crawling = asyncio.create_task(send(hass, "To Ann"))
+    await until(lambda: pbx.under_way)
+    assert (await send(hass, "To Bob", destination=BOB))["status"] == "sent"
+    assert pbx.ended == []
+    limit_exchanges(entry, 1)  # from the next one on
+    pbx.hostile = drip
+    ends.set()
+    await crawling
+    assert (await send(hass, "To Ann again"))["status"] in {"sent", "queued"}
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await until(lambda: len(pbx.ended) == 2)  # seen a byte later
+    await asyncio.sleep(0.7)  # a second copy would come by now
+    assert texts(pbx) == ["To Ann", "To Bob", "To Ann again"]
+
+
+# --- too many ------------------------------------------------------------------------
+
+
+async def test_five_hundred_texts_in_one_call(
+    hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As many as an hour's limit lets through; a second call follows to half of the people, and some requests fail."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 40.0)
+    monkeypatch.setattr(poller_module, "TIMING", PollTiming())  # ten looks a second at 500 conversations take a core
+    entry = await add_account()
+    people = [f"1858556{number:04}" for number in range(500)]
+    again = people[::2]
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=10, probability=0.05, seed=1)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=10, probability=0.05, seed=2)
+    first = asyncio.create_task(call(hass, people, "First"))
+    await until(lambda: pbx.messages)
+    entry.runtime_data.queue._taken.clear()  # an hour later
+    second = asyncio.create_task(call(hass, again, "Second"))
+    assert len(await first) == len(people)
+    assert len(await second) == len(again)
+    await until(lambda: hass.states.get(QUEUED).state == "0", within=30)
+    await asyncio.sleep(0.7)  # second copies would come by now
+    arrived: defaultdict[str, list[str]] = defaultdict(list)
+    for message in pbx.messages:
+        arrived[message.destination[0]].append(message.text)
+    assert pbx.fault_counts[FaultKind.DROP_AFTER] == pbx.fault_counts[FaultKind.DROP_BEFORE] == 10
+    assert arrived == {person: ["First", "Second"] if person in set(again) else ["First"] for person in people}
+
+
+async def call(hass: HomeAssistant, people: list[str], message: str) -> list[dict[str, Any]]:
+    """Send a text to many people in one call; return the rows of its answer."""
+    data = {"destination": people, "message": message}
+    answer = await hass.services.async_call(DOMAIN, "send_message", data, blocking=True, return_response=True)
+    assert answer is not None
+    rows: list[dict[str, Any]] = answer["messages"]
+    return rows
+
+
+# --- a clock that is set back --------------------------------------------------------
+
+
+@pytest.mark.parametrize("restarts", [False, True], ids=["running", "killed"])
+@pytest.mark.parametrize("hours", [3, 24 * 365])
+async def test_the_wall_clock_is_set_back_while_texts_wait(
+    hass: HomeAssistant,
+    pbx: HostilePbx,
+    entry: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    restarts: bool,
+    hours: int,
+) -> None:
+    """Two of them were taken without an answer; all are out once and in order, before and after a kill."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=2)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=503, times=None)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=503, times=None)
+    calls = [send(hass, f"Text {number}", destination=person) for number in range(3) for person in (ANN, BOB)]
+    assert {row["status"] for row in await asyncio.gather(*calls)} == {"queued"}
+    assert len(pbx.messages) == 2
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() - hours * 3600)
+    assert (await send(hass, "Text 3"))["status"] == "queued"  # the file is written by the clock that is set back
+    assert len(on_disk(hass, entry)) == 7
+    if restarts:
+        await crash(hass, entry)
+    pbx.clear_faults()
+    if restarts:
+        await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: on_disk(hass, entry) == [])
+    await asyncio.sleep(0.7)  # second copies would come by now
+    for person, count in ((ANN, 4), (BOB, 3)):
+        arrived = [message.text for message in pbx.messages if message.destination == [person]]
+        assert arrived == [f"Text {number}" for number in range(count)]
