@@ -31,6 +31,7 @@ EQUAL_TEXTS = 50
 LONGEST_LAG = 2.0  # seconds until the PBX's lists show a message
 LATENCY = (0.01, 0.12)  # seconds on the way there, and again on the way back
 TOKEN_LIFE = 60.0
+HOUR = 3600.0
 STORM_AFTER = 180  # seconds at the most that the storm goes on when nothing new is asked for any more
 DRAIN_WITHIN = 900.0
 SETTLE = 15.0  # seconds in which a second copy would still come
@@ -66,7 +67,7 @@ _HTML_502 = {"code": 502, "html": True, "message": "Bad Gateway"}
 _JSON_503 = {"code": 503, "message": "Service Unavailable"}
 _HTML_503 = {"code": 503, "html": True}
 
-COMMON_KINDS = (
+BROKEN_KINDS = (
     Kind("connection closed before it was taken", 14, FaultKind.DROP_BEFORE),
     Kind("connection closed after it was taken", 14, FaultKind.DROP_AFTER),
     Kind("500, before", 6, FaultKind.STATUS, _JSON_500),
@@ -81,6 +82,14 @@ COMMON_KINDS = (
     Kind("no answer, not taken", 2.5, FaultKind.HANG),
     Kind("no answer, but taken", 2.5, FaultKind.HANG, {"accept": True}),
 )
+# Carried out and answered, but with a `Date` of one answer that is off by seconds; the next one is right again.
+DATE_KINDS = (
+    Kind("`Date` 5 hours ahead", 4, FaultKind.WRONG_DATE, {"seconds": 5 * HOUR}),
+    Kind("`Date` 2 days ahead", 4, FaultKind.WRONG_DATE, {"seconds": 48 * HOUR}),
+    Kind("`Date` of 1970", 4, FaultKind.WRONG_DATE, {"seconds": -time.time()}),
+    Kind("`Date` 26 hours behind", 4, FaultKind.WRONG_DATE, {"seconds": -26 * HOUR}),
+)
+COMMON_KINDS = (*BROKEN_KINDS, *DATE_KINDS)
 CALL_KINDS = (*COMMON_KINDS, Kind("401", 9, FaultKind.UNAUTHORIZED))
 REFRESH_KINDS = (*COMMON_KINDS, Kind("refresh token refused", 12, FaultKind.REFRESH_REFUSED))
 
