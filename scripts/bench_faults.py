@@ -13,9 +13,12 @@ from enum import StrEnum
 import json
 from pathlib import Path
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiohttp import web
@@ -34,6 +37,8 @@ TOKEN_LIFE = 60.0
 HOUR = 3600.0
 STORM_AFTER = 180  # seconds at the most that the storm goes on when nothing new is asked for any more
 DRAIN_WITHIN = 900.0
+DISK_SIZE = "8m"
+ROOM_FOR, FULL_FOR = (8.0, 25.0), (3.0, 12.0)  # seconds
 SETTLE = 15.0  # seconds in which a second copy would still come
 AREA_CODES = ("206", "212", "305", "312", "415", "617", "702", "858")
 CASTS = ("0012", "12", "012", "00012", "120", "0120")
@@ -158,6 +163,66 @@ class DistantPbx(Simulator):
                 self.revoke_tokens(refresh=self._dice.random() < 0.5)
 
 
+# --- the disk -----------------------------------------------------------------------------
+
+
+class SmallDisk:
+    """The disk of Home Assistant's own files, `.storage`, that can be filled to the last byte."""
+
+    def __init__(self, config_dir: Path) -> None:
+        self.fillings = 0
+        self.is_mounted = False
+        self._folder = config_dir / ".storage"
+        self._ballast = self._folder / "ballast"
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", "tmpfs", str(self._folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except OSError, subprocess.CalledProcessError:
+            say("No disk can be mounted here (that takes root): none will be full")
+        else:
+            self.is_mounted = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.is_mounted:
+            return
+        self.empty()
+        with tempfile.TemporaryDirectory() as copy:  # what is under the mount is kept where the config dir is
+            shutil.copytree(self._folder, copy, dirs_exist_ok=True)
+            subprocess.run(["umount", "-l", str(self._folder)], check=False)
+            shutil.copytree(copy, self._folder, dirs_exist_ok=True)
+
+    def fill(self) -> None:
+        """Take all that is left."""
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"\0" * size)
+
+    def empty(self) -> None:
+        """Make room again."""
+        self._ballast.unlink(missing_ok=True)
+
+    async def fill_now_and_then(self, dice: random.Random, storm: Storm) -> None:
+        """Be full for some seconds, as long as the storm blows."""
+        while self.is_mounted:
+            await asyncio.sleep(dice.uniform(*ROOM_FOR))
+            if not storm.blows:
+                continue
+            self.fillings += 1
+            until = time.monotonic() + dice.uniform(*FULL_FOR)
+            try:
+                while storm.blows and time.monotonic() < until:
+                    self.fill()  # again and again: a file that got smaller left room
+                    await asyncio.sleep(0.1)
+            finally:
+                self.empty()
+
+
 # --- the ledger ---------------------------------------------------------------------------
 
 
@@ -175,6 +240,12 @@ class Told(StrEnum):
     def is_promise(self) -> bool:
         """Whether it has to arrive."""
         return self in (Told.SENT, Told.QUEUED, Told.TAKEN)
+
+
+def error_text(key: str) -> str:
+    """Return how Home Assistant words an error of the integration, without the full stop."""
+    message: str = json.loads(TRANSLATIONS.read_text())["exceptions"][key]["message"]
+    return message.rstrip(".")
 
 
 def dialled(number: str) -> str:
@@ -393,10 +464,11 @@ class Writer:
 class FaultRun:
     """A house, a PBX in a storm, and everybody who wants something of them."""
 
-    def __init__(self, plan: Plan, home: RealHome, pbx: DistantPbx, dice: random.Random) -> None:
+    def __init__(self, plan: Plan, home: RealHome, pbx: DistantPbx, disk: SmallDisk, dice: random.Random) -> None:
         self.plan = plan
         self.home = home
         self.pbx = pbx
+        self.disk = disk
         self.ledger = Ledger()
         self.restarts: Counter[str] = Counter()
         self.kills_while_sending = 0
@@ -410,9 +482,7 @@ class FaultRun:
         self._answered = 0
         self._asking = 0
         self._queued: str = "?"
-        self._unconfirmed: str = json.loads(TRANSLATIONS.read_text())["exceptions"]["unconfirmed"]["message"].rstrip(
-            "."
-        )
+        self._unconfirmed = error_text("unconfirmed")
 
     # --- the house ---
 
@@ -455,9 +525,9 @@ class FaultRun:
         self.pbx.storm.blows = True
         self._up.set()
         async with asyncio.TaskGroup() as group:
-            others = [
-                group.create_task(work) for work in (self.pbx.change(), self._listen(), self._watch(), self._report())
-            ]
+            works = (self.pbx.change(), self._listen(), self._watch(), self._report())
+            filling = self.disk.fill_now_and_then(self._dice, self.pbx.storm)
+            others = [group.create_task(work) for work in (*works, filling)]
             restarts = group.create_task(self._restart_all())
             callers = [group.create_task(self._call_on()) for _ in range(CALLERS)]
             await asyncio.wait([restarts, *callers])
@@ -627,6 +697,8 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
     struck, requests = pbx.storm.struck, len(pbx.requests)
     duration = time.monotonic() - run.began
     waits = delays(run)
+    not_kept = error_text("not_kept")
+    refused = sum(text.told is Told.NOT_SENT and text.error.rstrip(".") == not_kept for text in texts)
     marks = (len(waits) // 2, len(waits) * 95 // 100, -1)
     rows = [
         ("texts asked for and answered", number(answered)),
@@ -643,7 +715,9 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
         ("accepted exactly once", number(verdict.once)),
         ("**accepted twice**", f"**{verdict.twice}**"),
         ("**lost**", f"**{verdict.lost}**"),
-        ("reported failed", str(verdict.failed)),
+        ("times that the disk was full", str(run.disk.fillings) if run.disk.is_mounted else "not possible here"),
+        ("reported failed, or refused by an error", str(verdict.failed)),
+        ("- of them refused as they could not be kept on the full disk", str(refused)),
         ("- but arrived", str(verdict.falsely_failed)),
         ("reported unconfirmed, or their call cut off by a restart", str(verdict.unknown)),
         ("- of them arrived, once", str(verdict.unknown_arrived)),
@@ -703,13 +777,21 @@ async def run(plan: Plan) -> bool:
     pbx.token_life = TOKEN_LIFE
     pbx.clock_offset = dice.uniform(-120, 120)
     keep = plan.keep.resolve() if plan.keep else None
-    async with pbx, RealHome(config_dir=keep, log_level="debug" if keep else "warning") as home:
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-faults-")))
+        disk = stack.enter_context(SmallDisk(folder))
+        return await _run_on(plan, pbx, disk, folder, dice)
+
+
+async def _run_on(plan: Plan, pbx: DistantPbx, disk: SmallDisk, folder: Path, dice: random.Random) -> bool:
+    """Run Home Assistant in this folder, judge and show."""
+    async with pbx, RealHome(config_dir=folder, log_level="debug" if plan.keep else "warning") as home:
         version = (await home.get("/api/config")).body["version"]
         say(f"Home Assistant {version} and the PBX are there; {plan.texts} texts, seed {plan.seed}")
-        this = FaultRun(plan, home, pbx, dice)
+        this = FaultRun(plan, home, pbx, disk, dice)
         await this.set_up()
         verdict = await this.go()
-        if not keep and (tracebacks := home.log_text().count("Traceback (most recent call last)")):
+        if not plan.keep and (tracebacks := home.log_text().count("Traceback (most recent call last)")):
             say(f"{tracebacks} tracebacks are in Home Assistant's log; --keep DIR keeps it")
     explain(this, verdict)
     show(this, verdict, version)
