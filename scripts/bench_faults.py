@@ -31,6 +31,9 @@ FAULTY = 1 / 3  # of all requests
 CALLERS = 24  # at a time
 BACKLOG = 100  # so many may wait in Home Assistant before further ones are asked for
 EQUAL_TEXTS = 50
+CROWD = 300  # texts of one call: more than go out in its 10 s, so that a backlog waits while single texts go
+TEXTS_A_CROWD = 250
+CROWD_KEPT_FOR = 1800  # seconds
 LONGEST_LAG = 2.0  # seconds until the PBX's lists show a message
 LATENCY = (0.01, 0.12)  # seconds on the way there, and again on the way back
 TOKEN_LIFE = 60.0
@@ -280,6 +283,11 @@ class Call:
     texts: list[Text]
     response: bool = False
 
+    @property
+    def is_crowd(self) -> bool:
+        """Whether it makes a backlog; it comes on top of the texts that were asked for."""
+        return len(self.texts) == CROWD
+
     def again(self, number: int) -> Call:
         """Return the same call for another text, in place of one that nobody answered."""
         new = self.texts[0].text
@@ -387,6 +395,11 @@ class Plan:
         return min(STORM_AFTER, self.texts // 4)
 
     @property
+    def crowds(self) -> int:
+        """How many calls make a backlog."""
+        return (self.texts + TEXTS_A_CROWD // 2) // TEXTS_A_CROWD
+
+    @property
     def equal(self) -> int:
         """How many texts are the same, to the same number."""
         return min(EQUAL_TEXTS, self.texts // 6)
@@ -412,6 +425,9 @@ class Writer:
             calls.append(call)
             missing -= len(call.texts)
         dice.shuffle(calls)
+        for number in range(plan.crowds):
+            early = (number + 0.75) / plan.crowds  # the last come first
+            calls.insert(int(len(calls) * early), self._crowd())
         self.calls = calls
 
     def number(self) -> int:
@@ -447,6 +463,13 @@ class Writer:
         data = {"message": text, "target": [spoken(number)]}
         return Call("notify", "netsapiens", data, [Text((number,), text)])
 
+    def _crowd(self) -> Call:
+        text = text_of(self.number())
+        everybody = [f"1{code}55501{number:02}" for code in AREA_CODES for number in range(100)]
+        numbers = self._dice.sample(everybody, CROWD)
+        data = {"destination": numbers, "message": text, "keep_for": CROWD_KEPT_FOR}
+        return Call("netsapiens", "send_message", data, [Text((number,), text) for number in numbers], response=True)
+
     def _plain(self, number: str, text: str, **fields: Any) -> Call:
         data = {"destination": spoken(number), "message": text, **fields}
         return Call("netsapiens", "send_message", data, [Text((number,), text)], response=True)
@@ -473,6 +496,7 @@ class FaultRun:
         self.restarts: Counter[str] = Counter()
         self.kills_while_sending = 0
         self.slow_stops = 0
+        self.crowds = 0
         self.left_by_storm = "0"
         self.began = time.monotonic()
         self.moments: list[tuple[float, str]] = []
@@ -544,7 +568,8 @@ class FaultRun:
         """Ask for one text after the other."""
         calls = self._writer.calls
         while calls or self._asking:
-            if not calls or self.ledger.promised - len(self.pbx.messages) > BACKLOG or not self._up.is_set():
+            most = BACKLOG + CROWD * self.crowds
+            if not calls or self.ledger.promised - len(self.pbx.messages) > most or not self._up.is_set():
                 await asyncio.sleep(0.2)
                 continue
             call = calls.pop()
@@ -565,6 +590,9 @@ class FaultRun:
         for text in call.texts:
             text.asked_at, text.answered_at = asked_at, time.monotonic()
             text.told, text.error = self._told(call, text, answer)
+        self.crowds += call.is_crowd
+        if call.is_crowd:
+            return
         if answer.status:
             self._answered += len(call.texts)
         else:
@@ -703,6 +731,7 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
     rows = [
         ("texts asked for and answered", number(answered)),
         ("- of them equal, to one number", str(plan.equal)),
+        (f"- on top, in calls that make a backlog of {CROWD}", number(run.crowds * CROWD)),
         ("- answered `sent`", number(told[Told.SENT])),
         ("- answered `queued`", number(told[Told.QUEUED])),
         ("- answered by an action without a response", number(told[Told.TAKEN])),
