@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 import json
 from pathlib import Path
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Self
 import aiohttp
 from aiohttp import web
 
+from tests.pictures import RED
 from tests.real_home import ROOT, Answer, RealHome, RealHomeError
 from tests.simulator import Fault, FaultKind, RequestRecord, Simulator
 from tests.simulator.faults import FaultBook, drop
@@ -34,6 +35,7 @@ EQUAL_TEXTS = 50
 CROWD = 300  # texts of one call: more than go out in its 10 s, so that a backlog waits while single texts go
 TEXTS_A_CROWD = 250
 CROWD_KEPT_FOR = 1800  # seconds
+PICTURE = "/local/pump.jpg"
 LONGEST_LAG = 2.0  # seconds until the PBX's lists show a message
 LATENCY = (0.01, 0.12)  # seconds on the way there, and again on the way back
 TOKEN_LIFE = 60.0
@@ -282,6 +284,11 @@ class Call:
     data: dict[str, Any]
     texts: list[Text]
     response: bool = False
+    picture: bool = False
+
+    def with_picture(self) -> Call:
+        """Return the same call with a picture, which carries the words."""
+        return replace(self, data={**self.data, "media": [PICTURE]}, picture=True)
 
     @property
     def is_crowd(self) -> bool:
@@ -294,7 +301,7 @@ class Call:
         if new.startswith("Text "):
             new = text_of(number)
         texts = [Text(text.destination, new) for text in self.texts]
-        return Call(self.domain, self.action, {**self.data, "message": new}, texts, self.response)
+        return replace(self, data={**self.data, "message": new}, texts=texts)
 
 
 def text_of(number: int) -> str:
@@ -383,6 +390,7 @@ class Plan:
     seed: int
     restarts: int
     keep: Path | None = None
+    pictures: bool = False
 
     @property
     def kills(self) -> int:
@@ -424,6 +432,10 @@ class Writer:
             call = self._any(at_most=missing)
             calls.append(call)
             missing -= len(call.texts)
+        if plan.pictures:
+            able = [i for i, call in enumerate(calls) if call.action == "send_message" and call.domain == "netsapiens"]
+            for i in dice.sample(able, min(len(able), len(calls) // 5)):
+                calls[i] = calls[i].with_picture()
         dice.shuffle(calls)
         for number in range(plan.crowds):
             early = (number + 0.75) / plan.crowds  # the last come first
@@ -497,6 +509,7 @@ class FaultRun:
         self.kills_while_sending = 0
         self.slow_stops = 0
         self.crowds = 0
+        self.pictured: set[tuple[tuple[str, ...], str]] = set()
         self.left_by_storm = "0"
         self.began = time.monotonic()
         self.moments: list[tuple[float, str]] = []
@@ -529,6 +542,7 @@ class FaultRun:
         form = await home.start_options_flow(entry_id)
         defaults = {row["name"]: row["default"] for row in form["data_schema"] if "default" in row}
         options = {**defaults, "from_number": pbx.numbers[0], "keep_undelivered": 120, "hourly_limit": 0}
+        options["picture_text"] = "together"  # else two messages with different words
         form = await home.options_step(form["flow_id"], options)
         if form["type"] != "create_entry":
             raise RealHomeError(f"The options were not accepted: {form.get('errors')}")
@@ -583,6 +597,8 @@ class FaultRun:
         """Make a call, and enter what was answered; one that nobody answered is made up for by another one."""
         asked_at = time.monotonic()
         self.ledger.texts += call.texts
+        if call.picture:
+            self.pictured.update(text.key for text in call.texts)
         try:
             answer = await self.home.call(call.domain, call.action, call.data, response=call.response)
         except (*BROKEN_OFF, TimeoutError) as err:
@@ -758,8 +774,15 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
         ("duration", f"{duration / 60:.0f} min {duration % 60:02.0f} s"),
     ]
     print(
-        f"## Faults (`--faults {plan.texts} --seed {plan.seed} --restarts {plan.restarts}`, Home Assistant {version})\n"
+        f"## Faults (`--faults {plan.texts} --seed {plan.seed} --restarts {plan.restarts}"
+        f"{' --pictures' * plan.pictures}`, Home Assistant {version})\n"
     )
+    if plan.pictures:
+        taken = sum(message.media is not None for message in pbx.messages)
+        rows += [
+            ("accepted with a picture", number(taken)),
+            ("- of those due, arrived without", str(without_picture(run))),
+        ]
     print("\n".join(table(("", "texts"), rows)))
     print("\n".join(table(("faults injected", "requests"), [(name, number(n)) for name, n in struck.most_common()])))
     print(f"Tokens were revoked {pbx.revocations} times.\n", flush=True)
@@ -795,6 +818,12 @@ def explain(run: FaultRun, verdict: Verdict) -> None:
             say(f"  {at - run.began:9.3f}  {what}")
 
 
+def without_picture(run: FaultRun) -> int:
+    """Count the texts that are like no other and arrived without the picture they should carry."""
+    arrived = {_key(message) for message in run.pbx.messages if message.media is None}
+    return sum(key in arrived for key in run.pictured if key[1].startswith("Text "))
+
+
 def _key(message: Any) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(message.destination)), message.text
 
@@ -809,6 +838,8 @@ async def run(plan: Plan) -> bool:
     with contextlib.ExitStack() as stack:
         folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-faults-")))
         disk = stack.enter_context(SmallDisk(folder))
+        (folder / "www").mkdir(exist_ok=True)
+        (folder / "www" / Path(PICTURE).name).write_bytes(RED)
         return await _run_on(plan, pbx, disk, folder, dice)
 
 
@@ -825,7 +856,7 @@ async def _run_on(plan: Plan, pbx: DistantPbx, disk: SmallDisk, folder: Path, di
     explain(this, verdict)
     show(this, verdict, version)
     return (
-        verdict.lost == verdict.twice == verdict.falsely_failed == 0
+        verdict.lost == verdict.twice == verdict.falsely_failed == without_picture(this) == 0
         and this.restarts.total() >= plan.restarts
         and this.restarts["kill"] >= plan.kills
     )
