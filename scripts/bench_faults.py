@@ -606,12 +606,11 @@ class FaultRun:
         for text in call.texts:
             text.asked_at, text.answered_at = asked_at, time.monotonic()
             text.told, text.error = self._told(call, text, answer)
-        self.crowds += call.is_crowd
-        if call.is_crowd:
-            return
-        if answer.status:
+        if answer.status == 200 and call.is_crowd:
+            self.crowds += 1
+        elif answer.status and not call.is_crowd:
             self._answered += len(call.texts)
-        else:
+        else:  # nor does a crowd make a backlog if an error tells nothing of most of it
             self._writer.calls.append(call.again(self._writer.number()))
 
     def _told(self, call: Call, text: Text, answer: Answer) -> tuple[Told, str]:
