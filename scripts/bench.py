@@ -42,6 +42,9 @@ def parse() -> argparse.Namespace:
         default=0,
         help="send N texts through faults",
     )
+    parser.add_argument(
+        "--pictures", action="store_true", help="with --faults: a fifth of the messages carry a picture"
+    )
     parser.add_argument("--seed", type=int, default=1, metavar="S", help="of everything that is random (default 1)")
     parser.add_argument(
         "--restarts", type=int, metavar="R", help="of Home Assistant, half of them SIGKILL (default: one in 50 texts)"
@@ -70,7 +73,7 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
     """Return what was asked for, in its order."""
     parts: list[Part] = []
     if options.faults:
-        plan = bench_faults.Plan(options.faults, options.seed, options.restarts, options.keep)
+        plan = bench_faults.Plan(options.faults, options.seed, options.restarts, options.keep, options.pictures)
         parts.append(lambda: bench_faults.run(plan))
     if options.malformed:
         parts.append(lambda: bench_malformed.run(options.malformed, options.seed))

@@ -8,18 +8,22 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 import contextlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 import json
 from pathlib import Path
 import random
+import shutil
+import subprocess
 import sys
+import tempfile
 import time
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import aiohttp
 from aiohttp import web
 
+from tests.pictures import RED
 from tests.real_home import ROOT, Answer, RealHome, RealHomeError
 from tests.simulator import Fault, FaultKind, RequestRecord, Simulator
 from tests.simulator.faults import FaultBook, drop
@@ -28,11 +32,18 @@ FAULTY = 1 / 3  # of all requests
 CALLERS = 24  # at a time
 BACKLOG = 100  # so many may wait in Home Assistant before further ones are asked for
 EQUAL_TEXTS = 50
+CROWD = 300  # texts of one call: more than go out in its 10 s, so that a backlog waits while single texts go
+TEXTS_A_CROWD = 250
+CROWD_KEPT_FOR = 1800  # seconds
+PICTURE = "/local/pump.jpg"
 LONGEST_LAG = 2.0  # seconds until the PBX's lists show a message
 LATENCY = (0.01, 0.12)  # seconds on the way there, and again on the way back
 TOKEN_LIFE = 60.0
+HOUR = 3600.0
 STORM_AFTER = 180  # seconds at the most that the storm goes on when nothing new is asked for any more
 DRAIN_WITHIN = 900.0
+DISK_SIZE = "8m"
+ROOM_FOR, FULL_FOR = (8.0, 25.0), (3.0, 12.0)  # seconds
 SETTLE = 15.0  # seconds in which a second copy would still come
 AREA_CODES = ("206", "212", "305", "312", "415", "617", "702", "858")
 CASTS = ("0012", "12", "012", "00012", "120", "0120")
@@ -66,7 +77,7 @@ _HTML_502 = {"code": 502, "html": True, "message": "Bad Gateway"}
 _JSON_503 = {"code": 503, "message": "Service Unavailable"}
 _HTML_503 = {"code": 503, "html": True}
 
-COMMON_KINDS = (
+BROKEN_KINDS = (
     Kind("connection closed before it was taken", 14, FaultKind.DROP_BEFORE),
     Kind("connection closed after it was taken", 14, FaultKind.DROP_AFTER),
     Kind("500, before", 6, FaultKind.STATUS, _JSON_500),
@@ -81,6 +92,14 @@ COMMON_KINDS = (
     Kind("no answer, not taken", 2.5, FaultKind.HANG),
     Kind("no answer, but taken", 2.5, FaultKind.HANG, {"accept": True}),
 )
+# Carried out and answered, but with a `Date` of one answer that is off by seconds; the next one is right again.
+DATE_KINDS = (
+    Kind("`Date` 5 hours ahead", 4, FaultKind.WRONG_DATE, {"seconds": 5 * HOUR}),
+    Kind("`Date` 2 days ahead", 4, FaultKind.WRONG_DATE, {"seconds": 48 * HOUR}),
+    Kind("`Date` of 1970", 4, FaultKind.WRONG_DATE, {"seconds": -time.time()}),
+    Kind("`Date` 26 hours behind", 4, FaultKind.WRONG_DATE, {"seconds": -26 * HOUR}),
+)
+COMMON_KINDS = (*BROKEN_KINDS, *DATE_KINDS)
 CALL_KINDS = (*COMMON_KINDS, Kind("401", 9, FaultKind.UNAUTHORIZED))
 REFRESH_KINDS = (*COMMON_KINDS, Kind("refresh token refused", 12, FaultKind.REFRESH_REFUSED))
 
@@ -149,6 +168,66 @@ class DistantPbx(Simulator):
                 self.revoke_tokens(refresh=self._dice.random() < 0.5)
 
 
+# --- the disk -----------------------------------------------------------------------------
+
+
+class SmallDisk:
+    """The disk of Home Assistant's own files, `.storage`, that can be filled to the last byte."""
+
+    def __init__(self, config_dir: Path) -> None:
+        self.fillings = 0
+        self.is_mounted = False
+        self._folder = config_dir / ".storage"
+        self._ballast = self._folder / "ballast"
+
+    def __enter__(self) -> Self:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        command = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE},mode=700", "tmpfs", str(self._folder)]
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except OSError, subprocess.CalledProcessError:
+            say("No disk can be mounted here (that takes root): none will be full")
+        else:
+            self.is_mounted = True
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if not self.is_mounted:
+            return
+        self.empty()
+        with tempfile.TemporaryDirectory() as copy:  # what is under the mount is kept where the config dir is
+            shutil.copytree(self._folder, copy, dirs_exist_ok=True)
+            subprocess.run(["umount", "-l", str(self._folder)], check=False)
+            shutil.copytree(copy, self._folder, dirs_exist_ok=True)
+
+    def fill(self) -> None:
+        """Take all that is left."""
+        with self._ballast.open("ab", buffering=0) as file:
+            for size in (65536, 4096, 1):
+                with contextlib.suppress(OSError):
+                    while True:
+                        file.write(b"\0" * size)
+
+    def empty(self) -> None:
+        """Make room again."""
+        self._ballast.unlink(missing_ok=True)
+
+    async def fill_now_and_then(self, dice: random.Random, storm: Storm) -> None:
+        """Be full for some seconds, as long as the storm blows."""
+        while self.is_mounted:
+            await asyncio.sleep(dice.uniform(*ROOM_FOR))
+            if not storm.blows:
+                continue
+            self.fillings += 1
+            until = time.monotonic() + dice.uniform(*FULL_FOR)
+            try:
+                while storm.blows and time.monotonic() < until:
+                    self.fill()  # again and again: a file that got smaller left room
+                    await asyncio.sleep(0.1)
+            finally:
+                self.empty()
+
+
 # --- the ledger ---------------------------------------------------------------------------
 
 
@@ -166,6 +245,12 @@ class Told(StrEnum):
     def is_promise(self) -> bool:
         """Whether it has to arrive."""
         return self in (Told.SENT, Told.QUEUED, Told.TAKEN)
+
+
+def error_text(key: str) -> str:
+    """Return how Home Assistant words an error of the integration, without the full stop."""
+    message: str = json.loads(TRANSLATIONS.read_text())["exceptions"][key]["message"]
+    return message.rstrip(".")
 
 
 def dialled(number: str) -> str:
@@ -199,6 +284,16 @@ class Call:
     data: dict[str, Any]
     texts: list[Text]
     response: bool = False
+    picture: bool = False
+
+    def with_picture(self) -> Call:
+        """Return the same call with a picture, which carries the words."""
+        return replace(self, data={**self.data, "media": [PICTURE]}, picture=True)
+
+    @property
+    def is_crowd(self) -> bool:
+        """Whether it makes a backlog; it comes on top of the texts that were asked for."""
+        return len(self.texts) == CROWD
 
     def again(self, number: int) -> Call:
         """Return the same call for another text, in place of one that nobody answered."""
@@ -206,7 +301,7 @@ class Call:
         if new.startswith("Text "):
             new = text_of(number)
         texts = [Text(text.destination, new) for text in self.texts]
-        return Call(self.domain, self.action, {**self.data, "message": new}, texts, self.response)
+        return replace(self, data={**self.data, "message": new}, texts=texts)
 
 
 def text_of(number: int) -> str:
@@ -295,6 +390,7 @@ class Plan:
     seed: int
     restarts: int
     keep: Path | None = None
+    pictures: bool = False
 
     @property
     def kills(self) -> int:
@@ -305,6 +401,11 @@ class Plan:
     def storm_after(self) -> int:
         """How many seconds the storm goes on when nothing new is asked for any more."""
         return min(STORM_AFTER, self.texts // 4)
+
+    @property
+    def crowds(self) -> int:
+        """How many calls make a backlog."""
+        return (self.texts + TEXTS_A_CROWD // 2) // TEXTS_A_CROWD
 
     @property
     def equal(self) -> int:
@@ -331,7 +432,14 @@ class Writer:
             call = self._any(at_most=missing)
             calls.append(call)
             missing -= len(call.texts)
+        if plan.pictures:
+            able = [i for i, call in enumerate(calls) if call.action == "send_message" and call.domain == "netsapiens"]
+            for i in dice.sample(able, min(len(able), len(calls) // 5)):
+                calls[i] = calls[i].with_picture()
         dice.shuffle(calls)
+        for number in range(plan.crowds):
+            early = (number + 0.75) / plan.crowds  # the last come first
+            calls.insert(int(len(calls) * early), self._crowd())
         self.calls = calls
 
     def number(self) -> int:
@@ -367,6 +475,13 @@ class Writer:
         data = {"message": text, "target": [spoken(number)]}
         return Call("notify", "netsapiens", data, [Text((number,), text)])
 
+    def _crowd(self) -> Call:
+        text = text_of(self.number())
+        everybody = [f"1{code}55501{number:02}" for code in AREA_CODES for number in range(100)]
+        numbers = self._dice.sample(everybody, CROWD)
+        data = {"destination": numbers, "message": text, "keep_for": CROWD_KEPT_FOR}
+        return Call("netsapiens", "send_message", data, [Text((number,), text) for number in numbers], response=True)
+
     def _plain(self, number: str, text: str, **fields: Any) -> Call:
         data = {"destination": spoken(number), "message": text, **fields}
         return Call("netsapiens", "send_message", data, [Text((number,), text)], response=True)
@@ -384,14 +499,17 @@ class Writer:
 class FaultRun:
     """A house, a PBX in a storm, and everybody who wants something of them."""
 
-    def __init__(self, plan: Plan, home: RealHome, pbx: DistantPbx, dice: random.Random) -> None:
+    def __init__(self, plan: Plan, home: RealHome, pbx: DistantPbx, disk: SmallDisk, dice: random.Random) -> None:
         self.plan = plan
         self.home = home
         self.pbx = pbx
+        self.disk = disk
         self.ledger = Ledger()
         self.restarts: Counter[str] = Counter()
         self.kills_while_sending = 0
         self.slow_stops = 0
+        self.crowds = 0
+        self.pictured: set[tuple[tuple[str, ...], str]] = set()
         self.left_by_storm = "0"
         self.began = time.monotonic()
         self.moments: list[tuple[float, str]] = []
@@ -401,9 +519,7 @@ class FaultRun:
         self._answered = 0
         self._asking = 0
         self._queued: str = "?"
-        self._unconfirmed: str = json.loads(TRANSLATIONS.read_text())["exceptions"]["unconfirmed"]["message"].rstrip(
-            "."
-        )
+        self._unconfirmed = error_text("unconfirmed")
 
     # --- the house ---
 
@@ -426,6 +542,7 @@ class FaultRun:
         form = await home.start_options_flow(entry_id)
         defaults = {row["name"]: row["default"] for row in form["data_schema"] if "default" in row}
         options = {**defaults, "from_number": pbx.numbers[0], "keep_undelivered": 120, "hourly_limit": 0}
+        options["picture_text"] = "together"  # else two messages with different words
         form = await home.options_step(form["flow_id"], options)
         if form["type"] != "create_entry":
             raise RealHomeError(f"The options were not accepted: {form.get('errors')}")
@@ -446,9 +563,9 @@ class FaultRun:
         self.pbx.storm.blows = True
         self._up.set()
         async with asyncio.TaskGroup() as group:
-            others = [
-                group.create_task(work) for work in (self.pbx.change(), self._listen(), self._watch(), self._report())
-            ]
+            works = (self.pbx.change(), self._listen(), self._watch(), self._report())
+            filling = self.disk.fill_now_and_then(self._dice, self.pbx.storm)
+            others = [group.create_task(work) for work in (*works, filling)]
             restarts = group.create_task(self._restart_all())
             callers = [group.create_task(self._call_on()) for _ in range(CALLERS)]
             await asyncio.wait([restarts, *callers])
@@ -465,7 +582,8 @@ class FaultRun:
         """Ask for one text after the other."""
         calls = self._writer.calls
         while calls or self._asking:
-            if not calls or self.ledger.promised - len(self.pbx.messages) > BACKLOG or not self._up.is_set():
+            most = BACKLOG + CROWD * self.crowds
+            if not calls or self.ledger.promised - len(self.pbx.messages) > most or not self._up.is_set():
                 await asyncio.sleep(0.2)
                 continue
             call = calls.pop()
@@ -479,6 +597,8 @@ class FaultRun:
         """Make a call, and enter what was answered; one that nobody answered is made up for by another one."""
         asked_at = time.monotonic()
         self.ledger.texts += call.texts
+        if call.picture:
+            self.pictured.update(text.key for text in call.texts)
         try:
             answer = await self.home.call(call.domain, call.action, call.data, response=call.response)
         except (*BROKEN_OFF, TimeoutError) as err:
@@ -486,9 +606,11 @@ class FaultRun:
         for text in call.texts:
             text.asked_at, text.answered_at = asked_at, time.monotonic()
             text.told, text.error = self._told(call, text, answer)
-        if answer.status:
+        if answer.status == 200 and call.is_crowd:
+            self.crowds += 1
+        elif answer.status and not call.is_crowd:
             self._answered += len(call.texts)
-        else:
+        else:  # nor does a crowd make a backlog if an error tells nothing of most of it
             self._writer.calls.append(call.again(self._writer.number()))
 
     def _told(self, call: Call, text: Text, answer: Answer) -> tuple[Told, str]:
@@ -618,10 +740,13 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
     struck, requests = pbx.storm.struck, len(pbx.requests)
     duration = time.monotonic() - run.began
     waits = delays(run)
+    not_kept = error_text("not_kept")
+    refused = sum(text.told is Told.NOT_SENT and text.error.rstrip(".") == not_kept for text in texts)
     marks = (len(waits) // 2, len(waits) * 95 // 100, -1)
     rows = [
         ("texts asked for and answered", number(answered)),
         ("- of them equal, to one number", str(plan.equal)),
+        (f"- on top, in calls that make a backlog of {CROWD}", number(run.crowds * CROWD)),
         ("- answered `sent`", number(told[Told.SENT])),
         ("- answered `queued`", number(told[Told.QUEUED])),
         ("- answered by an action without a response", number(told[Told.TAKEN])),
@@ -634,7 +759,9 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
         ("accepted exactly once", number(verdict.once)),
         ("**accepted twice**", f"**{verdict.twice}**"),
         ("**lost**", f"**{verdict.lost}**"),
-        ("reported failed", str(verdict.failed)),
+        ("times that the disk was full", str(run.disk.fillings) if run.disk.is_mounted else "not possible here"),
+        ("reported failed, or refused by an error", str(verdict.failed)),
+        ("- of them refused as they could not be kept on the full disk", str(refused)),
         ("- but arrived", str(verdict.falsely_failed)),
         ("reported unconfirmed, or their call cut off by a restart", str(verdict.unknown)),
         ("- of them arrived, once", str(verdict.unknown_arrived)),
@@ -646,8 +773,15 @@ def show(run: FaultRun, verdict: Verdict, version: str) -> None:
         ("duration", f"{duration / 60:.0f} min {duration % 60:02.0f} s"),
     ]
     print(
-        f"## Faults (`--faults {plan.texts} --seed {plan.seed} --restarts {plan.restarts}`, Home Assistant {version})\n"
+        f"## Faults (`--faults {plan.texts} --seed {plan.seed} --restarts {plan.restarts}"
+        f"{' --pictures' * plan.pictures}`, Home Assistant {version})\n"
     )
+    if plan.pictures:
+        taken = sum(message.media is not None for message in pbx.messages)
+        rows += [
+            ("accepted with a picture", number(taken)),
+            ("- of those due, arrived without", str(without_picture(run))),
+        ]
     print("\n".join(table(("", "texts"), rows)))
     print("\n".join(table(("faults injected", "requests"), [(name, number(n)) for name, n in struck.most_common()])))
     print(f"Tokens were revoked {pbx.revocations} times.\n", flush=True)
@@ -683,6 +817,12 @@ def explain(run: FaultRun, verdict: Verdict) -> None:
             say(f"  {at - run.began:9.3f}  {what}")
 
 
+def without_picture(run: FaultRun) -> int:
+    """Count the texts that are like no other and arrived without the picture they should carry."""
+    arrived = {_key(message) for message in run.pbx.messages if message.media is None}
+    return sum(key in arrived for key in run.pictured if key[1].startswith("Text "))
+
+
 def _key(message: Any) -> tuple[tuple[str, ...], str]:
     return tuple(sorted(message.destination)), message.text
 
@@ -694,18 +834,28 @@ async def run(plan: Plan) -> bool:
     pbx.token_life = TOKEN_LIFE
     pbx.clock_offset = dice.uniform(-120, 120)
     keep = plan.keep.resolve() if plan.keep else None
-    async with pbx, RealHome(config_dir=keep, log_level="debug" if keep else "warning") as home:
+    with contextlib.ExitStack() as stack:
+        folder = keep or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-faults-")))
+        disk = stack.enter_context(SmallDisk(folder))
+        (folder / "www").mkdir(exist_ok=True)
+        (folder / "www" / Path(PICTURE).name).write_bytes(RED)
+        return await _run_on(plan, pbx, disk, folder, dice)
+
+
+async def _run_on(plan: Plan, pbx: DistantPbx, disk: SmallDisk, folder: Path, dice: random.Random) -> bool:
+    """Run Home Assistant in this folder, judge and show."""
+    async with pbx, RealHome(config_dir=folder, log_level="debug" if plan.keep else "warning") as home:
         version = (await home.get("/api/config")).body["version"]
         say(f"Home Assistant {version} and the PBX are there; {plan.texts} texts, seed {plan.seed}")
-        this = FaultRun(plan, home, pbx, dice)
+        this = FaultRun(plan, home, pbx, disk, dice)
         await this.set_up()
         verdict = await this.go()
-        if not keep and (tracebacks := home.log_text().count("Traceback (most recent call last)")):
+        if not plan.keep and (tracebacks := home.log_text().count("Traceback (most recent call last)")):
             say(f"{tracebacks} tracebacks are in Home Assistant's log; --keep DIR keeps it")
     explain(this, verdict)
     show(this, verdict, version)
     return (
-        verdict.lost == verdict.twice == verdict.falsely_failed == 0
+        verdict.lost == verdict.twice == verdict.falsely_failed == without_picture(this) == 0
         and this.restarts.total() >= plan.restarts
         and this.restarts["kill"] >= plan.kills
     )
