@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple
 from playwright.async_api import Browser, Locator, Page, expect
 import pytest
 
-from tests.browser.person import HEIGHT, PATIENCE, Person, signed_in
+from tests.browser.person import PATIENCE, Person, signed_in
 from tests.real_home import INTEGRATION, RealHome
 from tests.simulator import Simulator, SmsNumber
 
@@ -19,6 +19,7 @@ type Scheme = Literal["light", "dark"]
 
 LANGUAGES = {"en": "en-US", "de": "de-DE"}
 WIDTHS = (1280, 390)
+HEIGHT = 1600  # px; the longest dialog is seen from top to bottom
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
 INTEGRATION_PAGE = "/config/integrations/integration/netsapiens"
@@ -29,23 +30,24 @@ ENTRY = "ui.panel.config.integrations.config_entry"
 # A key that nobody translated, and a placeholder that nobody filled in.
 UNTRANSLATED = re.compile(r"component\.netsapiens|\bui\.(?:panel|common)\.|(?<![\w.@])[a-z]+(?:_[a-z]+)+\b|\{\w+\}")
 
-# What scrolls sideways, or sticks out of the window; shadow roots are searched too.
+# What scrolls sideways anywhere, and what is cut off in the dialog; shadow roots are searched too.
 TOO_WIDE = """() => {
   const found = [];
-  const check = (element) => {
+  const check = (element, inDialog) => {
     const style = getComputedStyle(element);
-    const box = element.getBoundingClientRect();
-    const name = `${element.localName}.${element.className}`;
-    const scrolls = ["auto", "scroll"].includes(style.overflowX) && element.scrollWidth > element.clientWidth + 1;
-    if (scrolls && box.width) found.push(`${name} scrolls: ${element.scrollWidth} > ${element.clientWidth}`);
+    if (!element.getBoundingClientRect().width || element.scrollWidth <= element.clientWidth + 1) return;
+    const widths = `${element.localName}.${element.className}: ${element.scrollWidth} > ${element.clientWidth}`;
+    if (["auto", "scroll"].includes(style.overflowX)) found.push(`scrolls: ${widths}`);
+    if (inDialog && style.textOverflow === "ellipsis") found.push(`cut off: ${widths}`);
   };
-  const walk = (root) => {
+  const walk = (root, inDialog) => {
     for (const element of root.querySelectorAll("*")) {
-      check(element);
-      if (element.shadowRoot) walk(element.shadowRoot);
+      check(element, inDialog);
+      const enters = inDialog || element.localName === "dialog-data-entry-flow";
+      if (element.shadowRoot) walk(element.shadowRoot, enters);
     }
   };
-  walk(document);
+  walk(document, false);
   const page = document.scrollingElement;
   if (page.scrollWidth > innerWidth) found.push(`page scrolls: ${page.scrollWidth} > ${innerWidth}`);
   return found;
@@ -112,7 +114,7 @@ class Viewer(Person):
         """Press the button that submits a form."""
         await self.press(await self.word(f"{FLOW}.submit"))
 
-    async def check(self, name: str, step: Json, *, error: str = "") -> None:
+    async def check(self, name: str, step: Json, *, error: str = "", sentence: str = "") -> None:
         """Check a dialog: all of it is translated, and it fits into the window. Leave a picture."""
         await self.see(plain(error or step.get("description", step["title"]))[0])
         await self.page.wait_for_timeout(700)  # what folds or fades comes to rest: it is for the picture
@@ -120,7 +122,7 @@ class Viewer(Person):
         await self.page.screenshot(path=self._folder / f"{self.look}-{self._pictures}-{name}.png")
         words = await self.dialog.evaluate(WORDS)
         read = " ".join(" ".join(word["text"].split()) for word in words)
-        expected = (part for text in (*texts_of(step), error) for part in plain(text))
+        expected = (part for text in (*texts_of(step), error, sentence) for part in plain(text))
         faults = [
             *(f"missing: {part}" for part in expected if part not in read),
             *(f"untranslated: {key}" for key in UNTRANSLATED.findall(read)),
@@ -164,6 +166,7 @@ async def test_every_dialog_in_every_look(browser: Browser, home: RealHome, pbx:
     faults: list[str] = []
     for look in LOOKS:
         async with viewed(browser, home, look, tmp_path) as viewer:
+            await home.command("config/core/update", language=look.language)  # of what the integration itself says
             await add_the_account(viewer, pbx.account)
             (entry,) = await home.entries("netsapiens")
             await add_a_recipient(viewer)
@@ -187,7 +190,7 @@ async def add_the_account(viewer: Viewer, account: Mapping[str, str]) -> None:
     await viewer.check("refused", steps["sign_in"], error=config["error"]["invalid_auth"])
     await viewer.fill({key: account[key] for key in ("client_secret", "password")})
     await viewer.submit()
-    await viewer.check("sender", steps["sender"])
+    await viewer.check("sender", steps["sender"], sentence=viewer.strings["common"]["sender_listed"])
     await viewer.choose(steps["sender"]["data"]["from_number"], "(858) 555-0198")
     await viewer.submit()
     await viewer.press(await viewer.word(f"{FLOW}.finish_skip"))
