@@ -66,7 +66,7 @@ async def test_a_key_of_the_whole_domain(person: Person, pbx: Simulator) -> None
     await person.start_adding("API key")
     await person.fill({"base_url": pbx.url, "api_key": pbx.add_key(read_only=True).key})
     await person.press("Submit")
-    await person.see("This API key may only read.")
+    await person.see("This API key is read-only.")
     await person.fill({"api_key": key})
     await person.press("Submit")
     await person.see("Whose texts are they?")
