@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
 from tests.conftest import AddAccount, recipient
 from tests.delivery.test_queue import _quick, on_disk, send, texts  # noqa: F401
-from tests.helpers import shown, until
+from tests.helpers import shown, until, written
 from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
 from tests.simulator import FaultKind, Simulator, SmsNumber
 
@@ -218,8 +218,8 @@ async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simul
     form = await hass.config_entries.options.async_init(entry.entry_id)
     (selector,) = [field for marker, field in form["data_schema"].schema.items() if marker == "from_number"]
     assert selector.config["options"] == [
-        {"value": shown(OWN), "label": f"{shown(OWN)} · 1001"},
-        {"value": shown(FRONT_DESK), "label": f"{shown(FRONT_DESK)} · 1002"},
-        {"value": "+1 858-555-0145", "label": "+1 858-555-0145 · 1002"},
+        {"value": written(OWN), "label": f"{written(OWN)} · 1001"},
+        {"value": written(FRONT_DESK), "label": f"{written(FRONT_DESK)} · 1002"},
+        {"value": "(858) 555-0145", "label": "(858) 555-0145 · 1002"},
     ]
     assert texts(pbx) == []

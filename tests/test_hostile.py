@@ -110,7 +110,7 @@ async def test_no_field_changes_the_path_or_adds_to_the_body(
 
 async def test_no_cookie_is_kept(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     """Two accounts at one host would share it."""
-    session = entry.runtime_data.coordinator.api._connection._session
+    session = entry.runtime_data.coordinator.api._transport._session
     session.cookie_jar.update_cookies({"session": "of another"}, URL(pbx.url))
     assert not session.cookie_jar.filter_cookies(URL(pbx.url))
     assert session is not async_get_clientsession(hass)

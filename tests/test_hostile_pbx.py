@@ -16,12 +16,14 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.api.http import MAX_ANSWER
+from custom_components.netsapiens.api.transport import MAX_ANSWER
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module
-from custom_components.netsapiens.pbx import throttle as throttle_module
-from custom_components.netsapiens.receiving import poller as poller_module
-from custom_components.netsapiens.receiving.poller import PollTiming
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
 from tests.conftest import AddAccount
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
@@ -98,11 +100,11 @@ async def pbx(socket_enabled: None) -> AsyncGenerator[HostilePbx]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a fraction of what is waited in life, and hold nothing back."""
-    monkeypatch.setattr(throttle_module, "_RATE", 10_000.0)
-    monkeypatch.setattr(throttle_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(throttle_module, "_LONGEST_WAIT", 0.2)
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(
+        rate=RateLimit(per_second=10_000.0), circuit=CircuitTiming(away=Backoff(0.05, 0.2))
+    )
     monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
     monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
     monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
@@ -238,7 +240,7 @@ def drip_until(ends: asyncio.Event) -> Callable[[web.StreamResponse], Awaitable[
 
 def limit_exchanges(entry: MockConfigEntry, seconds: float) -> None:
     """Let an account's exchanges take so many seconds, where it is twelve in life."""
-    entry.runtime_data.coordinator.api._connection._timeout = aiohttp.ClientTimeout(total=seconds)
+    entry.runtime_data.coordinator.api._transport._timeout = aiohttp.ClientTimeout(total=seconds)
 
 
 async def test_a_list_that_comes_a_byte_a_second(
@@ -301,7 +303,7 @@ async def test_five_hundred_texts_in_one_call(
 ) -> None:
     """As many as an hour's limit lets through; a second call follows to half of the people, and some requests fail."""
     monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 40.0)
-    monkeypatch.setattr(poller_module, "TIMING", PollTiming())  # ten looks a second at 500 conversations take a core
+    hass.data[RECEIVING_TIMING] = ReceivingTiming()  # ten polls a second of 500 conversations take a core
     entry = await add_account()
     people = [f"1858556{number:04}" for number in range(500)]
     again = people[::2]

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.api import MessageAPI, http
+from custom_components.netsapiens.api import MessageAPI, answers, transport
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
@@ -132,7 +132,7 @@ async def test_a_long_text_is_read_in_small_pages(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A page of a thousand of them would be too large to be taken."""
-    monkeypatch.setattr(http, "MAX_ANSWER", 1024 * 1024)
+    monkeypatch.setattr(transport, "MAX_ANSWER", 1024 * 1024)
     texts = await arrive(pbx, 1, each=150, text="x" * 4000)
     await hass.config_entries.async_setup(off.entry_id)
     await until(lambda: len(told.texts()) == 150)
@@ -184,14 +184,14 @@ async def test_a_large_answer_is_parsed_in_a_thread(
     in_loop: bool,
 ) -> None:
     threads = []
-    original = http._parse
+    original = answers._parse
 
-    def parse(status: int, headers: dict[str, str], body: bytes) -> http.Answer:
+    def parse(status: int, headers: dict[str, str], body: bytes) -> answers.Answer:
         if body.startswith(b'[{"text": "yyy'):
             threads.append(threading.current_thread() is threading.main_thread())
         return original(status, headers, body)
 
-    monkeypatch.setattr(http, "_parse", parse)
+    monkeypatch.setattr(answers, "_parse", parse)
     pbx.fault(FaultKind.BODY, path="/x/messages", body=json.dumps([{"text": "y" * size}]))
     [row] = await MessageAPI(looking.runtime_data.coordinator.api).get_messages("x")
     assert row.text == "y" * size
