@@ -17,6 +17,7 @@ from homeassistant.util.file import WriteError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.delivery import queue as queue_module
 from tests.delivery.test_queue import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
@@ -125,6 +126,37 @@ async def test_a_fresh_text_that_cannot_go_says_why(
     disk.is_full = False
     await asyncio.sleep(0.5)
     assert texts(pbx) == []
+
+
+async def test_one_that_may_have_arrived_says_so(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An automation that repeats what was not kept would text it twice."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.5)
+    disk.is_full = True
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=None)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messagesessions", method="GET", times=None)
+    with pytest.raises(HomeAssistantError) as raised:
+        await send(hass, "Arrived")
+    assert raised.value.translation_key == "unconfirmed"
+    assert texts(pbx) == ["Arrived"]
+
+
+async def test_one_that_the_disk_holds_already_is_queued(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It goes out later, whatever the caller is told."""
+    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 2.0)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=None)
+    sending = asyncio.create_task(send(hass, "Kept"))
+    await until(lambda: [item for item in entry.runtime_data.queue._items if item.stored])
+    disk.is_full = True
+    assert (await sending)["status"] == "queued"
+    pbx.clear_faults()
+    disk.is_full = False
+    await until(lambda: texts(pbx) == ["Kept"])
+    await until(lambda: entry.runtime_data.queue.queued == 0)
+    assert texts(pbx) == ["Kept"]
 
 
 @pytest.mark.usefixtures("quick_inbox")

@@ -372,9 +372,9 @@ class DeliveryQueue:
         try:
             await self._save()
         except HomeAssistantError as err:
-            for item in items:
-                self._finish(item, err, UNCONFIRMED)  # it may be on its way
-            return
+            # What the disk holds from before is sent all the same; what may have arrived must not be repeated.
+            for item in [item for item in items if not item.stored]:
+                self._finish(item, _error("unconfirmed") if item.in_doubt else err, UNCONFIRMED)
         for item in items:
             item.tell(SentMessage(item.message, "queued"))
             self._make_way(item)
