@@ -675,7 +675,7 @@ async def test_one_that_was_not_kept_and_arrived_is_not_taken_for_its_equal(
     pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass, "Alarm")
-    assert raised.value.translation_key == "not_kept"
+    assert raised.value.translation_key == "unconfirmed"
     await until(lambda: texts(pbx) == ["Alarm"])
     await asyncio.sleep(0.1)
     path.rmdir()
@@ -689,7 +689,7 @@ async def test_one_that_was_not_kept_and_arrived_is_not_taken_for_its_equal(
 async def test_one_that_was_not_kept_is_not_sent_after_its_look(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    """Its caller was told while the look was under way."""
+    """Its caller was answered while the look was under way, when it was not known whether it had arrived."""
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)  # its look would meet the slow answer
     path = outbox_path(hass, entry)
     path.mkdir(parents=True)
@@ -697,7 +697,7 @@ async def test_one_that_was_not_kept_is_not_sent_after_its_look(
     slow = pbx.fault(FaultKind.SLOW, path="/messages", method="GET", seconds=0.8)
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass, "Alarm")
-    assert raised.value.translation_key == "not_kept"
+    assert raised.value.translation_key == "unconfirmed"
     assert slow.struck == 1
     await asyncio.sleep(1.2)
     assert texts(pbx) == []
