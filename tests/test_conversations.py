@@ -1,6 +1,7 @@
 """Answers reach who wrote: by conversation, by number, and by the plain number that a template makes of one."""
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -9,7 +10,9 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens import conversations as conversations_module
 from custom_components.netsapiens.addressing import async_conversation
+from custom_components.netsapiens.api import MessageAPI, NetsapiensRequestError, NetsapiensTimeoutError
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown, until
@@ -250,3 +253,58 @@ async def test_many_answers_at_once(hass: HomeAssistant, pbx: Simulator, looking
     assert {(one.requested_session, *one.destination) for one in pbx.messages} == {
         (one.messagesession, one.from_number) for one in received
     }
+
+
+# --- long lists, other users, and a PBX that does not answer ----------------------------
+
+
+def row(identity: str, number: str = "18585550199") -> Any:
+    """One conversation of a list."""
+    return SimpleNamespace(id=identity, sms_number=number, remotes=("18585550123",), participants=())
+
+
+async def test_it_is_looked_for_in_long_lists_and_those_of_other_users(
+    looking: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lists = {None: [row("other")] * 50, "1003": [row("here", "18585550100")], "1004": [row("here")]}
+
+    async def listed(_: Any, *, limit: int, start: int, user: str | None) -> list[Any]:
+        if user == "1002":
+            raise NetsapiensRequestError(403, "No")
+        return lists[user][start : start + limit]
+
+    monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
+    monkeypatch.setattr(conversations_module, "MAX_ROWS", 1)
+    users = {user: {"18585550199"} for user in ("1002", "1003", "1004")}
+    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, lambda: users)
+    found = await conversations.async_find("here")
+    assert found is not None
+    assert found.others == ("18585550123",)
+    assert await conversations.async_find("nowhere") is None
+
+
+async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
+    looking: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def listed(*_: Any, **__: Any) -> list[Any]:
+        await asyncio.sleep(60)
+        return []
+
+    monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
+    monkeypatch.setattr(conversations_module, "_ASK_WITHIN", 0.05)
+    monkeypatch.setattr(conversations_module, "_MOST", 1)
+    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict)
+    for identity in ("older", "newer"):
+        received = SimpleNamespace(
+            message_type="sms",
+            to_number="18585550199",
+            participants=(),
+            from_number="18585550123",
+            messagesession=identity,
+        )
+        conversations.remember(received)
+    assert (await conversations.async_find("newer")) is not None
+    with pytest.raises(NetsapiensTimeoutError):
+        await conversations.async_find("older")
+    monkeypatch.setattr(looking.runtime_data.coordinator, "throttle", SimpleNamespace(is_away=True))
+    assert (await conversations.async_find("newer")) is not None

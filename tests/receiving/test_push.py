@@ -643,3 +643,18 @@ def test_two_thousand_posts_a_second_lead_to_few_looks() -> None:
 def test_posts_that_messages_follow_are_not_limited() -> None:
     posts = push_module._Posts()
     assert all(posts.take(number / 10, number) for number in range(200))
+
+
+async def test_other_options_leave_the_subscription_and_a_stopped_receiver_alone(
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
+) -> None:
+    receiver = pushed.runtime_data.receiver
+    poller = receiver.poller
+    hass.config_entries.async_update_entry(pushed, options={**PUSH, "hourly_limit": 5})
+    await hass.async_block_till_done()
+    await receiver.async_apply()
+    assert receiver.poller is poller
+    assert len(pbx.subscriptions) == 1
+    await receiver.async_stop()
+    await receiver.async_apply()
+    assert receiver.poller is None
