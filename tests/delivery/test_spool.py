@@ -343,3 +343,18 @@ async def test_a_kill_leaves_each_message_whole_or_absent(hass: HomeAssistant, t
         assert message.row["text"] in {"a" * 1000, "b" * 100_000}
         assert await spool.async_read_media(message.id) == bytes([number % 256]) * 400_000
     assert len(names(spool)) == 2 * len(found)
+
+
+async def test_nothing_hangs_once_home_assistant_has_ended(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spool = Spool(hass, "ended")
+    await spool.async_load()
+
+    def ended(*_: object) -> None:
+        raise RuntimeError("cannot schedule new futures after shutdown")
+
+    monkeypatch.setattr(hass, "async_add_executor_job", ended)
+    async with asyncio.timeout(5):
+        with pytest.raises((HomeAssistantError, RuntimeError)):
+            await spool.async_add([({"text": "Late"}, None)])
