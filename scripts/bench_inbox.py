@@ -28,7 +28,7 @@ from homeassistant.core import HomeAssistant
 from custom_components.netsapiens.api import Account, NetsapiensAPI
 from custom_components.netsapiens.pbx.coordinator import AccountFacts
 from custom_components.netsapiens.pbx.throttle import Throttle
-from custom_components.netsapiens.receiving.inbox import PollResult
+from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.poller import Poller
 from custom_components.netsapiens.receiving.store import CheckpointStore
 from custom_components.netsapiens.receiving.timing import PollTiming
@@ -119,17 +119,18 @@ class LonePoller:
             hass=hass,
             api=self.api,
             throttle=Throttle(),
+            async_ensure_token=self.api.get_token,
             data=AccountFacts(account, "", {}),
             config_entry=SimpleNamespace(options={}, get_subentries_of_type=lambda _: []),
         )
-        self.poller = Poller(
+        inbox = Inbox(
             self._coordinator,
             CheckpointStore(hass, "bench"),
             lambda received: self.told.append(received.text),
             lambda _cut: None,
             lambda _file: None,
-            PollTiming(),
         )
+        self.poller = Poller(self._coordinator, inbox, PollTiming())
 
     def let_pass(self, seconds: float) -> None:
         """Let time pass, by the PBX's clock and by ours."""

@@ -20,33 +20,22 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close, recipient
-from tests.delivery.test_queue import MESSAGES, QUEUED, on_disk, send, texts
-from tests.helpers import until
+from tests.delivery.test_queue import MESSAGES, QUEUED, hass_storage, on_disk, send, texts  # noqa: F401
+from tests.helpers import send_quickly, until
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
 OWN = "18585550199"
 
 
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
-
-
 @pytest.fixture(autouse=True)
 def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 1.0)
-    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
-    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 0.2)))
+    send_quickly(hass, monkeypatch, answer_within=1.0)
 
 
 @pytest.fixture

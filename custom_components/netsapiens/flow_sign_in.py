@@ -28,7 +28,7 @@ from .const import (
     CONF_BASE_URL,
     CONF_USER,
 )
-from .errors import error_key
+from .errors import error_key, log_unexpected
 from .flow_forms import Numbers
 from .pbx.coordinator import async_get_numbers, create_api
 
@@ -81,8 +81,8 @@ async def sign_in(
         if key == "invalid_auth" and CONF_API_KEY in data:
             key = "user_refused" if typed_user else "invalid_api_key"
         return None, {}, {"base": key if key in _ERRORS else "cannot_connect"}
-    except Exception:
-        _LOGGER.exception("Unexpected error while signing in")
+    except Exception as err:  # noqa: BLE001
+        log_unexpected(_LOGGER, "signing in", err)
         return None, {}, {"base": "unknown"}
 
 

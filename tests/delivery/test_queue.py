@@ -22,12 +22,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import queue as queue_module, reconcile as lookup
-from custom_components.netsapiens.pbx.backoff import Backoff
-from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
-from tests.helpers import entity_of, shown, until
+from tests.helpers import entity_of, send_quickly, shown, until
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
@@ -45,11 +43,7 @@ def hass_storage() -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
-    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
-    hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 0.2)))
+    send_quickly(hass, monkeypatch)
 
 
 async def send(hass: HomeAssistant, message: str = "Hi", **data: Any) -> dict[str, Any]:

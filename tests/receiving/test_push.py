@@ -317,7 +317,7 @@ async def test_a_fault_of_ours_does_not_end_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(push_module, "_post_url", fail)
-        await until(lambda: "Unexpected error while asking" in caplog.text)
+        await until(lambda: "Unexpected error while subscribing" in caplog.text)
         assert not pushed.runtime_data.poller.is_pushed
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)

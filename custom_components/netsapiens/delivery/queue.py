@@ -30,8 +30,8 @@ from ..api.models import as_text
 from ..const import DOMAIN
 from ..errors import call_safely, log_unexpected, translated
 from ..messages import OutgoingMessage
+from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..pbx.throttle import jittered
 from ..settings import read_settings
 from .deadline import Deadline, time_left
 from .ready import ReadyMessages
@@ -510,8 +510,7 @@ class DeliveryQueue:
         if item.needs_disk:
             await self._writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
-        if api.token_left <= 0:
-            await self._throttle.run(api.get_token, item.caller, fresh=item.is_fresh)
+        await self._coordinator.async_ensure_token(item.caller, fresh=item.is_fresh)
         if not api.clock.is_settled:
             await self._throttle.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
         self._correct_deadlines()
@@ -624,7 +623,7 @@ class DeliveryQueue:
     async def _pause(self, item: _Item) -> None:
         """Wait before the next try, longer each time."""
         item.failures += 1
-        wait = jittered(_FIRST_WAIT, _LONGEST_WAIT, item.failures)
+        wait = Backoff(_FIRST_WAIT, _LONGEST_WAIT).wait(item.failures)
         await asyncio.sleep(min(wait, item.deadline - self._hass.loop.time()))
 
     async def _clear_up(self, item: _Item, trace: Baseline) -> bool:
@@ -808,7 +807,7 @@ class DeliveryQueue:
         self._write_failures += 1
         self._writable.clear()
         if self._tidy_timer is None and not self._stopped:
-            wait = _TIDY_DELAY + jittered(_FIRST_WAIT, _LONGEST_WAIT, self._write_failures)
+            wait = _TIDY_DELAY + Backoff(_FIRST_WAIT, _LONGEST_WAIT).wait(self._write_failures)
             self._tidy_timer = self._hass.loop.call_later(wait, self._tidy_now)
 
     def _item_of(self, kept: KeptMessage) -> _Item:

@@ -8,7 +8,6 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
 
 from ..api import NetsapiensError
-from .backoff import Backoff
 from .circuit_breaker import CircuitBreaker, CircuitTiming, Permit
 from .fair_queue import READING, Turns
 from .rate_limiter import RateLimit, RateLimiter
@@ -32,11 +31,6 @@ class ThrottleTiming:
 
 THROTTLE_TIMING: HassKey[ThrottleTiming] = HassKey("netsapiens_throttle_timing")
 """Where another timing is kept; it holds for throttles that are created later."""
-
-
-def jittered(first: float, longest: float, failures: int) -> float:
-    """Return ``Backoff(first, longest).wait(failures)``."""
-    return Backoff(first, longest).wait(failures)
 
 
 @callback

@@ -9,6 +9,7 @@ import logging
 from homeassistant.core import HomeAssistant
 
 from ..api import MessageSession, NetsapiensError
+from ..errors import log_unexpected
 from ..pbx.coordinator import NetsapiensCoordinator
 from .checkpoint import Checkpoint
 from .ledger import Ledger
@@ -48,9 +49,9 @@ class Inbox:
         report_cut: called with whether the PBX's list of conversations cannot be read completely.
         report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
             by the PBX's clock, messages were reported all the same, as far as is known.
-        wake_up: set while another poll is asked for.
 
     Attributes:
+        wake_up: set while another poll is asked for.
         cut_polls: how many polls had to leave something to the next one.
         reported: how many messages were reported.
     """
@@ -62,7 +63,6 @@ class Inbox:
         report: Callable[[ReceivedMessage], None],
         report_cut: Callable[[bool], None],
         report_damaged: Callable[[str], datetime | None],
-        wake_up: asyncio.Event,
     ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
@@ -70,7 +70,7 @@ class Inbox:
         self._report = report
         self._report_cut = report_cut
         self._report_damaged = report_damaged
-        self._wake_up = wake_up
+        self.wake_up = asyncio.Event()
         self._timing = PollTiming()
         self._ledger = Ledger(store, self._report_message)
         self._is_aligned = False
@@ -126,8 +126,7 @@ class Inbox:
         """
         api = self._coordinator.api
         self._timing = timing
-        if api.token_left <= 0:
-            await self._coordinator.throttle.run(api.get_token)
+        await self._coordinator.async_ensure_token()
         await self._reader.settle_clock()
         now = api.now()
         self._follow_clock(now)
@@ -195,7 +194,7 @@ class Inbox:
         waiting = [*answered, *self._longest_due(quiet)]
         for number, session in enumerate(waiting):
             more = number - len(answered)  # quiet ones read so far; at least one is, so that these get on
-            if self._reader.is_spent or more >= _QUIET_AT_ONCE or (more > 0 and self._wake_up.is_set()):
+            if self._reader.is_spent or more >= _QUIET_AT_ONCE or (more > 0 and self.wake_up.is_set()):
                 self._leave(look, waiting[number:])
                 break
             if more == 0 and len(quiet) > _QUIET_AT_ONCE and look.found:
@@ -214,7 +213,7 @@ class Inbox:
             account = self._coordinator.data.account
             due = [session for session in due if not is_ours_last(session, account)][:_QUIET_AT_ONCE]
         for session in due:
-            if self._wake_up.is_set() or self._reader.is_spent:
+            if self.wake_up.is_set() or self._reader.is_spent:
                 break
             await self._read(look, session)
             if look.found:
@@ -274,6 +273,6 @@ class Inbox:
         self.reported += 1
         try:
             self._report(received_message(one.row, one.session, one.at, self._coordinator.data.account))
-        except Exception:
+        except Exception as err:  # noqa: BLE001
             # One that cannot be reported must not keep the others back.
-            _LOGGER.exception("Unexpected error while reporting a message")
+            log_unexpected(_LOGGER, "reporting a message", err)

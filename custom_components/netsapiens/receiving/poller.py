@@ -4,21 +4,18 @@ The PBX's lists are the truth; a post of the PBX only says that it is time to po
 """
 
 import asyncio
-from collections.abc import Callable
-from datetime import datetime
 import logging
 import random
 
 from homeassistant.core import HomeAssistant, callback
 
 from ..api import NetsapiensError
+from ..errors import log_unexpected
+from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..pbx.throttle import jittered
 from ..phone import async_load_metadata
 from .checkpoint import Checkpoint
 from .inbox import Inbox
-from .received import ReceivedMessage
-from .store import CheckpointStore
 from .timing import PollTiming
 
 _LOGGER = logging.getLogger(__name__)
@@ -33,33 +30,20 @@ class Poller:
 
     Parameters:
         coordinator: the account.
-        store: where the checkpoint is kept.
-        report: called with each message, once.
-        report_cut: called with whether the PBX's list of conversations cannot be read completely.
-        report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
-            by the PBX's clock, messages were reported all the same, as far as is known.
+        inbox: what is new.
         timing: how often to poll.
 
     Attributes:
         timing: the same, from the next poll on.
         is_pushed: whether the PBX is known to say when to poll, so that this is done more seldom.
         ready: set once the first poll came to its end.
-        inbox: what is new, and how far that is.
+        inbox: the same.
     """
 
-    def __init__(
-        self,
-        coordinator: NetsapiensCoordinator,
-        store: CheckpointStore,
-        report: Callable[[ReceivedMessage], None],
-        report_cut: Callable[[bool], None],
-        report_damaged: Callable[[str], datetime | None],
-        timing: PollTiming,
-    ) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, inbox: Inbox, timing: PollTiming) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
-        self._wake_up = asyncio.Event()
-        self.inbox = Inbox(coordinator, store, report, report_cut, report_damaged, self._wake_up)
+        self.inbox = inbox
         self._polls_left: list[float] = []  # when to poll again after a post, by the loop's clock
         self._failures = 0
         self._is_behind = False
@@ -106,7 +90,7 @@ class Poller:
         """Poll at once: something may have come in."""
         now = self._hass.loop.time()
         self._polls_left = [now + after for after in _POLLS]
-        self._wake_up.set()
+        self.inbox.wake_up.set()
 
     # --- when to poll ----------------------------------------------------------------
 
@@ -115,16 +99,16 @@ class Poller:
         await self.inbox.load()
         await async_load_metadata(self._hass)  # those who get a message read its number
         while True:
-            self._wake_up.clear()
+            self.inbox.wake_up.clear()
             failure: Exception | None
             try:
                 failure = await self._poll()
             except NetsapiensError as err:
                 self._coordinator.note_failure(err)
                 failure = err
-            except Exception as err:
+            except Exception as err:  # noqa: BLE001
                 # A fault of ours must not end it: the next poll may go well.
-                _LOGGER.exception("Unexpected error while polling for messages")
+                log_unexpected(_LOGGER, "polling for messages", err)
                 failure = err
             else:
                 self._coordinator.note_success()
@@ -132,7 +116,7 @@ class Poller:
             await asyncio.sleep(self.timing.pause)
             try:
                 async with asyncio.timeout(self._wait()):
-                    await self._wake_up.wait()
+                    await self.inbox.wake_up.wait()
             except TimeoutError:
                 pass
 
@@ -149,7 +133,7 @@ class Poller:
         """Return how long to wait for the next poll, in seconds; homes must not strike one PBX in step."""
         if self._failures:
             first, longest = self.timing.first_wait, self.timing.longest_wait
-            return first / 2 + jittered(first, longest, self._failures - 1)
+            return first / 2 + Backoff(first, longest).wait(self._failures - 1)
         if self._is_behind:
             return 0.0
         now = self._hass.loop.time()

@@ -21,9 +21,11 @@ from homeassistant.helpers.network import NoURLAvailableError
 
 from ..api import NetsapiensAPI, NetsapiensError, NetsapiensRequestError, Subscription, SubscriptionAPI
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
+from ..errors import log_unexpected
 from ..issues import clear_push_issues, raise_push_issue
+from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator, create_api
-from ..pbx.throttle import Throttle, jittered
+from ..pbx.throttle import Throttle, create_throttle
 from ..settings import cloudhook_url_of, webhook_id_of
 from .poller import Poller
 from .timing import PushTiming, timing_of
@@ -147,9 +149,9 @@ class Push:
             return self._back_off(err)
         except NetsapiensError as err:
             return self._back_off(err)
-        except Exception:
+        except Exception as err:  # noqa: BLE001
             # The cloud's, or a fault of ours: it must not end it.
-            _LOGGER.exception("Unexpected error while asking to be told of messages")
+            log_unexpected(_LOGGER, "subscribing to messages", err)
             return self._timing.check
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
@@ -161,7 +163,8 @@ class Push:
         """Return how long to wait after a failure."""
         self._coordinator.note_failure(err)
         self._failures += 1
-        return self._timing.first_wait + jittered(self._timing.first_wait, self._timing.longest_wait, self._failures)
+        first, longest = self._timing.first_wait, self._timing.longest_wait
+        return first + Backoff(first, longest).wait(self._failures)
 
     async def _subscribe(self, url: str) -> None:
         """Make sure that there is one subscription, that it posts here, and that it does not end soon."""
@@ -253,7 +256,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], throttle:
         api = create_api(hass, data)
         try:
             async with asyncio.timeout(timing_of(hass).push.end_within):
-                await (throttle or Throttle()).run(lambda: _delete_subscriptions(api, data))
+                await (throttle or create_throttle(hass)).run(lambda: _delete_subscriptions(api, data))
         finally:
             await api.close()
     except NetsapiensError, TimeoutError:

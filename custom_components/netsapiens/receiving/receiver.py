@@ -16,6 +16,7 @@ from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_P
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings, webhook_id_of
+from .inbox import Inbox
 from .poller import Poller
 from .push import Push, async_end_push
 from .received import ReceivedMessage
@@ -55,14 +56,14 @@ class Receiver:
         if self._mode == INCOMING_OFF:
             return
         timing = timing_of(self._hass)
-        poller = self.poller = Poller(
+        inbox = Inbox(
             self._coordinator,
             CheckpointStore(self._hass, entry.entry_id),
             self._report,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
-            timing.poll,
         )
+        poller = self.poller = Poller(self._coordinator, inbox, timing.poll)
         if self._mode == INCOMING_PUSH:
             self._push = Push(self._coordinator, poller, self._webhook_id(), timing.push)
             self._push.async_start()
