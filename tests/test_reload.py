@@ -24,8 +24,9 @@ from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close, recipient
+from tests.delivery.quick import send_quickly
 from tests.delivery.test_queue import MESSAGES, QUEUED, hass_storage, on_disk, send, texts  # noqa: F401
-from tests.helpers import send_quickly, until
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"

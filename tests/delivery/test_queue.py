@@ -25,7 +25,8 @@ from custom_components.netsapiens.delivery import queue as queue_module, reconci
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
-from tests.helpers import entity_of, send_quickly, shown, until
+from tests.delivery.quick import send_quickly
+from tests.helpers import entity_of, shown, until
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
