@@ -1,7 +1,7 @@
 """Signing in: as seldom as can be, and never twice at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import gc
@@ -377,6 +377,24 @@ async def test_token_away_after_401(pbx: Simulator, api: NetsapiensAPI, fails: F
     with fails(NetsapiensConnectionError):
         await numbers(api)
     assert [record.status for record in pbx.requests_to("/smsnumbers")] == [401]
+
+
+async def test_further_requests_go_when_they_may(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """Whoever limits requests limits the token calls and the repetition after a 401 as well."""
+    further: list[str] = []
+
+    async def limited[ResultT](call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        before = len(pbx.requests)
+        result = await call()
+        further.extend(record.path.rpartition("/")[2] for record in pbx.requests[before:])
+        return result
+
+    api.run_further = limited
+    await numbers(api)
+    assert further == ["tokens"]
+    pbx.revoke_tokens()
+    await numbers(api)
+    assert further == ["tokens", "tokens", "smsnumbers"]
 
 
 # --- refusals -----------------------------------------------------------------
