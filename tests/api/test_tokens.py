@@ -397,6 +397,30 @@ async def test_further_requests_go_when_they_may(pbx: Simulator, api: Netsapiens
     assert further == ["tokens", "tokens", "smsnumbers"]
 
 
+async def test_a_token_call_that_has_not_gone_out_ends_with_the_last_who_waits(
+    pbx: Simulator, api: NetsapiensAPI
+) -> None:
+    """While its turn has not come, nothing is lost by dropping it; and the next one who needs a token makes another."""
+    turn = asyncio.Event()
+
+    async def limited[ResultT](call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        await turn.wait()
+        return await call()
+
+    api.run_further = limited
+    first, second = (asyncio.create_task(api.get_token()) for _ in range(2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.wait([first])
+    assert api._tokens._renewal is not None
+    second.cancel()
+    await asyncio.wait([second])
+    assert api._tokens._renewal is None
+    turn.set()
+    await api.get_token()
+    assert grants(pbx) == ["password"]
+
+
 # --- refusals -----------------------------------------------------------------
 
 

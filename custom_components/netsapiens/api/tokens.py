@@ -101,6 +101,8 @@ class Tokens:
         self.run_further: RunRequest = run_at_once
         self._refresh_token = ""
         self._renewal: asyncio.Task[Token] | None = None
+        self._waiting = 0  # for the call under way
+        self._is_calling = False  # it has gone out, and does not wait for its turn any more
 
     async def close(self) -> None:
         """Drop a token call under way."""
@@ -159,10 +161,18 @@ class Tokens:
             return self.newest
         renewal = self._renewal_here()
         if renewal is None:
+            self._waiting, self._is_calling = 0, False
             renewal = self._renewal = asyncio.create_task(self._renew_in_turn())
             renewal.add_done_callback(self._renewal_done)
         # Not awaited itself: who gives up waiting must not stop a call whose refresh token is already used up.
-        await asyncio.wait([renewal])
+        self._waiting += 1
+        try:
+            await asyncio.wait([renewal])
+        finally:
+            self._waiting -= 1
+            if renewal is self._renewal and not self._waiting and not self._is_calling:
+                self._renewal = None  # nobody waits for a call that has not gone out
+                renewal.cancel()
         if renewal.cancelled():
             raise NetsapiensConnectionError("closed while signing in")
         return renewal.result()
@@ -188,6 +198,7 @@ class Tokens:
 
         An API key is its own token; it is asked for what it may do.
         """
+        self._is_calling = True
         if self._key is not None:
             return await self._check_key(self._key)
         if refresh := self._refresh_token:
