@@ -19,7 +19,7 @@ async def async_addressed(account: NetsapiensData, request: SendRequest) -> Send
     """Return a request with whom it is for.
 
     Parameters:
-        account: whose conversations tell.
+        account: whose conversations are searched.
         request: what was asked for.
 
     Raises:

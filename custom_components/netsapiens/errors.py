@@ -52,7 +52,7 @@ def placeholders(err: NetsapiensError) -> dict[str, str]:
 
 
 def translated[ErrorT: HomeAssistantError](err: NetsapiensError, kind: type[ErrorT]) -> ErrorT:
-    """Return the Home Assistant error of this kind that tells a person of an error of the client."""
+    """Return the Home Assistant error of this kind that says what an error of the client means."""
     return kind(
         translation_domain=DOMAIN,
         translation_key=error_key(err),

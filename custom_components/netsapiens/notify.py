@@ -17,7 +17,7 @@ from .request import SendRequest
 from .sending import async_send
 from .signals import message_sent
 
-# The queue keeps the order and the pace; a text that hangs must not hold up the next one here.
+# The queue keeps the order and the rate; a text that hangs must not hold up the next one here.
 PARALLEL_UPDATES = 0
 
 

@@ -1,4 +1,4 @@
-"""Door 3: the action ``netsapiens.send_message``."""
+"""The action ``netsapiens.send_message``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
@@ -164,7 +164,7 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
 
 
 def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
-    """Return the row of an answer that tells of one message."""
+    """Return the row of an answer for one message."""
     message = sent.message
     return {
         "destination": [international(number) for number in message.destination],
