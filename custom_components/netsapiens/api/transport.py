@@ -102,15 +102,12 @@ class Transport:
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             headers["Content-Type"] = _JSON
-        url = URL(self._root + path, encoded=True)
-        if params:
-            url = url.with_query(params)
         session = await self._client()
         started = time.monotonic()
         try:
             async with session.request(
                 method,
-                url,
+                URL(self._root + path, encoded=True).update_query(params or {}),
                 data=data,
                 headers=headers,
                 timeout=timeout or self._timeout,
