@@ -1,4 +1,4 @@
-"""Door 3: the action netsapiens.send_message, up to what the PBX got."""
+"""The action netsapiens.send_message, up to what the PBX got."""
 
 import base64
 from collections.abc import Callable

@@ -45,7 +45,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
 
 
 def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
-    """Return what only an account that is loaded can tell."""
+    """Return what only a loaded account knows."""
     coordinator, queue, poller = entry.runtime_data.coordinator, entry.runtime_data.queue, entry.runtime_data.poller
     facts = coordinator.data
     token_left = coordinator.api.token_left

@@ -38,7 +38,7 @@ class _Messages(EventEntity, Entity):
 
     @callback
     def _fire_failed(self, failed: FailedMessage) -> None:
-        """Tell of a text that was answered ``queued`` and never got out."""
+        """Report a text that was answered ``queued`` and never got out."""
         message = failed.message
         recipient = self._entry.subentries.get(message.recipient_id or "")
         self._trigger_event(
@@ -59,7 +59,7 @@ class _Messages(EventEntity, Entity):
 
     @callback
     def _fire_received(self, received: ReceivedMessage, recipient: str | None) -> None:
-        """Tell of a message that came in."""
+        """Report a message that came in."""
         region = self.hass.config.country
         is_chat = received.message_type.startswith("chat")
 

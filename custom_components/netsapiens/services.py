@@ -1,4 +1,4 @@
-"""Door 3: the action ``netsapiens.send_message``."""
+"""The action ``netsapiens.send_message``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
@@ -20,9 +20,9 @@ from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .delivery.queue import SentMessage
-from .messages import SendRequest
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
+from .request import SendRequest
 from .sending import async_send
 
 SERVICE_SEND_MESSAGE = "send_message"
@@ -164,7 +164,7 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
 
 
 def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
-    """Return the row of an answer that tells of one message."""
+    """Return the row of an answer for one message."""
     message = sent.message
     return {
         "destination": [international(number) for number in message.destination],

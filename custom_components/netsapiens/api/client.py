@@ -17,7 +17,7 @@ from .config import base_url_of, verify_ssl_of
 from .exceptions import NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .models import Account
 from .naive_times import NaiveTimes
-from .tokens import Tokens
+from .tokens import RunRequest, Tokens
 from .transport import TIMEOUT, Transport
 
 
@@ -110,6 +110,19 @@ class NetsapiensAPI:
         self._tokens.on_token = call
 
     @property
+    def run_further(self) -> RunRequest:
+        """Makes the requests that a call needs beside its own: token calls, and the repetition after a 401.
+
+        They go at once unless this is set. Set it where requests are limited, so that these are limited as well.
+        """
+        return self._tokens.run_further
+
+    @run_further.setter
+    def run_further(self, run: RunRequest) -> None:
+        """Set what makes them."""
+        self._tokens.run_further = run
+
+    @property
     def clock(self) -> PbxClock:
         """The PBX's own clock."""
         return self._transport.clock
@@ -169,7 +182,7 @@ class NetsapiensAPI:
         answer = await send(token=token.access)
         if answer.status == 401:  # noqa: PLR2004
             token = await self._tokens.renewed(token)
-            answer = await send(token=token.access)
+            answer = await self.run_further(partial(send, token=token.access))
         return check(answer, [*private, token.access, *self._tokens.secrets])
 
     async def get_version(self) -> str:
@@ -180,7 +193,7 @@ class NetsapiensAPI:
 
         API: GET /ns-api/v2/version
         """
-        await self.get_token()
+        await self._tokens.live()
         if version := self.account.version:
             return version
         try:
@@ -189,13 +202,21 @@ class NetsapiensAPI:
             return ""
         return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
 
+    async def signed_in(self) -> Account:
+        """Return who we are; this signs in where need be.
+
+        Raises:
+            NetsapiensError: as ``get_token``.
+        """
+        return (await self._tokens.live()).account
+
     async def domain_path(self) -> str:
         """Return the path of the domain's records, ``domains/{domain}``, quoted; this signs in where need be.
 
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        domain = (await self._tokens.live()).account.domain
+        domain = (await self.signed_in()).domain
         return f"domains/{_quoted(domain) if domain else '~'}"
 
     async def user_path(self, user: str | None = None) -> str:
@@ -207,7 +228,7 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        account = (await self._tokens.live()).account
+        account = await self.signed_in()
         if user is None and not (account.domain and account.user):
             return "domains/~/users/~"
         return f"{await self.domain_path()}/users/{_quoted(user or account.user)}"

@@ -29,7 +29,7 @@ from ..api import (
 from ..api.models import as_text
 from ..const import DOMAIN
 from ..errors import call_safely, log_unexpected, translated
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings
@@ -510,7 +510,7 @@ class DeliveryQueue:
         if item.needs_disk:
             await self._writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
-        await self._coordinator.async_ensure_token(item.caller, fresh=item.is_fresh)
+        await self._coordinator.async_ensure_token()
         if not api.clock.is_settled:
             await self._throttle.run(self._api.settle_clock, item.caller, fresh=item.is_fresh)
         self._correct_deadlines()
