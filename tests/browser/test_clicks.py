@@ -166,7 +166,7 @@ async def test_sign_in_again_after_the_password_changed(
 
 async def test_reconfigure_the_address(person: Person, account: str, pbx: Simulator, home: RealHome) -> None:
     await person.open_menu("Reconfigure")
-    await person.see("Change the address or the credentials")
+    await person.see("Change where and how")
     assert await person.typed("username") == "1001@acme.example"
     await person.fill({"base_url": "http://127.0.0.1:1"})
     await person.press("Submit")

@@ -22,6 +22,7 @@ type Scheme = Literal["light", "dark"]
 
 LANGUAGES = {"en": "en-US", "de": "de-DE"}
 WIDTHS = (1280, 390)
+LONE = "1002@acme.example"  # has no number
 HEIGHT = 1600  # px; the longest dialog is seen from top to bottom
 SCHEMES: tuple[Scheme, ...] = ("light", "dark")
 
@@ -202,7 +203,7 @@ async def viewed(browser: Browser, home: RealHome, look: Look, folder: Path) -> 
 @pytest.mark.timeout(900)
 async def test_every_dialog_in_every_look(browser: Browser, home: RealHome, pbx: Simulator, tmp_path: Path) -> None:
     pbx.first_user.numbers.append(SmsNumber("18585550198"))
-    pbx.add_user("1002@acme.example")  # has no number
+    pbx.add_user(LONE)
     faults: list[str] = []
     for look in LOOKS:
         async with viewed(browser, home, look, tmp_path) as viewer:
@@ -225,7 +226,7 @@ async def open_the_menu(viewer: Viewer) -> None:
 
 
 async def look_at_the_ways_in(viewer: Viewer, pbx: Simulator) -> None:
-    """As far as the sender of a user who has no number, with a key that is nobody's own."""
+    """With a key that is nobody's own; and as a user who has no number."""
     steps = viewer.strings["config"]["step"]
     await open_the_menu(viewer)
     await (
@@ -235,7 +236,9 @@ async def look_at_the_ways_in(viewer: Viewer, pbx: Simulator) -> None:
     await viewer.fill({"base_url": pbx.url, "api_key": pbx.add_key("nsd_").key})
     await viewer.submit()
     await viewer.check("api-key-user", steps["api_key_user"])
-    await viewer.fill({"user": "1002"})
+    await open_the_menu(viewer)
+    await viewer.dialog.get_by_text(steps["user"]["menu_options"]["sign_in"]).locator("visible=true").click()
+    await viewer.fill({**pbx.account, "username": LONE, "password": pbx.users[LONE].password})
     await viewer.submit()
     await viewer.check("no-number", steps["sender"])
     await viewer.choose(steps["sender"]["data"]["from_number"], viewer.strings["selector"]["sender"]["options"]["none"])
