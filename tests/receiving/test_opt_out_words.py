@@ -14,7 +14,8 @@ _PUNCTUATION = st.text("".join(".,;:!?\"'()-*… "), max_size=5)
 
 
 @pytest.mark.parametrize(
-    "text", ["STOP", "Stop.", " stop! ", "“Stop”", "opt out", "Opt-out", "opt  out.", "STOP 🛑", "ＳＴＯＰ"]
+    "text",
+    ["STOP", "Stop.", " stop! ", "“Stop”", "opt out", "Opt-out", "opt  out.", "STOP 🛑", "\uff33\uff34\uff2f\uff30"],
 )
 def test_opting_out(text: str) -> None:
     """Case, punctuation and spaces at the ends change nothing."""
