@@ -53,11 +53,23 @@ class PushTiming:
 
 
 @dataclass(frozen=True, slots=True)
+class QuestionTiming:
+    """How long questions wait, in seconds.
+
+    Attributes:
+        last_poll: how long a question whose time is up waits for what one more poll brings.
+    """
+
+    last_poll: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivingTiming:
     """The timing of all that receives."""
 
     poll: PollTiming = field(default_factory=PollTiming)
     push: PushTiming = field(default_factory=PushTiming)
+    question: QuestionTiming = field(default_factory=QuestionTiming)
 
 
 RECEIVING_TIMING: HassKey[ReceivingTiming] = HassKey(f"{DOMAIN}_receiving_timing")
