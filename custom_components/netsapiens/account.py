@@ -42,8 +42,12 @@ class NetsapiensData:
         self.conversations = Conversations(
             self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
-        self.reports = Reports(hass, entry, self.addresses, self.conversations)
+        self.reports = Reports(hass, entry, self.addresses, self.conversations, self._text_went_out)
         self.receiver = Receiver(self.coordinator, self.reports.received)
+
+    def _text_went_out(self) -> None:
+        """Let the way in know that an answer is likely."""
+        self.receiver.async_text_went_out()
 
     @property
     def poller(self) -> Poller | None:

@@ -1,5 +1,6 @@
 """What becomes of messages, reported to the entities."""
 
+from collections.abc import Callable
 import logging
 
 from homeassistant.config_entries import ConfigEntry
@@ -26,15 +27,22 @@ class Reports:
         entry: the account.
         addresses: whose number is whose.
         conversations: remembers who texted us.
+        text_went_out: called when the PBX took a message.
     """
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, addresses: AddressBook, conversations: Conversations
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        addresses: AddressBook,
+        conversations: Conversations,
+        text_went_out: Callable[[], None],
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._addresses = addresses
         self._conversations = conversations
+        self._text_went_out = text_went_out
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
@@ -50,6 +58,7 @@ class Reports:
     @callback
     def sent(self, message: OutgoingMessage) -> None:
         """Report a message that the PBX took to the recipient's notify entity."""
+        self._text_went_out()
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 

@@ -61,6 +61,7 @@ class Reader:
     Attributes:
         rows: how many messages were read at this look.
         text: how many characters they had.
+        requests: how many that took.
     """
 
     def __init__(self, coordinator: NetsapiensCoordinator) -> None:
@@ -68,11 +69,11 @@ class Reader:
         self._api = MessageAPI(coordinator.api)
         self._not_shown: dict[str, float] = {}  # users whose conversations are not shown, and when to ask again
         self._newest_first = True
-        self.rows = self.text = 0
+        self.rows = self.text = self.requests = 0
 
     def begin_look(self) -> None:
         """Count anew what is read."""
-        self.rows = self.text = 0
+        self.rows = self.text = self.requests = 0
 
     @property
     def is_spent(self) -> bool:
@@ -120,13 +121,15 @@ class Reader:
 
     async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
         """Return a user's conversations as the PBX lists them, and whether they are all."""
-        return await read_since(
-            lambda start: self._coordinator.throttle.run(
+
+        async def page(start: int) -> list[MessageSession]:
+            """Return a page of the list."""
+            self.requests += 1
+            return await self._coordinator.throttle.run(
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
-            ),
-            lambda session: session.last_time,
-            since,
-        )
+            )
+
+        return await read_since(page, lambda session: session.last_time, since)
 
     @property
     def foreign_senders(self) -> dict[str, set[str]]:
@@ -192,6 +195,7 @@ class Reader:
 
     async def _page(self, session: MessageSession, size: int, start: int) -> list[Message]:
         """Return a page of a conversation's messages."""
+        self.requests += 1
         rows = await self._coordinator.throttle.run(
             lambda: self._api.get_messages(session.id, limit=size, start=start, user=session.owner)
         )
