@@ -10,9 +10,9 @@ from .api import NetsapiensError
 from .api.models import number_of
 from .const import DOMAIN
 from .errors import translated
-from .messages import ExistingConversation, SendRequest
 from .phone import from_pbx, readings
 from .recipients import RecipientData, read_recipient
+from .request import ExistingConversation, SendRequest
 
 
 async def async_addressed(account: NetsapiensData, request: SendRequest) -> SendRequest:

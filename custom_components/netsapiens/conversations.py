@@ -8,10 +8,10 @@ import time
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
 from .api.models import number_of, same_number
-from .messages import ExistingConversation
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import from_pbx
 from .receiving.received import ReceivedMessage
+from .request import ExistingConversation
 
 _ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
 _ASK_AGAIN = 30.0  # seconds after it could not be asked

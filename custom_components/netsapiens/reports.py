@@ -12,7 +12,7 @@ from .address_book import AddressBook
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import log_unexpected
-from .messages import OutgoingMessage
+from .outgoing import OutgoingMessage
 from .phone import async_load_metadata
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent

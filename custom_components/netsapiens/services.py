@@ -20,9 +20,9 @@ from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .delivery.queue import SentMessage
-from .messages import SendRequest
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
+from .request import SendRequest
 from .sending import async_send
 
 SERVICE_SEND_MESSAGE = "send_message"
