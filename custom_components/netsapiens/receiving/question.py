@@ -14,7 +14,7 @@ from homeassistant.util.async_ import create_eager_task
 from homeassistant.util.ulid import ulid_now
 
 from ..errors import log_unexpected
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from .answers import AnswerMatcher, Match
 from .received import ReceivedMessage
 from .taken import Taken
@@ -95,7 +95,7 @@ class Question:
         self,
         hass: HomeAssistant,
         matcher: AnswerMatcher,
-        timeout: float,  # noqa: ASYNC109 - no time that a call may take
+        timeout: float,
         not_understood: Callable[[Ask, ReceivedMessage], None],
     ) -> None:
         self._hass = hass

@@ -3,12 +3,12 @@
 from collections.abc import Callable
 from dataclasses import replace
 
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api.models import number_of
 from ..const import DOMAIN
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..phone import from_pbx
 from .opt_out_words import is_opt_out_word
@@ -43,7 +43,7 @@ class Questions:
 
         Parameters:
             question: what is asked.
-            message: the words that ask it; the ones to send are the answer's, which have a reference.
+            message: the words that ask it; those to be sent are the returned one's, which have a reference.
         """
         is_chat = message.message_type.startswith("chat")
         persons = frozenset(self._person(number, is_chat=is_chat) for number in message.destination)
@@ -111,8 +111,8 @@ class Questions:
         ask.question.async_check_end()
 
     @callback
-    def async_interrupt(self) -> None:
-        """End all questions: the account is unloaded, and nothing comes in any more."""
+    def async_interrupt(self, _event: Event | None = None) -> None:
+        """End all questions: the account is unloaded or Home Assistant stops, and nothing comes in any more."""
         for ask in [*self._asks.values()][::-1]:  # so that no other has its turn
             self.async_end(
                 ask,

@@ -1,7 +1,7 @@
 """When the PBX took a question, and whether a text came in after that.
 
-The PBX lists times in seconds, its clock is known to a second or so, and its lists lag. Close to the moment when it took
-the question, the order in its list decides.
+The PBX lists times in seconds, its clock is known to a second or so, and its lists lag. Close to the moment when it
+took the question, the order in its list decides.
 """
 
 from dataclasses import dataclass
