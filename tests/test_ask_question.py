@@ -40,7 +40,7 @@ def hass_storage() -> dict[str, Any]:
 @pytest.fixture
 def timing(hass: HomeAssistant, quick_inbox: None) -> None:
     """Poll ten times a second, and end a question soon after its time."""
-    quick = replace(hass.data[RECEIVING_TIMING], question=QuestionTiming(last_poll=0.3))
+    quick = replace(hass.data[RECEIVING_TIMING], question=QuestionTiming(poll_within=2))
     hass.data[RECEIVING_TIMING] = quick
 
 
@@ -181,7 +181,6 @@ async def test_silence(hass: HomeAssistant, pbx: Simulator) -> None:
 @pytest.mark.usefixtures("home")
 async def test_an_answer_just_before_the_time_is_up(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
     """A text that came in time counts, also where it is read only by the poll at the end."""
-    hass.data[RECEIVING_TIMING] = replace(hass.data[RECEIVING_TIMING], question=QuestionTiming(last_poll=5))
     call = ask(hass, entity_id="notify.ann", timeout=0.3)
     await asked(pbx, ANN)
     pbx.fault(FaultKind.SLOW, path="/messagesessions", method="GET", seconds=1)
@@ -400,7 +399,7 @@ def quick_queue(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("home", "quick_queue")
 async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator) -> None:
     """Its time runs from when it was taken."""
-    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=503)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
     call = ask(hass, entity_id="notify.ann", timeout=1.5, keep_for=60)
     await asyncio.sleep(2)
     assert not call.done()
@@ -413,7 +412,7 @@ async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simula
 @pytest.mark.usefixtures("home", "quick_queue")
 async def test_a_question_that_never_gets_out(hass: HomeAssistant, pbx: Simulator) -> None:
     """The error says so."""
-    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=503)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
     with pytest.raises(HomeAssistantError) as caught:
         await ask(hass, entity_id="notify.ann", keep_for=2)
     assert caught.value.translation_key == "question_not_sent"
@@ -423,11 +422,11 @@ async def test_a_question_that_never_gets_out(hass: HomeAssistant, pbx: Simulato
 @pytest.mark.usefixtures("home")
 async def test_a_question_that_is_refused(hass: HomeAssistant, pbx: Simulator) -> None:
     """An error as in sending, where it got to nobody."""
-    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=400)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=400)
     with pytest.raises(HomeAssistantError) as caught:
         await ask(hass, entity_id="notify.ann")
     assert caught.value.translation_key in {"refused", "refused_without_words"}
-    with pytest.raises(HomeAssistantError, match="Ann: .* Bob: "):
+    with pytest.raises(HomeAssistantError, match=r"Ann: .* Bob: "):
         await ask(hass, entity_id=["notify.ann", "notify.bob"])
 
 
@@ -436,7 +435,7 @@ async def test_a_question_that_gets_to_some(
     hass: HomeAssistant, pbx: Simulator, caplog: pytest.LogCaptureFixture
 ) -> None:
     """The others can answer, and the log names who was not asked, without the question."""
-    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=1, status=400)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=1, code=400)
     call = ask(hass, entity_id=["notify.ann", "notify.bob"])
     await until(lambda: len(pbx.messages) == 1)
     number = pbx.messages[0].destination[0]
@@ -492,22 +491,20 @@ async def test_an_answer_before_it_is_known_that_the_question_was_taken(hass: Ho
     assert sent_to(pbx, ANN) == [LINES]
 
 
-@pytest.mark.usefixtures("home")
-async def test_a_picture_with_the_question(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
-    """The words go first; the picture follows in the same conversation."""
+@pytest.mark.parametrize(
+    ("option", "expected"),
+    [("separate", [("sms", LINES), ("mms", "Door")]), ("together", [("mms", LINES)])],
+)
+@pytest.mark.usefixtures("timing", "camera")
+async def test_a_picture_with_the_question(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, option: str, expected: list[tuple[str, str]]
+) -> None:
+    """The words go first and the picture follows, or the picture carries the question, as the option says."""
+    hass.config_entries.async_update_entry(entry, options={**entry.options, "picture_text": option})
+    await hass.config_entries.async_reload(entry.entry_id)  # with the quick timing
+    await until(lambda: entry.runtime_data.poller and entry.runtime_data.poller.ready.is_set())
     call = ask(hass, entity_id="notify.ann", media="camera.door")
-    await until(lambda: [(row.type, row.text) for row in pbx.messages] == [("sms", LINES), ("mms", "Door")])
-    await pbx.receive(from_number=ANN, text="1")
-    assert (await call)["id"] == "close"
-
-
-@pytest.mark.usefixtures("camera")
-async def test_a_picture_that_carries_the_question(hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry) -> None:
-    """Where the option says so, the picture is the question."""
-    hass.config_entries.async_update_entry(home, options={**home.options, "picture_text": "together"})
-    await hass.async_block_till_done()
-    call = ask(hass, entity_id="notify.ann", media="camera.door")
-    await until(lambda: [(row.type, row.text) for row in pbx.messages] == [("mms", LINES)])
+    await until(lambda: [(row.type, row.text) for row in pbx.messages] == expected)
     await pbx.receive(from_number=ANN, text="1")
     assert (await call)["id"] == "close"
 
@@ -525,7 +522,7 @@ async def test_a_picture_that_carries_the_question(hass: HomeAssistant, pbx: Sim
         ("answer_incomplete", {"answers": [{"id": "a", "sentences": [" "]}]}),
         ("answer_incomplete", {"answers": [{"sentences": ["a"]}]}),
         ("answer_not_text", {"answers": [{"id": "a", "sentences": ["a", True]}]}),
-        ("invalid_number", {"entity_id": [], "destination": "none"}),
+        ("invalid_number", {"entity_id": [], "destination": "12"}),
     ],
 )
 @pytest.mark.usefixtures("home")

@@ -157,10 +157,12 @@ class _Asking:
         """
         if not asks:
             return
-        send = _part_of(self._asks[asks[0]].send, [self._asks[ask].conversation for ask in asks])
+        first = self._asks[asks[0]]
+        await first.questions.async_catch_up()
+        send = _part_of(first.send, [self._asks[ask].conversation for ask in asks])
         check_limit(self._hass, send)
         for ask in asks:
-            self._asks[ask].questions.async_begin(ask)
+            first.questions.async_begin(ask)
         await async_send_prepared(self._hass, send)
         by_reference = {ask.reference: ask for ask in asks}
         for message, result in send.results:

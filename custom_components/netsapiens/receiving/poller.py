@@ -50,6 +50,7 @@ class Poller:
         self._adaptive = AdaptiveInterval(timing, self._hass.loop.time)
         self._replan = asyncio.Event()  # set while the wait for the next poll is to be worked out again
         self._task: asyncio.Task[None] | None = None
+        self._awaited: list[asyncio.Future[None]] = []  # each done when the next poll to begin has ended
         self.timing = timing
         self.is_pushed = False
         self.ready = asyncio.Event()
@@ -85,6 +86,7 @@ class Poller:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        _set_done(self._awaited)
         await self.inbox.finish()
 
     @callback
@@ -94,6 +96,16 @@ class Poller:
         self._polls_left = [now + after for after in self.timing.follow_ups]
         self.inbox.wake_up.set()
         self._replan.set()
+
+    async def async_poll_now(self) -> None:
+        """Poll at once, and return when that poll has ended, however it ended."""
+        if self._task is None:
+            return
+        awaited = self._hass.loop.create_future()
+        self._awaited.append(awaited)
+        self.inbox.wake_up.set()
+        self._replan.set()
+        await awaited
 
     @callback
     def async_expect_answer(self) -> CALLBACK_TYPE:
@@ -116,6 +128,7 @@ class Poller:
         await async_load_metadata(self._hass)  # those who get a message read its number
         while True:
             self.inbox.wake_up.clear()
+            awaited, self._awaited = self._awaited, []
             failure: Exception | None
             try:
                 failure = await self._poll()
@@ -129,6 +142,7 @@ class Poller:
             else:
                 self._coordinator.note_success()
             self._count(failure)
+            _set_done(awaited)
             await asyncio.sleep(self.timing.pause)
             await self._rest()
 
@@ -183,3 +197,10 @@ class Poller:
             self._failures = 0
         self.ready.set()
         return result.failure
+
+
+def _set_done(awaited: list[asyncio.Future[None]]) -> None:
+    """Let those go on who wait for a poll."""
+    for one in awaited:
+        if not one.done():
+            one.set_result(None)

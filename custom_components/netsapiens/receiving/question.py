@@ -48,7 +48,7 @@ class Ask:
         turn: set once no earlier question to one of them waits.
         taken: when the PBX took it; before, when sending began; None before that.
         error: why it ended without an answer; None where its time was up.
-        early: texts that came in while it was not known whether the PBX had taken it.
+        early: texts that answer it, from before it was known that the PBX had taken it.
     """
 
     question: Question

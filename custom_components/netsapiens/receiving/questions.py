@@ -1,10 +1,12 @@
 """The questions of an account that wait for an answer; a person is asked one at a time."""
 
+import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.async_ import create_eager_task
 
 from ..api.models import number_of
 from ..const import DOMAIN
@@ -35,7 +37,7 @@ class Questions:
         self._poller = poller
         self._asks: dict[str, Ask] = {}  # by reference
         self._by_person: dict[tuple[str, str], dict[Ask, None]] = {}  # and our number; in the order of their turns
-        self._ends: dict[Ask, list[CALLBACK_TYPE]] = {}  # what ends with an ask: timers, and polling more often
+        self._ends: dict[Ask, list[Callable[[], object]]] = {}  # what ends with an ask: timers, and polling more often
 
     @callback
     def async_add(self, question: Question, message: OutgoingMessage) -> Ask:
@@ -57,6 +59,16 @@ class Questions:
         self._start_if_first(ask)
         return ask
 
+    async def async_catch_up(self) -> None:
+        """Report what has come in up to now, as far as the PBX can be asked in time: it answers no later question."""
+        if (poller := self._poller()) is None or self._coordinator.throttle.is_away:
+            return
+        try:
+            async with asyncio.timeout(timing_of(self._hass).question.poll_within):
+                await poller.async_poll_now()
+        except TimeoutError:
+            pass
+
     @callback
     def async_begin(self, ask: Ask) -> None:
         """Take up that a question is sent from now on."""
@@ -74,13 +86,11 @@ class Questions:
             return
         ask.state = AskState.ASKED
         ask.taken = replace(ask.taken, known=self._coordinator.api.clock.now())
-        self._call_later(ask, ask.question.timeout, self._last_poll)
+        self._call_later(ask, ask.question.timeout, self._poll_last)
         if (poller := self._poller()) is not None:
             self._ends[ask].append(poller.async_expect_answer())
-        early, ask.early = ask.early, []
-        for received in early:
-            if self._is_after(ask, received):
-                ask.question.async_take(ask, received)
+        for received in ask.early:
+            ask.question.async_take(ask, received)
 
     @callback
     def async_failed(self, reference: str, error: HomeAssistantError) -> None:
@@ -139,9 +149,9 @@ class Questions:
         if ask.state is AskState.ASKED and self._is_after(ask, received):
             ask.question.async_take(ask, received)
             return True
-        if ask.state is AskState.SENDING:
+        if ask.state is AskState.SENDING and is_listed_before(ask.message.text, received):
             ask.early.append(received)
-            return is_listed_before(ask.message.text, received)
+            return True
         return False
 
     def _asks_of(self, received: ReceivedMessage) -> list[Ask]:
@@ -172,15 +182,21 @@ class Questions:
         self._ends[ask].append(self._hass.loop.call_later(delay, action, ask).cancel)
 
     @callback
-    def _last_poll(self, ask: Ask) -> None:
+    def _poll_last(self, ask: Ask) -> None:
         """Poll once more where the time is up: an answer that came in time may not have been read yet."""
-        if (poller := self._poller()) is not None:
-            poller.poll_soon()
-        self._call_later(ask, timing_of(self._hass).question.last_poll, self._time_up)
+
+        async def poll() -> None:
+            await self.async_catch_up()
+            self._time_up(ask)
+
+        polling = create_eager_task(poll(), name="netsapiens last poll", loop=self._hass.loop)
+        self._ends[ask].append(polling.cancel)
 
     @callback
     def _time_up(self, ask: Ask) -> None:
         """End a question that nobody answered in time."""
+        if ask.state is AskState.ENDED:
+            return
         if ask.question.is_matching:
             self._call_later(ask, _WHILE_MATCHING, self._time_up)
         else:

@@ -11,7 +11,7 @@ from .received import ReceivedMessage
 
 _CLOSE = timedelta(seconds=3)
 _SECOND = timedelta(seconds=1)
-_LONGEST_ATTEMPT = timedelta(seconds=30)  # from the attempt that the PBX took until that was known
+_LONGEST_ATTEMPT = timedelta(seconds=15)  # from the attempt that the PBX took until that was known
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,10 +73,11 @@ class QuestionTiming:
     """How long questions wait, in seconds.
 
     Attributes:
-        last_poll: how long a question whose time is up waits for what one more poll brings.
+        poll_within: how long a question waits for one poll: before it is sent, so that what came before it is known,
+            and when its time is up, so that what came in time is.
     """
 
-    last_poll: float = 3.0
+    poll_within: float = 3.0
 
 
 @dataclass(frozen=True, slots=True)
