@@ -11,6 +11,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 import voluptuous as vol
 
+from custom_components.netsapiens.pbx.rate_limiter import RateLimit
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, QuestionTiming
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown, until
@@ -375,9 +377,13 @@ async def test_a_caller_that_is_cancelled(hass: HomeAssistant, pbx: Simulator, t
     assert (await second)["id"] == "close"
 
 
-async def test_200_questions_to_200_people_at_once(hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry) -> None:
+async def test_200_questions_to_200_people_at_once(
+    hass: HomeAssistant, pbx: Simulator, timing: None, add_account: AddAccount
+) -> None:
     """Each gets the answer of the person that it asked."""
-    hass.config_entries.async_update_entry(home, options={**home.options, "hourly_limit": 0})
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=10_000.0))
+    home = await add_account(options={"from_number": OWN, "hourly_limit": 0})
+    await until(home.runtime_data.poller.ready.is_set)
     people = [f"1858556{number:04}" for number in range(200)]
     calls = [ask(hass, destination=person, answers=[], timeout=60) for person in people]
     await until(lambda: len(pbx.messages) == 200, 50)
