@@ -117,8 +117,8 @@ def bare(text: str) -> str:
 
     A text of punctuation alone stays as it is.
     """
-    folded = unicodedata.normalize("NFKD", text.translate(_APOSTROPHES).casefold())
-    kept = "".join(char for char in folded if not _is_ornament(char))
+    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    kept = "".join(char for char in folded.translate(_APOSTROPHES) if not _is_ornament(char))
     words = " ".join(unicodedata.normalize("NFC", kept).casefold().split())
     start, end = 0, len(words)
     while start < end and _is_margin(words[start]):

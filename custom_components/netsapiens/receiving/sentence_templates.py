@@ -79,23 +79,31 @@ class SentenceTemplates:
         """
         if len(text) > _LONGEST_TEXT:
             return None
+        text = " ".join(text.split())
         self._budget.until = time.monotonic() + _WITHIN
-        try:
-            for choice_id, intents in self._templates:
-                if (found := recognize(text, intents)) is not None:
-                    return Match(choice_id, {name: _value(one.value) for name, one in found.entities.items()})
-        except _TooSlowError:
-            _LOGGER.warning("The sentences of a question take too long to match; a simpler template helps")
-        except Exception as err:  # noqa: BLE001
-            # Whatever a template leads to, the text is then not understood.
-            _LOGGER.debug("A sentence of a question cannot be matched: %s", type(err).__name__)
+        for choice_id, intents in self._templates:
+            try:
+                found = recognize(text, intents)
+            except _TooSlowError:
+                _LOGGER.warning("The sentences of a question take too long to match; a simpler template helps")
+                return None
+            except Exception as err:  # noqa: BLE001
+                # Such as a rule that is not there; the other templates count.
+                _LOGGER.debug("A sentence of a question cannot be matched: %s", type(err).__name__)
+                continue
+            if found is not None:
+                return Match(choice_id, {name: _value(one.value) for name, one in found.entities.items()})
         return None
 
     def _parsed(self, sentence: str, language: str) -> Intents | None:
         """Return a sentence ready to be matched; None where it is no template."""
         if len(sentence) > _LONGEST_TEMPLATE:
             return None
-        data = {"language": language, "intents": {_INTENT: {"data": [{"sentences": [sentence]}]}}}
+        data = {
+            "language": language,
+            "settings": {"filter_with_regex": False},  # a regular expression cannot be stopped
+            "intents": {_INTENT: {"data": [{"sentences": [sentence]}]}},
+        }
         try:
             intents = Intents.from_dict(data)
             expressions = [one.expression for row in intents.intents[_INTENT].data for one in row.sentences]
