@@ -200,8 +200,9 @@ class _Asking:
             errors = [result for _, result in send.results if isinstance(result, HomeAssistantError)]
         except HomeAssistantError as err:
             errors = [err]
+        label = message.label
         for error in errors:
-            _LOGGER.warning("What a question expects was not texted to %s: %s", message.label, error)
+            _LOGGER.warning("What a question expects was not texted to %s: %s", label, error)
 
 
 @dataclass(frozen=True, slots=True)
