@@ -253,7 +253,7 @@ def _given(call: ast.Call) -> tuple[list[str], set[str] | None]:
     """Return the translation keys that a call raises, and its placeholders where the code shows them."""
     name = ast.unparse(call.func).rpartition(".")[2]
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    if name in ("_refuse", "MediaError") and call.args:
+    if name in ("refuse", "_refuse", "MediaError") and call.args:
         return sorted(_constants(call.args[0])), {str(key) for key in keywords}
     if name == "_refuse_target" and call.args:
         return sorted(_constants(call.args[0])), {"target"}
