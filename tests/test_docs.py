@@ -68,10 +68,13 @@ def test_the_commands_that_documents_name_exist(name: str) -> None:
             assert re.search(rf"{option}\b", known), f"{script} {option}"
 
 
-def test_the_reference_names_every_field_of_the_action() -> None:
-    fields = load_yaml_dict(str(FOLDER / "services.yaml"))["send_message"]["fields"]
+@pytest.mark.parametrize(
+    ("action", "some"), [("send_message", {"destination", "media", "data"}), ("ask_question", {"question", "pin"})]
+)
+def test_the_reference_names_every_field_of_the_action(action: str, some: set[str]) -> None:
+    fields = load_yaml_dict(str(FOLDER / "services.yaml"))[action]["fields"]
     names = {name for key, field in fields.items() for name in (field.get("fields") or {key: field})}
-    assert {"destination", "media", "data"} <= names
+    assert some <= names
     section = REFERENCE[: REFERENCE.index("## Actions by name")]
     assert [name for name in names if f"`{name}`" not in section] == []
 
@@ -111,6 +114,7 @@ LAYERS = [
     ("delivery", "receiving", "media"),
     ("account", "address_book", "addressing", "conversations", "reports", "signals"),
     ("sending",),
+    ("asking",),
 ]
 SIBLINGS = LAYERS[4]
 

@@ -9,6 +9,7 @@ from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
 from tests.conftest import AddAccount, recipient
@@ -59,9 +60,21 @@ async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
 
 
 @pytest.mark.usefixtures("house")
+async def test_a_question(hass: HomeAssistant, pbx: Simulator) -> None:
+    """What Ann answers is done."""
+    closed = async_mock_service(hass, "cover", "close_cover")
+    await use(hass, "### 3. A question")
+    await hass.services.async_call("automation", "trigger", {"entity_id": "automation.garage_open_at_night"})
+    await until(lambda: sent_to(pbx, ANN) == ["The garage is open. Close it?\n1 Close it\n2 Leave it"])
+    await pbx.receive(from_number=ANN, text="1")
+    await until(lambda: [call.data["entity_id"] for call in closed] == [["cover.garage"]])
+    await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+@pytest.mark.usefixtures("house")
 async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.garage_door", "Closed")  # as Home Assistant shows a garage door's
-    await use(hass, "### 3. An answer")
+    await use(hass, "### 4. An answer")
     received = await pbx.receive(from_number=ANN, text="Garage ")
     await until(lambda: sent_to(pbx, ANN) == ["The garage door is closed."])
     assert pbx.messages[0].requested_session == received.messagesession
@@ -70,7 +83,7 @@ async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
 @pytest.mark.usefixtures("house")
 async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.garage_door", "off")
-    await use(hass, "### 4. An alert")
+    await use(hass, "### 5. An alert")
     hass.states.async_set("binary_sensor.garage_door", "on")
     await until(lambda: sent_to(pbx, ANN) == ["The garage door is open"])
     hass.states.async_set("binary_sensor.garage_door", "off")
@@ -78,7 +91,7 @@ async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> Non
 
 
 async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
-    await use(hass, "### 5. Several people")  # first: Home Assistant makes notify groups once, when it starts
+    await use(hass, "### 6. Several people")  # first: Home Assistant makes notify groups once, when it starts
     await add_account(recipient("Ann", ANN))
     await hass.services.async_call("script", "dinner", {}, blocking=True)
     assert [(row.destination, row.text) for row in pbx.messages] == [([ANN, BOB], "Dinner is ready.")]

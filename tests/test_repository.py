@@ -19,7 +19,7 @@ from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
 import custom_components
-from custom_components.netsapiens import PLATFORMS
+from custom_components.netsapiens import PLATFORMS, ask
 from custom_components.netsapiens.config_flow import NetsapiensConfigFlow
 from custom_components.netsapiens.options_flow import NetsapiensOptionsFlow
 from custom_components.netsapiens.recipient_flow import RecipientFlow
@@ -165,7 +165,7 @@ def selectors_in(description: Any) -> Iterator[dict[str, Any]]:
 
 def test_services_yaml() -> None:
     _SERVICES_SCHEMA(SERVICES)
-    assert set(SERVICES) == set(WORDS["services"]) == {"send_message"}
+    assert set(SERVICES) == set(WORDS["services"]) == {"ask_question", "send_message"}
     for description in SERVICES.values():
         for config in selectors_in(description):
             selector.validate_selector(config)
@@ -182,7 +182,8 @@ def test_every_field_has_words_and_a_check(name: str) -> None:
     for field in words["fields"].values():
         assert field["name"]
         assert field["description"]
-    checked = {str(marker) for marker in _SCHEMA.schema}
+    schema = {"send_message": _SCHEMA, "ask_question": ask._SCHEMA}[name]
+    checked = {str(marker) for marker in schema.schema}
     target = {str(marker) for marker in cv.TARGET_SERVICE_FIELDS}
     assert checked - target == fields
     assert target <= checked
@@ -242,6 +243,7 @@ def test_no_html_and_no_references() -> None:
         "options",
         "selector",
         "services",
+        "triggers",
         "title",
     }
     assert set(WORDS) <= known
@@ -251,7 +253,7 @@ def _given(call: ast.Call) -> tuple[list[str], set[str] | None]:
     """Return the translation keys that a call raises, and its placeholders where the code shows them."""
     name = ast.unparse(call.func).rpartition(".")[2]
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    if name in ("_refuse", "MediaError") and call.args:
+    if name in ("refuse", "_refuse", "MediaError") and call.args:
         return sorted(_constants(call.args[0])), {str(key) for key in keywords}
     if name == "_refuse_target" and call.args:
         return sorted(_constants(call.args[0])), {"target"}

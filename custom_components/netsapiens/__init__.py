@@ -1,13 +1,14 @@
 """Text with Home Assistant through a NetSapiens PBX."""
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import Platform
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
+from .ask import async_setup_ask
 from .changes import Changes
 from .const import DOMAIN
 from .facts import async_follow_facts
@@ -24,8 +25,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action."""
+    """Register the actions."""
     async_setup_services(hass)
+    async_setup_ask(hass)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -60,6 +62,8 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     actions.async_update()
     entry.async_on_unload(account.reports.async_follow(account.queue))
     account.receiver.async_start()
+    entry.async_on_unload(account.questions.async_interrupt)
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, account.questions.async_interrupt))
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> bool:

@@ -9,6 +9,7 @@ from .conversations import Conversations
 from .delivery.queue import DeliveryQueue
 from .pbx.coordinator import NetsapiensCoordinator
 from .receiving.poller import Poller
+from .receiving.questions import Questions
 from .receiving.receiver import Receiver
 from .reports import Reports
 
@@ -23,6 +24,7 @@ class NetsapiensData:
         device_id: the account's device.
         addresses: whose number is whose.
         conversations: whom the account's conversations are with.
+        questions: those that wait for an answer.
         reports: what becomes of messages, for the entities.
         receiver: the way in.
     """
@@ -32,6 +34,7 @@ class NetsapiensData:
     device_id: str
     addresses: AddressBook = field(init=False)
     conversations: Conversations = field(init=False)
+    questions: Questions = field(init=False)
     reports: Reports = field(init=False)
     receiver: Receiver = field(init=False)
 
@@ -42,8 +45,13 @@ class NetsapiensData:
         self.conversations = Conversations(
             self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
-        self.reports = Reports(hass, entry, self.addresses, self.conversations)
+        self.questions = Questions(self.coordinator, lambda: self.poller)
+        self.reports = Reports(hass, entry, self.addresses, self.conversations, self.questions, self._text_went_out)
         self.receiver = Receiver(self.coordinator, self.reports.received)
+
+    def _text_went_out(self) -> None:
+        """Let the way in know that an answer is likely."""
+        self.receiver.async_text_went_out()
 
     @property
     def poller(self) -> Poller | None:

@@ -81,6 +81,7 @@ class _Messages(EventEntity, Entity):
                 "participants": [shown(number) for number in received.participants],
                 "media_type": received.media_type,
                 "media_url": received.media_url,
+                "is_answer": received.is_answer,
             },
         )
         self.async_write_ha_state()

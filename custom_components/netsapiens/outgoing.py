@@ -36,6 +36,7 @@ class OutgoingMessage:
         recipient_id: the subentry that it is for, if it is for one.
         label: whom it is for, as errors and logs may say it: a recipient's name, or the last four digits.
         owner: the user whose number it is sent from; None for the account's own.
+        reference: what whoever waits for its end knows it by; not kept over a restart, after which nobody does.
     """
 
     destination: tuple[str, ...]
@@ -47,6 +48,7 @@ class OutgoingMessage:
     recipient_id: str | None
     label: str
     owner: str | None = None
+    reference: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
 """What becomes of messages, reported to the entities."""
 
+from collections.abc import Callable
 import logging
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.start import async_at_started
 
 from .address_book import AddressBook
+from .const import DOMAIN
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue, FailedMessage
-from .errors import log_unexpected
+from .errors import call_safely, log_unexpected
 from .outgoing import OutgoingMessage
 from .phone import async_load_metadata
+from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent
 
@@ -26,15 +30,25 @@ class Reports:
         entry: the account.
         addresses: whose number is whose.
         conversations: remembers who texted us.
+        questions: those that wait for an answer.
+        text_went_out: called when the PBX took a message.
     """
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, addresses: AddressBook, conversations: Conversations
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        addresses: AddressBook,
+        conversations: Conversations,
+        questions: Questions,
+        text_went_out: Callable[[], None],
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._addresses = addresses
         self._conversations = conversations
+        self._questions = questions
+        self._text_went_out = text_went_out
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
@@ -50,12 +64,22 @@ class Reports:
     @callback
     def sent(self, message: OutgoingMessage) -> None:
         """Report a message that the PBX took to the recipient's notify entity."""
+        self._text_went_out()
+        if message.reference is not None:
+            call_safely(self._questions.async_sent, message.reference)
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 
     @callback
     def failed(self, failed: FailedMessage) -> None:
         """Report a message that failed after it was queued."""
+        if failed.message.reference is not None:
+            error = HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="question_not_sent",
+                translation_placeholders={"error": failed.error},
+            )
+            call_safely(self._questions.async_failed, failed.message.reference, error)
         async_dispatcher_send(self._hass, message_failed(self._entry, None), failed)
         if (recipient_id := failed.message.recipient_id) is not None:
             async_dispatcher_send(self._hass, message_failed(self._entry, recipient_id), failed)
@@ -71,5 +95,15 @@ class Reports:
             log_unexpected(_LOGGER, "looking for the sender of a message", err)
             senders = []
         name = senders[0].title if senders else None
+        received = self._for_question(received)
         for recipient_id in (None, *(sender.subentry_id for sender in senders)):
             async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
+
+    def _for_question(self, received: ReceivedMessage) -> ReceivedMessage:
+        """Return a message that came in, with whether a question was waiting for it."""
+        try:
+            return self._questions.async_received(received)
+        except Exception as err:  # noqa: BLE001
+            # Its event is fired all the same.
+            log_unexpected(_LOGGER, "looking for the question that a message answers", err)
+            return received

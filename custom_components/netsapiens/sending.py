@@ -26,8 +26,8 @@ from .settings import read_settings
 
 
 @dataclass(slots=True)
-class _Call:
-    """What was asked of one account, and what became of it.
+class PreparedSend:
+    """What was asked of one account, by the rules, and what became of it.
 
     Attributes:
         account: the account's parts when it was asked.
@@ -89,20 +89,40 @@ async def async_send(
         Unauthorized: the caller may not see some media; nothing was sent.
         HomeAssistantError: names those that got nothing or not all, and why.
     """
+    calls = await async_prepare(hass, requests, context)
+    for call in calls:
+        check_limit(hass, call)
+    if len(calls) == 1:  # as is usual; needs no task of its own
+        await async_send_prepared(hass, calls[0])
+    else:
+        await asyncio.gather(*(async_send_prepared(hass, call) for call in calls))
+    if any(call.lost or _failed(call) for call in calls):
+        raise _summary(calls)
+    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+
+
+async def async_prepare(
+    hass: HomeAssistant,
+    requests: Sequence[tuple[NetsapiensConfigEntry, SendRequest]],
+    context: Context | None = None,
+) -> list[PreparedSend]:
+    """Check every rule of what was asked for, and return what there is to send; nothing goes out.
+
+    Parameters:
+        requests: what to send, with the account to send it through.
+        context: the call's, whose user must be allowed to see the cameras and images that it names.
+
+    Raises:
+        ServiceValidationError: a rule is broken.
+        Unauthorized: the caller may not see some media.
+        HomeAssistantError: the PBX could not be asked for a conversation.
+    """
     await async_load_metadata(hass)
     calls = [await _prepare(hass, entry, request, context) for entry, request in requests]
     conversations = [conversation for call in calls for conversation in call.conversations]
     for call in calls:
         check_one_conversation(call.request.messagesession, conversations)
-    for call in calls:
-        _check_limit(hass, call)
-    if len(calls) == 1:  # as is usual; needs no task of its own
-        await _send(hass, calls[0])
-    else:
-        await asyncio.gather(*(_send(hass, call) for call in calls))
-    if any(call.lost or _failed(call) for call in calls):
-        raise _summary(calls)
-    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+    return calls
 
 
 def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
@@ -118,7 +138,7 @@ def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
 
 async def _prepare(
     hass: HomeAssistant, entry: NetsapiensConfigEntry, request: SendRequest, context: Context | None
-) -> _Call:
+) -> PreparedSend:
     """Check the rules of a request, and return what it makes."""
     account = _account_of(entry)
     request = await async_addressed(account, request)
@@ -129,11 +149,11 @@ async def _prepare(
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
     conversations = compose(sending, request, has_media=bool(attached or sources))
     together = settings.picture_text == PICTURE_TEXT_TOGETHER
-    return _Call(entry, account, request, together, attached, sources, conversations)
+    return PreparedSend(entry, account, request, together, attached, sources, conversations)
 
 
-async def _send(hass: HomeAssistant, call: _Call) -> None:
-    """Send what a call makes, and note what becomes of it."""
+async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
+    """Send what a call makes; its results say what became of it."""
     keep_for = _keep_for(call)
     if not call.attached and not call.sources:  # as is usual; needs no task of its own
         results = await call.account.queue.async_send(call.words, keep_for)
@@ -150,20 +170,25 @@ async def _send(hass: HomeAssistant, call: _Call) -> None:
     call.results = [pair for pairs in zip(*answers, strict=True) for pair in pairs]
 
 
-async def _batches(hass: HomeAssistant, call: _Call) -> AsyncIterator[list[OutgoingMessage]]:
+async def _batches(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[list[OutgoingMessage]]:
     """Yield the messages as soon as each can go, a list with one for each conversation at a time."""
     waiting = call.words if call.together else []
     if call.words and not waiting:
         yield call.words
     async for name, media in _media(hass, call):
+        carries = bool(waiting)
         text = waiting[0].text if waiting else name
         waiting = []
-        yield [replace(one.media, text=text, media=media) for one in call.conversations if one.media is not None]
+        yield [
+            replace(one.media, text=text, media=media, reference=one.words.reference if carries and one.words else None)
+            for one in call.conversations
+            if one.media is not None
+        ]
     if waiting:  # no media could be had to carry them
         yield waiting
 
 
-async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, Media]]:
+async def _media(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[tuple[str, Media]]:
     """Yield the media of a call with what each is called, and note what cannot be had."""
     for media in call.attached:
         yield await async_word_for(hass, media.mime_type), media
@@ -178,12 +203,12 @@ async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, M
             yield source.name or await async_word_for(hass, media.mime_type), media
 
 
-def _keep_for(call: _Call) -> timedelta:
+def _keep_for(call: PreparedSend) -> timedelta:
     """Return how long to keep trying: as asked, else as the account's option says."""
     return read_settings(call.entry).keep_for if call.request.keep_for is None else call.request.keep_for
 
 
-def _check_limit(hass: HomeAssistant, call: _Call) -> None:
+def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     """Stop an automation that runs in a circle.
 
     Raises:
@@ -201,10 +226,14 @@ def _check_limit(hass: HomeAssistant, call: _Call) -> None:
     )
 
 
-def _failed(call: _Call) -> list[tuple[str, HomeAssistantError]]:
+def left_out(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
+    """Return the recipients that cannot be read, and so get nothing, each with the error that says so."""
+    return [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)]
+
+
+def _failed(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
     """Return who did not get a message, and why."""
-    damaged = [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)]
-    return damaged + [
+    return left_out(call) + [
         (message.label, result) for message, result in call.results if isinstance(result, HomeAssistantError)
     ]
 
@@ -218,7 +247,7 @@ def _damaged(recipient: ConfigSubentry) -> HomeAssistantError:
     )
 
 
-def _summary(calls: Sequence[_Call]) -> HomeAssistantError:
+def _summary(calls: Sequence[PreparedSend]) -> HomeAssistantError:
     """Return the one error that says what did not get out, and why."""
     failed = [pair for call in calls for pair in _failed(call)]
     lost = {str(err): err for call in calls for err in call.lost}  # two accounts may want the same picture

@@ -131,6 +131,23 @@ def request_of(
 
 async def _send_message(call: ServiceCall) -> ServiceResponse:
     """Send to the targeted recipients and the destinations."""
+    sent = await async_send(call.hass, await async_requests_of(call, call.data.get(ATTR_MESSAGE)), call.context)
+    if not call.return_response:
+        return None
+    return {"messages": [_row_of(message, call.hass.config.country) for message in sent]}
+
+
+async def async_requests_of(call: ServiceCall, message: str | None) -> list[tuple[NetsapiensConfigEntry, SendRequest]]:
+    """Return what a call asks of each account, for the targeted recipients and the destinations.
+
+    Parameters:
+        call: of an action with a target and fields of HOW_FIELDS.
+        message: the text.
+
+    Raises:
+        ServiceValidationError: the target names something that is no recipient, or no account is the one that is meant.
+        Unauthorized: the caller may not text them.
+    """
     recipients = await _targeted_recipients(call)
     destinations = call.data.get(CONF_DESTINATION, [])
     if destinations or ATTR_MESSAGESESSION in call.data:
@@ -144,23 +161,19 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
         entries.setdefault(account.entry_id, account)
     else:
         account = recipients[0][0]
-    requests = [
+    return [
         (
             entry,
             request_of(
                 call.data,
                 destinations if entry is account else (),
                 [recipient for owner, recipient in recipients if owner is entry],
-                call.data.get(ATTR_MESSAGE),
+                message,
                 call.data.get(ATTR_TITLE),
             ),
         )
         for entry in entries.values()
     ]
-    sent = await async_send(call.hass, requests, call.context)
-    if not call.return_response:
-        return None
-    return {"messages": [_row_of(message, call.hass.config.country) for message in sent]}
 
 
 def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:

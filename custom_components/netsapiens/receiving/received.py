@@ -8,6 +8,21 @@ from ..api.models import number_of
 
 
 @dataclass(frozen=True, slots=True)
+class ListedBetween:
+    """Where a message that came in stands among ours in the PBX's list of its conversation.
+
+    Attributes:
+        before: the last of our texts that are listed before it.
+        after: the first of our texts that are listed after it.
+        read_at: when the list was read, by the event loop's clock.
+    """
+
+    before: tuple[str, ...]
+    after: tuple[str, ...]
+    read_at: float
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedMessage:
     """A message that came in.
 
@@ -23,6 +38,8 @@ class ReceivedMessage:
         participants: of a group; empty otherwise.
         media_type: MIME type of what came with it, or None.
         media_url: where that can be fetched for a while, or None.
+        is_answer: whether a question of ours was waiting for this text.
+        listed: where it stands among our own texts; None where that is not known.
     """
 
     text: str
@@ -35,9 +52,13 @@ class ReceivedMessage:
     participants: tuple[str, ...]
     media_type: str | None
     media_url: str | None
+    is_answer: bool = False
+    listed: ListedBetween | None = None
 
 
-def received_message(row: Message, session: MessageSession, at: datetime, account: Account) -> ReceivedMessage:
+def received_message(
+    row: Message, session: MessageSession, at: datetime, account: Account, listed: ListedBetween | None = None
+) -> ReceivedMessage:
     """Return a message as it is reported."""
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.domain} else row.from_user_id
@@ -54,4 +75,5 @@ def received_message(row: Message, session: MessageSession, at: datetime, accoun
         participants=row.participants or others,
         media_type=row.media_type or None,
         media_url=row.media_url or None,
+        listed=listed,
     )

@@ -111,6 +111,12 @@ class Receiver:
             elif self._push is not None:
                 self._push.async_check()
 
+    @callback
+    def async_text_went_out(self) -> None:
+        """Learn that a text went out, to which an answer is likely."""
+        if self.poller is not None:
+            self.poller.async_text_went_out()
+
     def _report_damaged(self, aside: str) -> datetime | None:
         """Report that the checkpoint was lost; return up to when the events show what was reported."""
         raise_inbox_damaged(self._hass, self._entry, aside)
