@@ -109,7 +109,7 @@ LAYERS = [
     ("pbx",),
     ("issues", "messages"),
     ("delivery", "receiving", "media"),
-    ("account", "address_book", "addressing", "conversations", "reports", "signals"),
+    ("account", "address_book", "addressing", "conversations", "refusals", "reports", "signals"),
     ("sending",),
 ]
 SIBLINGS = LAYERS[4]

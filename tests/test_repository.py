@@ -40,6 +40,7 @@ KEY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 DOMAINS_OWN_ABORTS = {"reauth_successful", "reconfigure_successful"}  # Home Assistant has the words
 CORE_DOMAIN = "homeassistant"
 BASE_PLATFORMS_AND_ALLOWED = {
+    "binary_sensor",
     "camera",
     "diagnostics",
     "event",
@@ -444,7 +445,7 @@ def test_every_attribute_of_an_event_has_words() -> None:
     words = WORDS["entity"]["event"]["messages"]["state_attributes"]
     assert {"message", "reason"} <= keys
     assert set(words) - {"event_type"} == keys
-    assert set(words["reason"]["state"]) == {"expired", "refused", "unconfirmed", "unexpected"}
+    assert set(words["reason"]["state"]) == {"expired", "opted_out", "refused", "unconfirmed", "unexpected"}
     assert set(words["message_type"]["state"]) == set(WORDS["selector"]["message_type"]["options"])
 
 
@@ -459,4 +460,6 @@ async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssista
         assert entity.device_id, entity.entity_id
         assert entity.has_entity_name, entity.entity_id
         assert entity.translation_key in words.get(entity.domain, {}) or entity.original_name is None, entity.entity_id
-        assert entity.entity_category is (EntityCategory.DIAGNOSTIC if entity.domain == "sensor" else None)
+        assert entity.entity_category is (
+            EntityCategory.DIAGNOSTIC if entity.domain in {"binary_sensor", "sensor"} else None
+        )

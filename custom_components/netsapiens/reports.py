@@ -10,9 +10,10 @@ from homeassistant.helpers.start import async_at_started
 from .address_book import AddressBook
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue, FailedMessage
-from .errors import log_unexpected
+from .errors import call_safely, log_unexpected
 from .messages import OutgoingMessage
 from .phone import async_load_metadata
+from .receiving.opt_outs import OptOuts
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent
 
@@ -26,15 +27,22 @@ class Reports:
         entry: the account.
         addresses: whose number is whose.
         conversations: remembers who texted us.
+        opt_outs: learns who opts out of texts.
     """
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, addresses: AddressBook, conversations: Conversations
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        addresses: AddressBook,
+        conversations: Conversations,
+        opt_outs: OptOuts,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._addresses = addresses
         self._conversations = conversations
+        self._opt_outs = opt_outs
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
@@ -64,6 +72,7 @@ class Reports:
     def received(self, received: ReceivedMessage) -> None:
         """Report a message that came in, also to the recipients whose number it is from."""
         self._conversations.remember(received)
+        call_safely(self._opt_outs.received, received)
         try:
             senders = self._addresses.recipients_with(received.from_number)
         except Exception as err:  # noqa: BLE001
