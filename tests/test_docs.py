@@ -107,7 +107,7 @@ LAYERS = [
     ("api",),
     ("const", "errors", "markdown", "permissions", "phone", "recipients", "sentences", "settings", "storage"),
     ("pbx",),
-    ("issues", "messages"),
+    ("issues", "messages", "outgoing", "request", "senders"),
     ("delivery", "receiving", "media"),
     ("account", "address_book", "addressing", "conversations", "refusals", "reports", "signals"),
     ("sending",),

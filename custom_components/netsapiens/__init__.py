@@ -11,6 +11,7 @@ from .account import NetsapiensConfigEntry
 from .changes import Changes
 from .const import DOMAIN
 from .facts import async_follow_facts
+from .get_messages import async_setup_get_messages
 from .issues import check_options, check_recipients, raise_opt_outs_damaged
 from .notify_actions import NamedActions
 from .phone import async_load_metadata, load_metadata
@@ -24,8 +25,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action."""
+    """Register the actions."""
     async_setup_services(hass)
+    async_setup_get_messages(hass)
 
     @callback
     def load(_hass: HomeAssistant) -> None:

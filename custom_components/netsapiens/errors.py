@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 import logging
+from typing import NoReturn
 
 from homeassistant.core import callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .api import (
     NetsapiensAuthError,
@@ -56,6 +57,21 @@ def translated[ErrorT: HomeAssistantError](err: NetsapiensError, kind: type[Erro
         translation_domain=DOMAIN,
         translation_key=error_key(err),
         translation_placeholders=placeholders(err),
+    )
+
+
+def refuse(key: str, **placeholders: str) -> NoReturn:
+    """Raise the translated error of a broken rule.
+
+    Parameters:
+        key: the translation key.
+        placeholders: what the translation mentions.
+
+    Raises:
+        ServiceValidationError: always.
+    """
+    raise ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders or None
     )
 
 

@@ -13,7 +13,7 @@ from .account import NetsapiensConfigEntry
 from .const import DOMAIN
 from .entity import RecipientEntity, async_add_for_recipients
 from .errors import safe
-from .messages import SendRequest
+from .request import SendRequest
 from .sending import async_send
 from .signals import message_sent
 

@@ -11,7 +11,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 from .address_book import AddressBook, numbers_of
 from .const import DOMAIN
 from .issues import OptedOutIssue, check_opt_outs
-from .messages import OutgoingMessage
+from .outgoing import OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import mask
 from .receiving.opt_out_store import OptOut

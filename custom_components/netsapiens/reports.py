@@ -11,7 +11,7 @@ from .address_book import AddressBook
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import call_safely, log_unexpected
-from .messages import OutgoingMessage
+from .outgoing import OutgoingMessage
 from .phone import async_load_metadata
 from .receiving.opt_outs import OptOuts
 from .receiving.received import ReceivedMessage

@@ -16,18 +16,13 @@ from .delivery.queue import SentMessage
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
 from .media.sources import Source, async_check_sources, read_sources
-from .messages import (
-    Conversation,
-    Media,
-    OutgoingMessage,
-    SendRequest,
-    attached_media,
-    check_one_conversation,
-    compose,
-)
+from .messages import check_one_conversation, compose
+from .outgoing import Conversation, Media, OutgoingMessage
 from .phone import async_load_metadata
 from .recipients import is_damaged
 from .refusals import OptedOutError
+from .request import SendRequest, attached_media
+from .senders import SendingAccount
 from .settings import read_settings
 
 
@@ -135,8 +130,10 @@ async def _prepare(
     sources = read_sources(hass, request.sources)
     await async_check_sources(hass, sources, context)
     attached = attached_media(request)
-    conversations = compose(account.coordinator, request, has_media=bool(attached or sources))
-    together = read_settings(entry).picture_text == PICTURE_TEXT_TOGETHER
+    settings = read_settings(entry)
+    sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
+    conversations = compose(sending, request, has_media=bool(attached or sources))
+    together = settings.picture_text == PICTURE_TEXT_TOGETHER
     return _Call(entry, account, request, together, attached, sources, conversations)
 
 

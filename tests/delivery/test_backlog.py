@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.delivery.queue import SentMessage
 from custom_components.netsapiens.delivery.ready import ReadyMessages
-from custom_components.netsapiens.messages import OutgoingMessage
+from custom_components.netsapiens.outgoing import OutgoingMessage
 from tests.conftest import AddAccount, close
 from tests.delivery.test_queue import QUEUED, hass_storage, on_disk, outbox_path, send, texts  # noqa: F401
 from tests.helpers import until

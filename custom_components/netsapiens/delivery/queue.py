@@ -29,7 +29,7 @@ from ..api import (
 from ..api.models import as_text
 from ..const import DOMAIN
 from ..errors import call_safely, log_unexpected, translated
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings

@@ -19,7 +19,7 @@ from homeassistant.util.hass_dict import HassKey
 from yarl import URL
 
 from ..const import DOMAIN
-from ..messages import Media
+from ..outgoing import Media
 from .sources import MEDIA_SOURCE, MediaError, PathNotAllowedError, Source, allowed_path, check_url
 from .transcode import KILOBYTE, CutOffMediaError, TooLargeMediaError, UnreadableMediaError, fit
 

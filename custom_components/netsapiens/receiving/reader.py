@@ -22,7 +22,12 @@ _NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conver
 _ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
 _FEW = 100  # messages; mostly enough of a conversation
 _LONG = 256 * 1024  # characters of so many messages; then larger pages would be too large to be taken
-_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation, not messages
+MESSAGE_KINDS = {
+    "sms",
+    "mms",
+    "chat",
+    "chat-media",
+}  # the PBX's other chat-… kinds are notes on a conversation, not messages
 _QUARTER = 900  # seconds; zones differ by whole ones
 
 MOST_ROWS = 10_000  # messages a look
@@ -204,7 +209,7 @@ class Reader:
         if not times or times[0] == times[-1]:
             return
         by_time = times[0] > times[-1]
-        is_first, is_last = (_is_last_of(session, row) for row in (rows[0], rows[-1]))
+        is_first, is_last = (is_last_of(session, row) for row in (rows[0], rows[-1]))
         if is_first in {is_last, by_time}:
             self._newest_first = by_time
 
@@ -215,7 +220,7 @@ class Reader:
         found = []
         dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
         for at, listed, row in sorted(dated, key=lambda one: one[:2]):
-            if row.type not in _KINDS or row.is_outbound(account):
+            if row.type not in MESSAGE_KINDS or row.is_outbound(account):
                 continue
             # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
             # A time may turn out to be in another zone.
@@ -226,7 +231,7 @@ class Reader:
         return found
 
 
-def _is_last_of(session: MessageSession, row: Message) -> bool:
+def is_last_of(session: MessageSession, row: Message) -> bool:
     """Whether a message may be a conversation's last one, whatever its time."""
     return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
 
