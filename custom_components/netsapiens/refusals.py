@@ -1,11 +1,12 @@
 """What follows where somebody opted out: nothing goes to them, what waits is refused, and a repair issue names them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .address_book import AddressBook, numbers_of
@@ -59,14 +60,22 @@ class Refusals:
         coordinator: the account.
         opt_outs: who opted out.
         addresses: whose number is whose.
+        refuse_waiting: ends the waiting messages that a function names, with an error; None where nothing can wait.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, opt_outs: OptOuts, addresses: AddressBook) -> None:
+    def __init__(
+        self,
+        coordinator: NetsapiensCoordinator,
+        opt_outs: OptOuts,
+        addresses: AddressBook,
+        refuse_waiting: Callable[[Callable[[OutgoingMessage], bool], HomeAssistantError], None] | None = None,
+    ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._entry: ConfigEntry = coordinator.config_entry
         self._coordinator = coordinator
         self._opt_outs = opt_outs
         self._addresses = addresses
+        self._refuse_waiting = refuse_waiting
 
     @callback
     def async_follow(self) -> CALLBACK_TYPE:
@@ -84,6 +93,13 @@ class Refusals:
         """Show who is opted out now: also where recipients or options changed."""
         check_opt_outs(self._hass, self._entry, [self._issue(one) for one in self._opt_outs.current])
         async_dispatcher_send(self._hass, opt_outs_changed(self._entry))
+        if self._refuse_waiting is not None:
+            for one in self._opt_outs.current:
+                self._refuse_waiting(partial(self._is_to, one), OptedOutError([self._refusal(one)]))
+
+    def _is_to(self, one: OptOut, message: OutgoingMessage) -> bool:
+        """Whether a message goes to somebody from the number whose texts they do not want."""
+        return one in self._opt_outs.among(message.from_number, message.destination)
 
     def _refusal(self, one: OptOut) -> Refusal:
         """Return why nothing goes to somebody."""

@@ -1,6 +1,8 @@
 """Who texts STOP gets nothing more from that number until they text START, over restarts and whatever the disk does."""
 
 import asyncio
+from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 import json
 from pathlib import Path
@@ -15,7 +17,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.outgoing import OutgoingMessage
 from custom_components.netsapiens.receiving.opt_out_store import OptOut
+from custom_components.netsapiens.refusals import Refusals
 from tests.conftest import AddAccount, close, recipient
 from tests.helpers import until
 from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
@@ -425,6 +429,31 @@ async def test_the_diagnostic_entity(
     await hass.async_block_till_done()
     assert hass.states.get(SENSOR) is None
     assert registry.async_get(SENSOR) is None
+
+
+async def test_what_waits_is_refused(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    """The queue is asked to end just the messages to somebody who opted out, with the error that names them."""
+    account = looking.runtime_data
+    asked: list[tuple[Callable[[OutgoingMessage], bool], HomeAssistantError]] = []
+    refusals = Refusals(
+        account.coordinator, account.opt_outs, account.addresses, lambda which, err: asked.append((which, err))
+    )
+    refusals.async_check()
+    assert asked == []
+    await text(pbx, told, "Stop")
+    refusals.async_check()
+    [(which, err)] = asked
+    assert "Ann" in str(err)
+    to_ann = OutgoingMessage((ANN,), "sms", "Hi", OWN, "a" * 32, None, None, "Ann")
+    assert which(to_ann)
+    assert which(replace(to_ann, destination=(BOB, ANN)))
+    assert not which(replace(to_ann, destination=(BOB,)))
+    assert not which(replace(to_ann, from_number=SECOND))
 
 
 async def test_senders_without_a_number(
