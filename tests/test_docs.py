@@ -112,7 +112,7 @@ LAYERS = [
     ("pbx",),
     ("issues", "messages", "outgoing", "request", "senders"),
     ("delivery", "receiving", "media"),
-    ("account", "address_book", "addressing", "conversations", "reports", "signals"),
+    ("account", "address_book", "addressing", "conversations", "refusals", "reports", "signals"),
     ("sending",),
     ("asking",),
 ]

@@ -108,6 +108,16 @@ async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator
 
 
 @pytest.mark.usefixtures("house")
+async def test_an_agent_that_reads_texts(hass: HomeAssistant, pbx: Simulator) -> None:
+    """The script that is exposed to Assist returns them."""
+    await use(hass, "**An agent that reads the last ten texts.**", REFERENCE)
+    await pbx.receive(from_number=ANN, text="On my way")
+    answer = await hass.services.async_call("script", "read_texts_of_ann", {}, blocking=True, return_response=True)
+    assert answer is not None
+    assert [row["message"] for row in answer["messages"]] == ["On my way"]  # type: ignore[union-attr, index, call-overload]
+
+
+@pytest.mark.usefixtures("house")
 async def test_when_a_text_did_not_get_out(
     hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:

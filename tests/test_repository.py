@@ -19,11 +19,10 @@ from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
 import custom_components
-from custom_components.netsapiens import PLATFORMS, ask
+from custom_components.netsapiens import PLATFORMS, ask, get_messages, services
 from custom_components.netsapiens.config_flow import NetsapiensConfigFlow
 from custom_components.netsapiens.options_flow import NetsapiensOptionsFlow
 from custom_components.netsapiens.recipient_flow import RecipientFlow
-from custom_components.netsapiens.services import _SCHEMA
 from tests.conftest import AddAccount, recipient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -35,15 +34,19 @@ WORDS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_te
 ICONS: dict[str, Any] = json.loads((FOLDER / "icons.json").read_text(encoding="utf-8"))
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 SERVICES = load_yaml_dict(str(FOLDER / "services.yaml"))
+SCHEMAS = {"ask_question": ask.SCHEMA, "get_messages": get_messages.SCHEMA, "send_message": services.SCHEMA}
 
 KEY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 DOMAINS_OWN_ABORTS = {"reauth_successful", "reconfigure_successful"}  # Home Assistant has the words
 CORE_DOMAIN = "homeassistant"
 BASE_PLATFORMS_AND_ALLOWED = {
+    "binary_sensor",
     "camera",
     "diagnostics",
     "event",
+    "homeassistant",
     "image",
+    "llm",
     "media_player",
     "media_source",
     "notify",
@@ -165,7 +168,7 @@ def selectors_in(description: Any) -> Iterator[dict[str, Any]]:
 
 def test_services_yaml() -> None:
     _SERVICES_SCHEMA(SERVICES)
-    assert set(SERVICES) == set(WORDS["services"]) == {"ask_question", "send_message"}
+    assert set(SERVICES) == set(WORDS["services"]) == set(SCHEMAS)
     for description in SERVICES.values():
         for config in selectors_in(description):
             selector.validate_selector(config)
@@ -182,8 +185,7 @@ def test_every_field_has_words_and_a_check(name: str) -> None:
     for field in words["fields"].values():
         assert field["name"]
         assert field["description"]
-    schema = {"send_message": _SCHEMA, "ask_question": ask._SCHEMA}[name]
-    checked = {str(marker) for marker in schema.schema}
+    checked = {str(marker) for marker in SCHEMAS[name].schema}
     target = {str(marker) for marker in cv.TARGET_SERVICE_FIELDS}
     assert checked - target == fields
     assert target <= checked
@@ -446,7 +448,7 @@ def test_every_attribute_of_an_event_has_words() -> None:
     words = WORDS["entity"]["event"]["messages"]["state_attributes"]
     assert {"message", "reason"} <= keys
     assert set(words) - {"event_type"} == keys
-    assert set(words["reason"]["state"]) == {"expired", "refused", "unconfirmed", "unexpected"}
+    assert set(words["reason"]["state"]) == {"expired", "opted_out", "refused", "unconfirmed", "unexpected"}
     assert set(words["message_type"]["state"]) == set(WORDS["selector"]["message_type"]["options"])
 
 
@@ -461,4 +463,6 @@ async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssista
         assert entity.device_id, entity.entity_id
         assert entity.has_entity_name, entity.entity_id
         assert entity.translation_key in words.get(entity.domain, {}) or entity.original_name is None, entity.entity_id
-        assert entity.entity_category is (EntityCategory.DIAGNOSTIC if entity.domain == "sensor" else None)
+        assert entity.entity_category is (
+            EntityCategory.DIAGNOSTIC if entity.domain in {"binary_sensor", "sensor"} else None
+        )

@@ -12,14 +12,15 @@ from .ask import async_setup_ask
 from .changes import Changes
 from .const import DOMAIN
 from .facts import async_follow_facts
-from .issues import check_options, check_recipients
+from .get_messages import async_setup_get_messages
+from .issues import check_options, check_recipients, raise_opt_outs_damaged
 from .notify_actions import NamedActions
-from .phone import load_metadata
+from .phone import async_load_metadata, load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
 
-PLATFORMS = [Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -28,6 +29,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions."""
     async_setup_services(hass)
     async_setup_ask(hass)
+    async_setup_get_messages(hass)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -52,6 +54,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -
 async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Add an account's entities and actions, then start to report and to receive."""
     account = entry.runtime_data
+    await _async_follow_opt_outs(hass, entry)
     actions = NamedActions(hass, entry)
     entry.async_on_unload(entry.add_update_listener(Changes(entry, actions).async_apply))
     async_follow_facts(hass, entry)
@@ -64,6 +67,16 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     account.receiver.async_start()
     entry.async_on_unload(account.questions.async_interrupt)
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, account.questions.async_interrupt))
+
+
+async def _async_follow_opt_outs(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+    """Read who opted out of texts, before anything else can go to them."""
+    account = entry.runtime_data
+    if (aside := await account.opt_outs.async_load()) is not None:
+        raise_opt_outs_damaged(hass, entry, aside)
+    if account.opt_outs.current:
+        await async_load_metadata(hass)  # else nobody's numbers are looked at
+    entry.async_on_unload(account.refusals.async_follow())
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> bool:

@@ -8,9 +8,11 @@ from .address_book import AddressBook
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue
 from .pbx.coordinator import NetsapiensCoordinator
+from .receiving.opt_outs import OptOuts
 from .receiving.poller import Poller
 from .receiving.questions import Questions
 from .receiving.receiver import Receiver
+from .refusals import Refusals
 from .reports import Reports
 
 
@@ -24,6 +26,8 @@ class NetsapiensData:
         device_id: the account's device.
         addresses: whose number is whose.
         conversations: whom the account's conversations are with.
+        opt_outs: who opted out of texts.
+        refusals: what follows from that.
         questions: those that wait for an answer.
         reports: what becomes of messages, for the entities.
         receiver: the way in.
@@ -34,6 +38,8 @@ class NetsapiensData:
     device_id: str
     addresses: AddressBook = field(init=False)
     conversations: Conversations = field(init=False)
+    opt_outs: OptOuts = field(init=False)
+    refusals: Refusals = field(init=False)
     questions: Questions = field(init=False)
     reports: Reports = field(init=False)
     receiver: Receiver = field(init=False)
@@ -45,9 +51,13 @@ class NetsapiensData:
         self.conversations = Conversations(
             self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
+        self.opt_outs = OptOuts(hass, entry)
+        self.refusals = Refusals(self.coordinator, self.opt_outs, self.addresses)
         self.questions = Questions(self.coordinator, lambda: self.poller)
-        self.reports = Reports(hass, entry, self.addresses, self.conversations, self.questions, self._text_went_out)
-        self.receiver = Receiver(self.coordinator, self.reports.received)
+        self.reports = Reports(
+            hass, entry, self.addresses, self.conversations, self.opt_outs, self.questions, self._text_went_out
+        )
+        self.receiver = Receiver(self.coordinator, self.reports.received, self.opt_outs.async_save)
 
     def _text_went_out(self) -> None:
         """Let the way in know that an answer is likely."""

@@ -55,7 +55,7 @@ _ANSWER = vol.All(
         }
     ),
 )
-_SCHEMA = vol.Schema(
+SCHEMA = vol.Schema(
     {
         **cv.TARGET_SERVICE_FIELDS,
         vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
@@ -78,7 +78,7 @@ def async_setup_ask(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_ASK_QUESTION,
         _ask_question,
-        vol.All(without_empty, _SCHEMA),
+        vol.All(without_empty, SCHEMA),
         supports_response=SupportsResponse.ONLY,
     )
 

@@ -110,6 +110,8 @@ class _Asking:
         Raises:
             HomeAssistantError: nobody could be asked.
         """
+        if not self._asks:
+            raise _summary(self._problems)
         at_once: dict[int, list[Ask]] = {}
         for ask, part in self._asks.items():
             if ask.turn.is_set():
@@ -222,7 +224,7 @@ class _Part:
 
 def _part_of(send: PreparedSend, conversations: Sequence[Conversation]) -> PreparedSend:
     """Return the part of what is sent that goes to some conversations, through the account as it is loaded now."""
-    return replace(send, account=send.current_account, conversations=conversations, results=[], lost=[])
+    return replace(send, account=send.current_account, conversations=conversations, results=[], lost=[], refused=[])
 
 
 def _summary(failed: Sequence[tuple[str, HomeAssistantError]]) -> HomeAssistantError:

@@ -27,6 +27,8 @@ CONF_PICTURE_TEXT: Final = "picture_text"
 PICTURE_TEXT_SEPARATE: Final = "separate"
 PICTURE_TEXT_TOGETHER: Final = "together"
 
+CONF_OPT_OUT: Final = "opt_out"
+
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"
 INCOMING_POLL: Final = "poll"

@@ -3,7 +3,7 @@
 Every rule is checked here, before anything goes out.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import NoReturn
 
@@ -95,6 +95,30 @@ def check_one_conversation(messagesession: str | None, conversations: Iterable[C
 def is_mixed(destinations: Iterable[Destination]) -> bool:
     """Whether there are both phone numbers and extensions, which cannot be one group."""
     return len({destination.is_extension for destination in destinations}) > 1
+
+
+def numbers_in(texts: Sequence[str], region: str | None) -> list[str]:
+    """Return whom texts name as somebody to text with, or somebody who texts under a name in place of a number.
+
+    Parameters:
+        texts: as people write them.
+        region: the country (ISO 3166, two letters) whose national numbers are meant.
+
+    Returns:
+        Digits with country code, extensions, or names in lower case.
+
+    Raises:
+        ServiceValidationError: one is none of these.
+    """
+    found = []
+    for position, text in enumerate(texts, 1):
+        try:
+            found.append(parse_destination(text, region).number)
+        except InvalidNumberError:
+            if not is_name(text):
+                _refuse_number(text, position if len(texts) > 1 else None, len(texts))
+            found.append(text.strip().casefold())
+    return found
 
 
 def _parties(account: SendingAccount, request: SendRequest) -> list[_Party]:

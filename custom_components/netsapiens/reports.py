@@ -16,6 +16,7 @@ from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import call_safely, log_unexpected
 from .outgoing import OutgoingMessage
 from .phone import async_load_metadata
+from .receiving.opt_outs import OptOuts
 from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent
@@ -30,6 +31,7 @@ class Reports:
         entry: the account.
         addresses: whose number is whose.
         conversations: remembers who texted us.
+        opt_outs: learns who opts out of texts.
         questions: those that wait for an answer.
         text_went_out: called when the PBX took a message.
     """
@@ -40,6 +42,7 @@ class Reports:
         entry: ConfigEntry,
         addresses: AddressBook,
         conversations: Conversations,
+        opt_outs: OptOuts,
         questions: Questions,
         text_went_out: Callable[[], None],
     ) -> None:
@@ -47,6 +50,7 @@ class Reports:
         self._entry = entry
         self._addresses = addresses
         self._conversations = conversations
+        self._opt_outs = opt_outs
         self._questions = questions
         self._text_went_out = text_went_out
 
@@ -88,6 +92,7 @@ class Reports:
     def received(self, received: ReceivedMessage) -> None:
         """Report a message that came in, also to the recipients whose number it is from."""
         self._conversations.remember(received)
+        call_safely(self._opt_outs.received, received)
         try:
             senders = self._addresses.recipients_with(received.from_number)
         except Exception as err:  # noqa: BLE001

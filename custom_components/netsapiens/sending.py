@@ -20,6 +20,7 @@ from .messages import check_one_conversation, compose
 from .outgoing import Conversation, Media, OutgoingMessage
 from .phone import async_load_metadata
 from .recipients import is_damaged
+from .refusals import OptedOutError
 from .request import SendRequest, attached_media
 from .senders import SendingAccount
 from .settings import read_settings
@@ -37,6 +38,7 @@ class PreparedSend:
         conversations: what each conversation gets; one or more.
         results: each message with what became of it, one conversation after the other.
         lost: why media could not be had.
+        refused: why some conversations got nothing, each with whom it is with: somebody opted out.
     """
 
     entry: NetsapiensConfigEntry
@@ -48,6 +50,7 @@ class PreparedSend:
     conversations: Sequence[Conversation]
     results: list[tuple[OutgoingMessage, SentMessage | HomeAssistantError]] = field(default_factory=list)
     lost: list[HomeAssistantError] = field(default_factory=list)
+    refused: list[tuple[str, HomeAssistantError]] = field(default_factory=list)
 
     @property
     def words(self) -> list[OutgoingMessage]:
@@ -122,6 +125,8 @@ async def async_prepare(
     conversations = [conversation for call in calls for conversation in call.conversations]
     for call in calls:
         check_one_conversation(call.request.messagesession, conversations)
+    for call in calls:
+        _leave_out_opted_out(call)
     return calls
 
 
@@ -154,9 +159,11 @@ async def _prepare(
 
 async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
     """Send what a call makes; its results say what became of it."""
+    if not call.conversations:
+        return
     keep_for = _keep_for(call)
     if not call.attached and not call.sources:  # as is usual; needs no task of its own
-        results = await call.account.queue.async_send(call.words, keep_for)
+        results = await _send_batch(call.account, call.words, keep_for)
         call.results = list(zip(call.words, results, strict=True))
         return
     batches: list[list[OutgoingMessage]] = []
@@ -164,10 +171,20 @@ async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
         tasks = []
         async for batch in _batches(hass, call):
             batches.append(batch)
-            send = call.current_account.queue.async_send(batch, keep_for)
+            send = _send_batch(call.current_account, batch, keep_for)
             tasks.append(group.create_task(send, eager_start=True))  # in the queue before the next media is loaded
     answers = [zip(batch, task.result(), strict=True) for batch, task in zip(batches, tasks, strict=True)]
     call.results = [pair for pairs in zip(*answers, strict=True) for pair in pairs]
+
+
+async def _send_batch(
+    account: NetsapiensData, batch: Sequence[OutgoingMessage], keep_for: timedelta
+) -> list[SentMessage | HomeAssistantError]:
+    """Send messages, but for those to somebody who opted out meanwhile."""
+    errors = [account.refusals.error_of(message) for message in batch]
+    going = [message for message, err in zip(batch, errors, strict=True) if err is None]
+    results = iter(await account.queue.async_send(going, keep_for) if going else ())
+    return [next(results) if err is None else err for err in errors]
 
 
 async def _batches(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[list[OutgoingMessage]]:
@@ -226,9 +243,21 @@ def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     )
 
 
+def _leave_out_opted_out(call: PreparedSend) -> None:
+    """Leave out the conversations with somebody who opted out."""
+    going = []
+    for one in call.conversations:
+        message = one.words or one.media
+        if message is not None and (err := call.account.refusals.error_of(message)) is not None:
+            call.refused.append((message.label, err))
+        else:
+            going.append(one)
+    call.conversations = going
+
+
 def left_out(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
-    """Return the recipients that cannot be read, and so get nothing, each with the error that says so."""
-    return [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)]
+    """Return who gets nothing before anything is sent: recipients that cannot be read, and who opted out; with why."""
+    return [*((one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)), *call.refused]
 
 
 def _failed(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
@@ -254,6 +283,9 @@ def _summary(calls: Sequence[PreparedSend]) -> HomeAssistantError:
     unsent = len(failed) + sum(len(call.lost) * len(call.conversations) for call in calls)
     total = unsent + sum(isinstance(result, SentMessage) for call in calls for _, result in call.results)
     errors = [*(err for _, err in failed), *lost.values()]
+    opted_out = [err for err in errors if isinstance(err, OptedOutError)]
+    if len(opted_out) == len(errors):
+        return OptedOutError([refusal for err in opted_out for refusal in err.refusals])
     if unsent == total and len(errors) == 1:
         return errors[0]
     details = "; ".join([*(f"{label}: {err}" for label, err in failed), *lost])

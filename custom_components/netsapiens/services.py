@@ -25,7 +25,7 @@ from .phone import from_pbx, international, split_numbers
 from .request import SendRequest
 from .sending import async_send
 
-SERVICE_SEND_MESSAGE = "send_message"
+SERVICE_SEND_MESSAGE: Final = "send_message"
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_DATA = "data"
@@ -54,7 +54,7 @@ HOW_FIELDS: VolDictType = {
     vol.Optional(ATTR_KEEP_FOR): cv.positive_time_period,
 }
 
-_SCHEMA = vol.Schema(
+SCHEMA = vol.Schema(
     {
         **cv.TARGET_SERVICE_FIELDS,
         vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
@@ -92,7 +92,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_SEND_MESSAGE,
         _send_message,
-        vol.All(without_empty, _SCHEMA),
+        vol.All(without_empty, SCHEMA),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
@@ -148,7 +148,7 @@ async def async_requests_of(call: ServiceCall, message: str | None) -> list[tupl
         ServiceValidationError: the target names something that is no recipient, or no account is the one that is meant.
         Unauthorized: the caller may not text them.
     """
-    recipients = await _targeted_recipients(call)
+    recipients = await async_targeted_recipients(call)
     destinations = call.data.get(CONF_DESTINATION, [])
     if destinations or ATTR_MESSAGESESSION in call.data:
         await async_check_numbers(call.hass, call.context)
@@ -156,8 +156,8 @@ async def async_requests_of(call: ServiceCall, message: str | None) -> list[tupl
     if destinations or not recipients or ATTR_CONFIG_ENTRY_ID in call.data:
         targeted = list(entries.values())
         if not destinations and not recipients:
-            targeted = await _accounts_with_conversation(call)
-        account = _account_of(call, targeted)
+            targeted = await async_accounts_with_conversation(call)
+        account = account_of(call, targeted)
         entries.setdefault(account.entry_id, account)
     else:
         account = recipients[0][0]
@@ -189,7 +189,7 @@ def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
     }
 
 
-async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
+async def async_accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
     """Return, of several accounts, the one that has the conversation to answer in; none where that is not asked."""
     messagesession = call.data.get(ATTR_MESSAGESESSION)
     entries: list[NetsapiensConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
@@ -205,7 +205,7 @@ async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfi
     return found
 
 
-def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:
+def account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:
     """Return the account for the destinations: the one named, else that of the target, else the only one."""
     entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
     if entry_id is None and len(targeted) == 1:
@@ -222,12 +222,18 @@ def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> Net
     return entry
 
 
-async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfigEntry, ConfigSubentry]]:
+async def async_targeted_recipients(
+    call: ServiceCall, permission: str = POLICY_CONTROL
+) -> list[tuple[NetsapiensConfigEntry, ConfigSubentry]]:
     """Return the recipients that the target names, each with its account.
+
+    Parameters:
+        call: of an action with a target.
+        permission: what the caller needs for each: ``read`` or ``control``.
 
     Raises:
         ServiceValidationError: the target names something that is no recipient, or that is not there.
-        Unauthorized: the caller may not control one of them.
+        Unauthorized: the caller has no such permission for one of them.
     """
     hass = call.hass
     target = TargetSelection({**call.data, **_all_of(call)})
@@ -246,7 +252,7 @@ async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfig
                 _refuse_target("not_a_recipient", entity_id)
             continue
         found[entity_id] = _recipient_of(hass, entity)
-    await async_check_entities(hass, call.context, found, POLICY_CONTROL)
+    await async_check_entities(hass, call.context, found, permission)
     return list(found.values())
 
 

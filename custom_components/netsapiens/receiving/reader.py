@@ -23,7 +23,7 @@ _NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conver
 _ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
 _FEW = 100  # messages; mostly enough of a conversation
 _LONG = 256 * 1024  # characters of so many messages; then larger pages would be too large to be taken
-_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation, not messages
+MESSAGE_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation
 _NEXT_TO = 8  # of our own texts before a message, and behind it, tell what it may answer
 _QUARTER = 900  # seconds; zones differ by whole ones
 
@@ -212,7 +212,7 @@ class Reader:
         if not times or times[0] == times[-1]:
             return
         by_time = times[0] > times[-1]
-        is_first, is_last = (_is_last_of(session, row) for row in (rows[0], rows[-1]))
+        is_first, is_last = (is_last_of(session, row) for row in (rows[0], rows[-1]))
         if is_first in {is_last, by_time}:
             self._newest_first = by_time
 
@@ -230,7 +230,7 @@ class Reader:
             if row.is_outbound(account):
                 passed += 1
                 continue
-            if row.type not in _KINDS:
+            if row.type not in MESSAGE_KINDS:
                 continue
             # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
             # A time may turn out to be in another zone.
@@ -243,7 +243,7 @@ class Reader:
         return found
 
 
-def _is_last_of(session: MessageSession, row: Message) -> bool:
+def is_last_of(session: MessageSession, row: Message) -> bool:
     """Whether a message may be a conversation's last one, whatever its time."""
     return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
 

@@ -1,7 +1,7 @@
 """The way in of a loaded account, as its options say: polled, pushed, or off."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from homeassistant.components import webhook
@@ -30,16 +30,23 @@ class Receiver:
     Parameters:
         coordinator: the account.
         report: called with each message, once.
+        before_save: has on disk what the reported messages changed.
 
     Attributes:
         poller: what polls for messages; None where that is switched off.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None]) -> None:
+    def __init__(
+        self,
+        coordinator: NetsapiensCoordinator,
+        report: Callable[[ReceivedMessage], None],
+        before_save: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._report = report
+        self._before_save = before_save
         self._mode: str | None = None  # as it was started
         self._push: Push | None = None
         self._ends: list[CALLBACK_TYPE] = []
@@ -58,7 +65,7 @@ class Receiver:
         timing = timing_of(self._hass)
         inbox = Inbox(
             self._coordinator,
-            CheckpointStore(self._hass, entry.entry_id),
+            CheckpointStore(self._hass, entry.entry_id, self._before_save),
             self._report,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
