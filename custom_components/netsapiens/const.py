@@ -29,6 +29,8 @@ PICTURE_TEXT_TOGETHER: Final = "together"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"
+CONF_LIVE_URL: Final = "live_url"
+INCOMING_LIVE: Final = "live"
 INCOMING_POLL: Final = "poll"
 INCOMING_PUSH: Final = "push"
 INCOMING_OFF: Final = "off"

@@ -42,13 +42,14 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
     assert {"incoming", "picture_text"} | counts <= required(form)
     fields = {str(marker): marker for marker in form["data_schema"].schema}
-    assert fields["incoming"].default() == "poll"
+    assert fields["incoming"].default() == "live"
     assert fields["mms_limit_kb"].default() == 600
     assert fields["picture_text"].default() == "separate"
     assert options_of(form, "picture_text") == ["separate", "together"]
     typed = {
         "from_number": "18585550199",
         "incoming": "off",
+        "live_url": "https://core1.example.com:8001",
         "keep_undelivered": 60,
         "hourly_limit": 0,
         "mms_limit_kb": 700,
@@ -95,3 +96,18 @@ async def test_options_while_the_account_is_not_loaded(
     result = await hass.config_entries.options.async_configure(form["flow_id"], shown(form))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert entry.options["from_number"] == "18585550199"
+
+
+@pytest.mark.parametrize(
+    ("typed", "error"),
+    [("http://core1.example.com:8001", "insecure_url"), ("https://core1.example.com/x", "invalid_url")],
+)
+async def test_an_address_that_cannot_be_a_live_server(
+    hass: HomeAssistant, entry: MockConfigEntry, typed: str, error: str
+) -> None:
+    """The address of the live server is checked where it is typed: the JWT must not go out in clear."""
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    counts = {"keep_undelivered": 60, "hourly_limit": 0, "mms_limit_kb": 700}
+    choices = {"from_number": "18585550199", "incoming": "live", "picture_text": "together"}
+    form = await hass.config_entries.options.async_configure(form["flow_id"], {**choices, **counts, "live_url": typed})
+    assert form["errors"] == {"live_url": error}
