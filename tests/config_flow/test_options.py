@@ -2,6 +2,7 @@
 
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
@@ -42,7 +43,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
     assert {"incoming", "picture_text"} | counts <= required(form)
     fields = {str(marker): marker for marker in form["data_schema"].schema}
-    assert fields["incoming"].default() == "live"
+    assert fields["incoming"].default() == "poll"
     assert fields["mms_limit_kb"].default() == 600
     assert fields["picture_text"].default() == "separate"
     assert options_of(form, "picture_text") == ["separate", "together"]
@@ -60,7 +61,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     await hass.async_block_till_done()
     assert dict(entry.options) == typed
     shown_openly = (await async_get_config_entry_diagnostics(hass, entry))["options"]
-    assert shown_openly == {key: value for key, value in typed.items() if key != "from_number"}
+    assert shown_openly == {key: value for key, value in typed.items() if key != "from_number"} | {"live_url": True}
     assert all(type(entry.options[key]) is int for key in counts)
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)

@@ -115,7 +115,7 @@ class LiveSocket:
 
     @property
     def check_in(self) -> float:
-        """Seconds after which to subscribe again, where pings are too seldom to notice a dead connection; else infinite."""
+        """Seconds after which to subscribe again, where pings are too seldom to find it dead; else infinite."""
         engine = self._client.eio
         return self._timing.silence if engine.ping_interval + engine.ping_timeout > _MINUTE else math.inf
 
