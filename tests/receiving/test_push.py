@@ -632,19 +632,6 @@ async def test_neither_is_logged_secret(
     assert not any(pushed.data["webhook_id"] in record.getMessage() for record in ours)
 
 
-def test_two_thousand_posts_a_second_lead_to_few_looks() -> None:
-    posts = push_module._Posts()
-    assert posts.take(0.0, 0)
-    taken = sum(posts.take(number / 2000, 0) for number in range(20_000))
-    assert taken <= 10
-    assert posts.take(60.0, 0)
-
-
-def test_posts_that_messages_follow_are_not_limited() -> None:
-    posts = push_module._Posts()
-    assert all(posts.take(number / 10, number) for number in range(200))
-
-
 async def test_other_options_leave_the_subscription_and_a_stopped_receiver_alone(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
 ) -> None:
