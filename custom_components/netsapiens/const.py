@@ -31,6 +31,8 @@ CONF_OPT_OUT: Final = "opt_out"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"
+CONF_LIVE_URL: Final = "live_url"
+INCOMING_LIVE: Final = "live"
 INCOMING_POLL: Final = "poll"
 INCOMING_PUSH: Final = "push"
 INCOMING_OFF: Final = "off"

@@ -21,6 +21,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
     """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
     options = asdict(read_settings(entry))
     sender, damaged = options.pop("from_number"), options.pop("damaged")
+    options["live_url"] = options["live_url"] is not None
     return {
         "way_in": "api_key" if CONF_API_KEY in entry.data else "sign_in",
         "verify_ssl": login_of(entry.data)["verify_ssl"],
@@ -73,6 +74,7 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
         },
         "poller": None if poller is None else poller.diagnostics,
         "opted_out": len(entry.runtime_data.opt_outs.current),
+        **entry.runtime_data.receiver.diagnostics,
         "queue": {
             "queued": queue.queued,
             "taken_last_hour": queue.taken_last_hour,

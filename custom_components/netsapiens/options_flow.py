@@ -18,17 +18,23 @@ from homeassistant.helpers.selector import (
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
 )
 from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
+from .api import NetsapiensInsecureURLError, NetsapiensURLError, normalise_base_url
 from .const import (
     CONF_HOURLY_LIMIT,
     CONF_INCOMING,
     CONF_KEEP_UNDELIVERED,
+    CONF_LIVE_URL,
     CONF_MMS_LIMIT,
     CONF_OPT_OUT,
     CONF_PICTURE_TEXT,
+    INCOMING_LIVE,
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
@@ -62,9 +68,12 @@ _KILOBYTES = NumberSelector(
 )
 _INCOMING = SelectSelector(
     SelectSelectorConfig(
-        options=[INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF], translation_key="incoming", mode=SelectSelectorMode.LIST
+        options=[INCOMING_LIVE, INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF],
+        translation_key="incoming",
+        mode=SelectSelectorMode.LIST,
     )
 )
+_URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 _PICTURE_TEXT = SelectSelector(
     SelectSelectorConfig(
         options=[PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER],
@@ -81,12 +90,25 @@ def _delivery_fields(settings: Settings) -> VolDictType:
     """Return the fields for how long and how often to send."""
     return {
         vol.Required(CONF_INCOMING, default=settings.incoming): _INCOMING,
+        vol.Optional(CONF_LIVE_URL): _URL,
         vol.Required(CONF_KEEP_UNDELIVERED, default=settings.keep_undelivered): _MINUTES,
         vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
         vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
         vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
         vol.Required(CONF_OPT_OUT, default=settings.opt_out): BooleanSelector(),
     }
+
+
+def _read_live_url(user_input: dict[str, Any], errors: dict[str, str]) -> dict[str, str]:
+    """Return the address of the live server as it is kept, nothing where there is none; note what is wrong with it."""
+    text = user_input.get(CONF_LIVE_URL, "").strip()
+    try:
+        return {CONF_LIVE_URL: normalise_base_url(text)} if text else {}
+    except NetsapiensInsecureURLError:
+        errors[CONF_LIVE_URL] = "insecure_url"
+    except NetsapiensURLError:
+        errors[CONF_LIVE_URL] = "invalid_url"
+    return {}
 
 
 class NetsapiensOptionsFlow(OptionsFlow):
@@ -98,11 +120,12 @@ class NetsapiensOptionsFlow(OptionsFlow):
         numbers = known_numbers(self.config_entry)
         if user_input is not None:
             sender = await async_read_sender(self.hass, user_input, errors, required=bool(numbers))
+            live_url = _read_live_url(user_input, errors)
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
                 chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT, CONF_OPT_OUT)}
-                return self.async_create_entry(data={**sender, **chosen, **counts})
+                return self.async_create_entry(data={**sender, **live_url, **chosen, **counts})
         settings = read_settings(self.config_entry)
         await async_load_metadata(self.hass)
         region = self.hass.config.country

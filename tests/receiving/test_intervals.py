@@ -2,12 +2,14 @@
 
 import asyncio
 from dataclasses import replace
+from typing import Any, ClassVar
 
 from homeassistant.core import HomeAssistant
 from hypothesis import given, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.receiving.announcer import Announcer
 from custom_components.netsapiens.receiving.intervals import AdaptiveInterval
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, recipient
@@ -16,6 +18,28 @@ from tests.simulator import Simulator
 
 ANN = "18585550123"
 TIMING = PollTiming()
+
+
+class Proven(Announcer):
+    """Something that announces all messages."""
+
+    is_proven = True
+    diagnostics: ClassVar[dict[str, int | str]] = {}
+
+    def async_start(self) -> None:
+        """Do nothing."""
+
+    async def async_stop(self) -> None:
+        """Do nothing."""
+
+    def async_check(self) -> None:
+        """Do nothing."""
+
+    def async_found(self, received: Any) -> None:
+        """Do nothing."""
+
+    def async_text_went_out(self) -> None:
+        """Do nothing."""
 
 
 class Clock:
@@ -135,7 +159,7 @@ async def test_a_question_hastens_the_polls(pbx: Simulator, slow: MockConfigEntr
 async def test_a_pushed_account_keeps_its_interval(hass: HomeAssistant, pbx: Simulator, slow: MockConfigEntry) -> None:
     """Where the PBX says what came in, a text makes no more polls."""
     poller = slow.runtime_data.poller
-    poller.is_pushed = True
+    poller.announcer = Proven()
     await until_idle(pbx)
     before = lists(pbx)
     poller.async_text_went_out()

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 import uuid
 
@@ -964,10 +963,6 @@ async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: Ad
 
 
 def test_homes_do_not_ask_in_step() -> None:
-    poller = poller_module.Poller.__new__(poller_module.Poller)
-    poller._failures, poller._polls_left, poller._is_behind = 0, [], False
-    poller.timing, poller.is_pushed = PollTiming(), False
-    poller._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
-    waits = [poller._wait() for _ in range(200)]
+    waits = [poller_module.spread() * PollTiming().interval for _ in range(200)]
     assert 27 <= min(waits) < 28.5
     assert 31.5 < max(waits) <= 33

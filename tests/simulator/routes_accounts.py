@@ -36,7 +36,7 @@ class AccountRoutes:
     async def version(self, _: web.Request) -> web.Response:
         """Say which version this is, to anybody."""
         now = render.bare_time(self._pbx.now())
-        return json_answer({"apiversion": self._apiversion(), "hostname": render.HOSTNAME, "current-time": now})
+        return json_answer({"apiversion": self._apiversion(), "hostname": self._pbx.hostname, "current-time": now})
 
     async def key(self, request: web.Request) -> web.Response:
         """Describe the API key of the request."""

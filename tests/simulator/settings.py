@@ -27,6 +27,13 @@ class Settings:
     push_delay: float = 0.0
     subscription_refusal: int | None = None
     describes_keys: bool = True
+    hostname: str = "core1.pbx.example"
+    jwt_life: float = 86400
+    jwt_refusal: int | None = None
+    live_event: str = "chat"
+    live_deaf: bool = False  # for what comes in
+    live_refuses: bool = False
+    live_silent: bool = False  # a subscription never completes
     loses_mms_text: bool = False
 
     @property

@@ -11,6 +11,7 @@ from typing import Any
 
 from . import render
 from .checks import OFFNET_TYPES, Draft
+from .jwts import JwtBook
 from .mailbox import Mailbox, message_id, server_made_id
 from .model import RequestRecord, Session, SmsNumber, StoredMessage, Subscription, User
 from .settings import Settings
@@ -31,6 +32,7 @@ class Pbx(Settings):
         self.client_secret = "example-secret"
         self.users: dict[str, User] = {}
         self.token_book = TokenBook()
+        self.jwt_book = JwtBook()
         self.mailbox = Mailbox()
         self.subscription_book = SubscriptionBook()
         self.messages: list[StoredMessage] = []

@@ -21,6 +21,7 @@ from .exceptions import (
     NetsapiensTLSError,
     NetsapiensURLError,
 )
+from .jwt import Jwt, JwtAPI
 from .messages import MessageAPI
 from .models import Account, Message, MessageSession, SmsNumber, Subscription
 from .numbers import NumberAPI
@@ -29,6 +30,8 @@ from .url import normalise_base_url
 
 __all__ = [
     "Account",
+    "Jwt",
+    "JwtAPI",
     "Message",
     "MessageAPI",
     "MessageSession",

@@ -19,6 +19,7 @@ from .models import Account
 from .naive_times import NaiveTimes
 from .tokens import RunRequest, Tokens
 from .transport import TIMEOUT, Transport
+from .values import as_text
 
 
 class NetsapiensAPI:
@@ -184,6 +185,32 @@ class NetsapiensAPI:
             token = await self._tokens.renewed(token)
             answer = await self.run_further(partial(send, token=token.access))
         return check(answer, [*private, token.access, *self._tokens.secrets])
+
+    async def request_jwt(self, refresh: str | None = None) -> Any:
+        """Ask for a JWT; ``JwtAPI`` reads the answer.
+
+        Parameters:
+            refresh: a refresh token; None to ask with the login's own credentials.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: POST /ns-api/v2/jwt
+        """
+        body, token = ({"refresh": refresh}, None) if refresh else await self._tokens.jwt_grant()
+        answer = await self._transport.exchange("POST", "jwt", body=body, token=token)
+        return check(answer, [refresh or "", *self._tokens.secrets])
+
+    async def get_hostname(self) -> str:
+        """Return the name of the host that answers, as it says itself; empty where it does not.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: GET /ns-api/v2/version
+        """
+        answer = check(await self._transport.exchange("GET", "version"))
+        return as_text(answer.get("hostname")).strip() if isinstance(answer, dict) else ""
 
     async def get_version(self) -> str:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.

@@ -139,6 +139,13 @@ class Tokens:
             token = await self.renewed(token)
         return token
 
+    async def jwt_grant(self) -> tuple[dict[str, str], str | None]:
+        """Return what a call for a JWT says, and the token that goes with it; an API key names the user."""
+        if self._key is None:
+            return {"grant_type": "password", **self._client, **self._login}, None
+        account = (await self.live()).account
+        return {"user": account.user, "domain": account.domain}, self._key.key
+
     async def live(self) -> Token:
         """Return a token to use now. One that nears its end still serves where a new one cannot be had."""
         token = self.newest

@@ -1,6 +1,6 @@
 """When to poll: at an interval, after a wake-up, and later where the PBX is away.
 
-The PBX's lists are the truth; a post of the PBX only says that it is time to poll.
+The PBX's lists are the truth; what it announces only says that it is time to poll.
 """
 
 import asyncio
@@ -14,6 +14,7 @@ from ..errors import log_unexpected
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..phone import async_load_metadata
+from .announcer import Announcer
 from .checkpoint import Checkpoint
 from .inbox import Inbox
 from .intervals import AdaptiveInterval
@@ -23,6 +24,11 @@ _LOGGER = logging.getLogger(__name__)
 
 _SPREAD = 0.1
 _WORTH_A_LINE = 5  # failures in a row
+
+
+def spread() -> float:
+    """Return which share of its interval a poller waits: homes must not strike one PBX in step."""
+    return random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
 
 
 class Poller:
@@ -35,7 +41,7 @@ class Poller:
 
     Attributes:
         timing: the same, from the next poll on.
-        is_pushed: whether the PBX is known to say when to poll, so that this is done more seldom.
+        announcer: what has the PBX announce messages; None where nothing does.
         ready: set once the first poll came to its end.
         inbox: the same.
     """
@@ -44,7 +50,7 @@ class Poller:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
         self.inbox = inbox
-        self._polls_left: list[float] = []  # when to poll again after a post, by the loop's clock
+        self._polls_left: list[float] = []  # when to poll again after an announcement, by the loop's clock
         self._failures = 0
         self._is_behind = False
         self._adaptive = AdaptiveInterval(timing, self._hass.loop.time)
@@ -52,13 +58,18 @@ class Poller:
         self._task: asyncio.Task[None] | None = None
         self._awaited: list[asyncio.Future[None]] = []  # each done when the next poll to begin has ended
         self.timing = timing
-        self.is_pushed = False
+        self.announcer: Announcer | None = None
         self.ready = asyncio.Event()
 
     @property
     def interval(self) -> float:
         """Seconds between polls, ±10 %."""
-        return self.timing.pushed_interval if self.is_pushed else self._adaptive.seconds(self.timing)
+        return self.timing.backstop_interval if self.is_announced else self._adaptive.seconds(self.timing)
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether all messages are known to be announced. Replies to numbers of others in the domain are not."""
+        return self.announcer is not None and self.announcer.is_proven and not self.foreign_senders
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -148,11 +159,11 @@ class Poller:
 
     async def _rest(self) -> None:
         """Wait until the next poll is due, or asked for."""
-        began, spread = self._hass.loop.time(), random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
+        began, share = self._hass.loop.time(), spread()
         while not self.inbox.wake_up.is_set():
             self._replan.clear()
             try:
-                async with asyncio.timeout_at(began + self._wait(spread)):
+                async with asyncio.timeout_at(began + self._wait(share)):
                     await self._replan.wait()
             except TimeoutError:
                 return
@@ -166,11 +177,11 @@ class Poller:
         if self._failures == _WORTH_A_LINE:
             _LOGGER.warning("Messages cannot be read, which is tried again: %s", failure)
 
-    def _wait(self, spread: float) -> float:
+    def _wait(self, share: float) -> float:
         """Return how long to wait for the next poll, in seconds.
 
         Parameters:
-            spread: which multiple of the interval to wait; homes must not strike one PBX in step.
+            share: which share of the interval to wait.
         """
         if self._failures:
             first, longest = self.timing.first_wait, self.timing.longest_wait
@@ -181,7 +192,7 @@ class Poller:
         self._polls_left = [due for due in self._polls_left if due > now]
         if self._polls_left:
             return self._polls_left[0] - now
-        return self.interval * spread
+        return self.interval * share
 
     async def _poll(self) -> NetsapiensError | None:
         """Poll once; return why some conversations could not be read, if so.
