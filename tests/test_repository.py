@@ -459,4 +459,6 @@ async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssista
         assert entity.device_id, entity.entity_id
         assert entity.has_entity_name, entity.entity_id
         assert entity.translation_key in words.get(entity.domain, {}) or entity.original_name is None, entity.entity_id
-        assert entity.entity_category is (EntityCategory.DIAGNOSTIC if entity.domain == "sensor" else None)
+        assert entity.entity_category is (
+            EntityCategory.DIAGNOSTIC if entity.translation_key == "queued_messages" else None
+        )

@@ -26,6 +26,7 @@ DEFAULT_MMS_LIMIT: Final = 600
 CONF_PICTURE_TEXT: Final = "picture_text"
 PICTURE_TEXT_SEPARATE: Final = "separate"
 PICTURE_TEXT_TOGETHER: Final = "together"
+CONF_PLAIN_CHARACTERS: Final = "plain_characters"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"

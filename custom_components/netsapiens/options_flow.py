@@ -11,6 +11,7 @@ from homeassistant.const import (
     UnitOfTime,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -27,6 +28,7 @@ from .const import (
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
@@ -83,6 +85,7 @@ def _delivery_fields(settings: Settings) -> VolDictType:
         vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
         vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
         vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
+        vol.Required(CONF_PLAIN_CHARACTERS, default=settings.plain_characters): BooleanSelector(),
     }
 
 
@@ -98,7 +101,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
-                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
+                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT, CONF_PLAIN_CHARACTERS)}
                 return self.async_create_entry(data={**sender, **chosen, **counts})
         settings = read_settings(self.config_entry)
         await async_load_metadata(self.hass)

@@ -49,7 +49,8 @@ class Reports:
 
     @callback
     def sent(self, message: OutgoingMessage) -> None:
-        """Report a message that the PBX took to the recipient's notify entity."""
+        """Report a message that the PBX took, also to the recipient's notify entity."""
+        async_dispatcher_send(self._hass, message_sent(self._entry, None))
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 

@@ -17,6 +17,7 @@ from .const import (
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
@@ -44,6 +45,7 @@ class Settings:
         hourly_limit: how many texts an hour are taken; 0 = any.
         mms_limit_kb: how large media may be.
         picture_text: ``separate`` or ``together``.
+        plain_characters: whether a text gets plain quotes and dashes where that makes it cheaper.
         damaged: the names of the options that cannot be read.
     """
 
@@ -53,6 +55,7 @@ class Settings:
     hourly_limit: int = DEFAULT_HOURLY_LIMIT
     mms_limit_kb: int = DEFAULT_MMS_LIMIT
     picture_text: str = PICTURE_TEXT_SEPARATE
+    plain_characters: bool = False
     damaged: tuple[str, ...] = field(default=())
 
     @property
@@ -71,6 +74,7 @@ def read_settings(entry: ConfigEntry) -> Settings:
         hourly_limit=int(options.number(CONF_HOURLY_LIMIT, HOURLY_LIMIT_RANGE, DEFAULT_HOURLY_LIMIT)),
         mms_limit_kb=int(options.number(CONF_MMS_LIMIT, MMS_LIMIT_RANGE, DEFAULT_MMS_LIMIT)),
         picture_text=options.choice(CONF_PICTURE_TEXT, (PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER)),
+        plain_characters=options.switch(CONF_PLAIN_CHARACTERS),
         damaged=tuple(options.damaged),
     )
 
@@ -101,6 +105,14 @@ class _Options:
             return value
         self.damaged.append(key)
         return choices[0]
+
+    def switch(self, key: str) -> bool:
+        """Return whether a switch is on; off where it cannot be read."""
+        value = self._options.get(key, False)
+        if isinstance(value, bool):
+            return value
+        self.damaged.append(key)
+        return False
 
     def number(self, key: str, within: tuple[int, int], default: float) -> float:
         """Return a number; the default where there is none."""

@@ -14,7 +14,7 @@ def recipients_changed(entry: ConfigEntry) -> SignalType[()]:
 
 
 def message_sent(entry: ConfigEntry, recipient_id: str | None) -> SignalType[()]:
-    """Return the signal that the PBX took a message to a recipient."""
+    """Return the signal that the PBX took a message to a recipient; None for those of the whole account."""
     return SignalType(f"{DOMAIN}_sent_{entry.entry_id}_{recipient_id}")
 
 
