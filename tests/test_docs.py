@@ -109,6 +109,7 @@ LAYERS = [
         "const",
         "errors",
         "markdown",
+        "media_kinds",
         "permissions",
         "phone",
         "recipients",

@@ -12,20 +12,22 @@ from .changes import Changes
 from .const import DOMAIN
 from .facts import async_follow_facts
 from .issues import check_options, check_recipients
+from .media_view import MediaView
 from .notify_actions import NamedActions
 from .phone import load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
 
-PLATFORMS = [Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
+PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action."""
+    """Register the action, and the address of what came with texts."""
     async_setup_services(hass)
+    hass.http.register_view(MediaView)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -55,6 +57,7 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
+    await account.pictures.store.async_load()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
@@ -66,6 +69,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     """Take an account's entities away. What was asked for goes on: this may be a reload."""
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it reports must still be heard
+    await account.pictures.async_stop()
     account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         entry.async_on_unload(account.reports.async_follow(account.queue))

@@ -80,7 +80,7 @@ class _Messages(EventEntity, Entity):
                 "timestamp": received.timestamp.isoformat(),
                 "participants": [shown(number) for number in received.participants],
                 "media_type": received.media_type,
-                "media_url": received.media_url,
+                "media_content_id": received.media_content_id,
             },
         )
         self.async_write_ha_state()

@@ -169,7 +169,8 @@ async def test_a_picture_alone_is_told(
     attributes = hass.states.get(MESSAGES).attributes
     assert attributes["recipient"] == "Bob"
     assert attributes["media_type"] == "image/png"
-    assert attributes["media_url"]
+    assert attributes["media_content_id"].startswith(f"media-source://netsapiens/{looking.entry_id}/")
+    assert "media_url" not in attributes
 
 
 async def test_one_request_when_nothing_is_new(

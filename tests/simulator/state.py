@@ -19,6 +19,7 @@ from .tokens import ApiKey, Token, TokenBook
 
 FIRST_LOGIN = "1001@acme.example"
 FIRST_NUMBER = "18585550199"
+STAMP = "%Y%m%d%H%M%S"  # of a link to media
 
 
 class Pbx(Settings):
@@ -306,13 +307,18 @@ class Pbx(Settings):
         """The signed, old-style link to a message's media; empty without media."""
         if message.media is None:
             return ""
-        stamp = self.now().strftime("%Y%m%d%H%M%S")
+        if self.media_link:
+            return self.media_link
+        stamp = self.now().strftime(STAMP)
         query = f"object=message&action=read_media&domain={user.domain}&user={user.user}&time={stamp}&id={message.id}"
         return f"{self.url}/ns-api/?{query}&auth={self._signature(message.id, stamp)}"
 
     def media_by_link(self, file_id: str, stamp: str, auth: str) -> StoredMessage | None:
         """The message behind such a link, where the signature holds."""
         if not hmac.compare_digest(auth.encode(), self._signature(file_id, stamp).encode()):
+            return None
+        made = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+        if self.now() - made > timedelta(seconds=self.link_life):
             return None
         return self._media.get(file_id)
 
