@@ -121,7 +121,7 @@ LAYERS = [
     ("pbx",),
     ("issues", "messages"),
     ("delivery", "receiving", "media"),
-    ("account", "address_book", "addressing", "conversations", "reports", "signals"),
+    ("account", "address_book", "addressing", "contacts", "conversations", "reports", "signals"),
     ("sending",),
 ]
 SIBLINGS = LAYERS[4]

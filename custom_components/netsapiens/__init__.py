@@ -9,7 +9,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
 from .changes import Changes
-from .const import DOMAIN
+from .const import DOMAIN, INCOMING_OFF
 from .facts import async_follow_facts
 from .issues import check_options, check_recipients
 from .media_view import MediaView
@@ -18,6 +18,7 @@ from .phone import load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
+from .settings import read_settings
 
 PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
@@ -58,6 +59,8 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     check_options(hass, entry)
     check_recipients(hass, entry)
     await account.pictures.store.async_load()
+    if read_settings(entry).incoming != INCOMING_OFF:
+        account.contacts.async_refresh()  # ahead of the first texts
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
@@ -70,6 +73,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it reports must still be heard
     await account.pictures.async_stop()
+    await account.contacts.async_stop()
     account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         entry.async_on_unload(account.reports.async_follow(account.queue))

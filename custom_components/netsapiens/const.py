@@ -14,6 +14,7 @@ CONF_ACTION: Final = "action"
 CONF_RECIPIENT_ACTIONS: Final = "recipient_actions"
 
 SUBENTRY_RECIPIENT: Final = "recipient"
+CONF_CONTACT: Final = "contact"
 CONF_DESTINATION: Final = "destination"
 CONF_GROUP: Final = "group"
 

@@ -89,6 +89,12 @@ class Pbx(Settings):
         domain = self.first_user.domain if prefix in {"nsu_", "nsd_"} else "*"
         return self.token_book.issue_key(prefix, user=own if user is None else user, domain=domain, read_only=read_only)
 
+    def add_contact(self, first: str = "", last: str = "", *, company: str = "", **numbers: str) -> dict[str, Any]:
+        """Add a contact to the first account: `add_contact("Ann", "Acme", cell="8585550123")`."""
+        contacts = self.first_user.contacts
+        contacts.append(render.contact(f"c{len(contacts)}", first, last, company, numbers))
+        return contacts[-1]
+
     @property
     def numbers(self) -> list[str]:
         """The texting numbers of the first account."""
