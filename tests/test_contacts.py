@@ -204,6 +204,19 @@ async def test_mistakes_beside_a_contact(hass: HomeAssistant, pbx: Simulator, ad
     assert "contact" not in form["data_schema"].schema  # it would change nothing: all is filled in
 
 
+async def test_the_first_contact_is_offered_at_once(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """Where the list was empty, a dialog asks anew; where it was not, it is as old as it may be."""
+    entry = await account(hass, add_account)
+    assert "contact" not in (await form_of(hass, entry))["data_schema"].schema
+    pbx.add_contact("Eve", "Evans", work="8585550125")
+    assert len(options_of(await form_of(hass, entry), "contact")) == 1
+    pbx.add_contact("Bob", "Brown", work=BOB)
+    assert len(options_of(await form_of(hass, entry), "contact")) == 1
+    assert reads(pbx) == 3
+
+
 async def test_a_slow_pbx_holds_no_dialog(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     """The form opens without contacts; the next one has them."""
     hass.data[CONTACT_TIMING] = ContactTiming(within=0.3)

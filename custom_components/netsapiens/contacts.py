@@ -9,7 +9,7 @@ from typing import Final
 from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
 
-from .api import ContactAPI, NetsapiensError, NetsapiensRequestError
+from .api import ContactAPI, NetsapiensError, NetsapiensRateLimitError, NetsapiensRequestError
 from .api.contacts import MAX_CONTACTS, Contact
 from .api.models import is_digits, number_of
 from .const import DOMAIN
@@ -95,7 +95,8 @@ class ContactBook:
             self._is_refused = True
         except NetsapiensError as err:
             _LOGGER.debug("The contacts could not be read: %s", type(err).__name__)
-            self._due = self._hass.loop.time() + self._timing.ask_again
+            is_turned_away = isinstance(err, NetsapiensRateLimitError)  # which holds back texts, too
+            self._due = self._hass.loop.time() + (self._timing.interval if is_turned_away else self._timing.ask_again)
         else:
             self._by_ending = await self._hass.async_add_executor_job(_indexed, contacts)
             self._contacts = contacts
@@ -138,7 +139,12 @@ class ContactBook:
         return None
 
     async def async_choices(self) -> list[ContactChoice]:
-        """Return the contacts that can be texted, by name; none where they cannot be had in time."""
+        """Return the contacts that can be texted, by name; none where they cannot be had in time.
+
+        Where there were none, the PBX is asked once more: a person may just have added the first one.
+        """
+        if not self._contacts:
+            self._due = 0.0
         self.async_refresh()
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=self._timing.within)

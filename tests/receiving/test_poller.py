@@ -514,10 +514,10 @@ def test_who_is_in_a_conversation() -> None:
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
     group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
-    received = received_message(row, group, datetime.now(UTC), account)
+    received = received_message(row, group, datetime.now(UTC), account, "entry")
     assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
     pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
-    assert received_message(row, pair, datetime.now(UTC), account).participants == ()
+    assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
 
 
 # --- failures ------------------------------------------------------------------------
