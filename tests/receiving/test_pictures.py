@@ -520,6 +520,28 @@ async def test_a_disk_that_takes_nothing(
     assert hass.states.get(ANNS) is None
 
 
+async def test_over_tls_with_a_certificate_of_ones_own(hass: HomeAssistant, tmp_path: Path) -> None:
+    """As the account does: verified, or not at all; the PBX's own certificate is nobody else's."""
+    async with Simulator(tls=True) as pbx:
+        data = {**pbx.account, "verify_ssl": False, "action": "netsapiens"}
+        people = [recipient("Ann", ANN, recipient_id="ann")]
+        entry = MockConfigEntry(
+            domain="netsapiens",
+            title="1001@acme.example",
+            unique_id="1001@acme.example",
+            data=data,
+            subentries_data=people,
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await hass.async_block_till_done()
+        await until(entry.runtime_data.poller.ready.is_set)
+        await pbx.receive(from_number=ANN, text="1", media=RED)
+        await until(lambda: hass.states.get(ANNS) is not None)
+        assert await shown_in(hass, ANNS) == RED
+        assert await hass.config_entries.async_remove(entry.entry_id)
+
+
 async def test_nothing_makes_a_poll_dearer(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """A text without a picture makes no request more, and reads no file."""
     await pbx.receive(from_number=ANN, text="1")

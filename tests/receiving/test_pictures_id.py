@@ -1,6 +1,7 @@
 """The ids of media, and whose is fetched next."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 from homeassistant.components.media_source import is_media_source_id
 from hypothesis import given, strategies as st
@@ -8,6 +9,7 @@ import pytest
 
 from custom_components.netsapiens.api import Message, MessageSession
 from custom_components.netsapiens.receiving.pictures_id import MediaId, media_id_of
+from custom_components.netsapiens.receiving.pictures_link import _match
 from custom_components.netsapiens.receiving.pictures_queue import FetchJob, FetchQueue
 from custom_components.netsapiens.receiving.pictures_store import Origin
 
@@ -54,6 +56,38 @@ def test_which_messages_have_one(row: dict[str, str], has: bool) -> None:
     media_id = media_id_of("entry", session, message)
     at = int(datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC).timestamp())
     assert media_id == (MediaId("entry", "s1", at, "7", "1002") if has else None)
+
+
+def test_an_endless_id_is_none() -> None:
+    """It would stand in every state of an event."""
+    row = Message.from_row({"id": "x" * 5000, "timestamp": "2026-01-02 03:04:05", "media-type": "image/png"})
+    assert media_id_of("entry", MessageSession.from_row({"messagesession-id": "s1"}), row) is None
+
+
+def listed(number: int, row_id: str, at: int, *, has_media: bool = True) -> Message:
+    """Return a message as the PBX lists it."""
+    media = {"media-type": "image/png", "file-access-url": f"https://x/{number}"} if has_media else {}
+    time = datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return Message.from_row({"id": row_id, "timestamp": time, **media})
+
+
+@given(st.lists(st.tuples(st.sampled_from(["", "1", "m-2"]), st.integers(0, 40_000)), unique=True), st.randoms())
+def test_each_message_is_found_by_its_id(rows: list[tuple[str, int]], random: Any) -> None:
+    """In whatever order they are listed, with ids that are missing or equal."""
+    messages = [listed(number, *row) for number, row in enumerate(rows)]
+    others = [listed(99, *row, has_media=False) for row in rows]
+    shuffled = [*messages, *others]
+    random.shuffle(shuffled)
+    for (row_id, at), message in zip(rows, messages, strict=True):
+        assert _match(shuffled, MediaId("entry", "session", at, row_id)) is message
+
+
+@pytest.mark.parametrize("hours", [-12, -3.5, 5.75, 14])
+def test_a_message_is_found_in_another_zone(hours: float) -> None:
+    """The zone of bare times may be learned after the id was made."""
+    rows = [listed(0, "", 1_000_000), listed(1, "", 1_000_007)]
+    found = _match(rows, MediaId("entry", "session", 1_000_007 + int(hours * 3600), ""))
+    assert found is rows[1]
 
 
 def job(sender: str, number: int) -> FetchJob:

@@ -30,6 +30,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _WORKERS = 2  # each holds up to 10 MiB
 _OPENED_AT_ONCE = 2  # likewise
+_LONGEST_NAME = 100  # characters of a sender that is no number
 _RETRY = Backoff(5.0, 60.0, jitter=0.5)
 
 
@@ -94,7 +95,7 @@ class Pictures:
         is_wanted = option != SAVE_NOBODY and (bool(recipient_ids) or option == SAVE_EVERYBODY)
         if received.media is None or not is_wanted:
             return
-        self._queue.add(FetchJob(received.media, Origin(received.from_number, recipient_ids)))
+        self._queue.add(FetchJob(received.media, Origin(received.from_number[:_LONGEST_NAME], recipient_ids)))
         self._work()
 
     def _work(self) -> None:

@@ -10,6 +10,7 @@ from ..media_kinds import may_be_media
 
 _NO_ID = "~"  # stands for the id of a message that the PBX gave none
 _PARTS = (4, 5)
+_LONGEST = 1000  # characters; an id stands in states, and no PBX's is a tenth of it
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,4 +67,5 @@ def media_id_of(entry_id: str, session: MessageSession, row: Message) -> MediaId
     if not (row.media_url or row.media_type) or not may_be_media(row.media_type):
         return None
     at = max(0, int(row.time.timestamp())) if row.time is not None else 0
-    return MediaId(entry_id, session.id, at, row.id, session.owner)
+    media_id = MediaId(entry_id, session.id, at, row.id, session.owner)
+    return media_id if len(media_id.identifier) <= _LONGEST else None
