@@ -18,7 +18,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from .api.messages import is_session_id
 from .api.models import SmsNumber, is_digits, same_number
-from .const import DOMAIN, PICTURE_TEXT_TOGETHER
+from .const import DOMAIN
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import (
     Destination,
@@ -31,7 +31,6 @@ from .phone import (
     shown_name,
 )
 from .recipients import DamagedRecipientError, read_recipient
-from .segments import plain_where_cheaper
 from .settings import read_settings
 
 _TYPES = ("sms", "mms", "chat", "chat-media")
@@ -201,18 +200,7 @@ def compose(coordinator: NetsapiensCoordinator, request: SendRequest, *, has_med
     messages = [_message(coordinator, request, party, text, has_media=has_media) for party in parties]
     conversations = {one.key: one for one in (_conversation(message, has_media=has_media) for message in messages)}
     check_one_conversation(request.messagesession, conversations.values())
-    settings = read_settings(coordinator.config_entry)
-    if settings.plain_characters and not (has_media and settings.picture_text == PICTURE_TEXT_TOGETHER):
-        return [_with_plain_words(one) for one in conversations.values()]
     return list(conversations.values())
-
-
-def _with_plain_words(conversation: Conversation) -> Conversation:
-    """Return what a conversation gets, its words in plain characters where they are billed by their length."""
-    words = conversation.words
-    if words is None or words.message_type != "sms":
-        return conversation
-    return replace(conversation, words=replace(words, text=plain_where_cheaper(words.text)))
 
 
 def check_one_conversation(messagesession: str | None, conversations: Iterable[Conversation]) -> None:
