@@ -92,7 +92,7 @@ def content_id(hass: HomeAssistant, entity_id: str = MESSAGES) -> str | None:
     return state.attributes.get("media_content_id")
 
 
-async def told(hass: HomeAssistant, text: str) -> str | None:
+async def reported(hass: HomeAssistant, text: str) -> str | None:
     """Wait for the event of a text; return its media's id."""
     await until(lambda: hass.states.get(MESSAGES).attributes.get("message") == text)
     return content_id(hass)
@@ -126,7 +126,7 @@ async def test_a_recipients_picture(hass: HomeAssistant, pbx: Simulator, looking
     """It is in the event by its id, then in the image entities, the media source and the AI's reach."""
     assert hass.states.get(ANNS) is None
     await pbx.receive(from_number=ANN, text="The meter", media=RED, mime_type="image/jpeg")
-    media_id = await told(hass, "The meter")
+    media_id = await reported(hass, "The meter")
     assert content_id(hass, FROM_ANN) == media_id
     await until(lambda: hass.states.get(ANNS) is not None and hass.states.get(ALL_PICTURES) is not None)
     for entity_id in (ANNS, ALL_PICTURES):
@@ -166,7 +166,7 @@ async def test_the_newest_is_shown(hass: HomeAssistant, pbx: Simulator, looking:
 async def test_it_is_there_after_a_restart(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """Without a request for it; the ids go on to mean the same, and what is nobody's on disk is deleted."""
     await pbx.receive(from_number=ANN, text="1", media=RED)
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     await until(lambda: hass.states.get(ANNS) is not None)
     state = hass.states.get(ANNS).state
     orphan = files_of(hass, looking)[0].with_name("orphan.jpg")
@@ -196,7 +196,7 @@ async def test_a_strangers_picture_is_fetched_when_it_is_opened(
 ) -> None:
     """And only then; often opened it is fetched once, and it is no entity's."""
     await pbx.receive(from_number=EVE, text="Who is this?", media=RED)
-    media_id = await told(hass, "Who is this?")
+    media_id = await reported(hass, "Who is this?")
     await asyncio.sleep(0.5)
     assert fetches(pbx) == []
     assert files_of(hass, looking) == []
@@ -210,11 +210,45 @@ async def test_a_strangers_picture_is_fetched_when_it_is_opened(
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
 
 
+async def test_one_that_is_opened_before_its_turn(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """An automation opens it as soon as the event fires: it is fetched once, and kept all the same."""
+    pbx.fault("slow", path="read_media", seconds=1.5)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: len(fetches(pbx)) == 1)
+    first = await reported(hass, "1")
+    await pbx.receive(from_number=ANN, text="2", media=BLUE)
+    assert await resolved(hass, await reported(hass, "2")) == ("image/jpeg", BLUE)
+    assert kept(looking) == []
+    assert await resolved(hass, first) == ("image/jpeg", RED)  # which waits for the one under way
+    await until(lambda: len(kept(looking)) == 2)
+    assert len(fetches(pbx)) == 2
+    assert await shown_in(hass, ANNS) == BLUE
+
+
+async def test_a_recipient_who_is_removed(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    """Their entity goes; what they sent stays, under their number."""
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: hass.states.get(ANNS) is not None)
+    assert hass.config_entries.async_remove_subentry(looking, "ann")
+    await hass.async_block_till_done()
+    assert hass.states.get(ANNS) is None
+    people = await media_source.async_browse_media(hass, f"media-source://netsapiens/{looking.entry_id}")
+    assert [one.title for one in people.children] == ["(858) 555-0123"]
+    await hass.config_entries.async_reload(looking.entry_id)
+    assert hass.states.get(ANNS) is None
+    assert await shown_in(hass, ALL_PICTURES) == RED
+    for file in files_of(hass, looking):
+        file.unlink()
+    assert await shown_in(hass, ALL_PICTURES) is None
+
+
 async def test_few_of_those_opened_stay(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """Opening many does not fill the disk."""
     for number in range(MOST_OPENED + 3):
         await pbx.receive(from_number=EVE, text=str(number), media=RED)
-        assert await resolved(hass, await told(hass, str(number))) == ("image/jpeg", RED)
+        assert await resolved(hass, await reported(hass, str(number))) == ("image/jpeg", RED)
     assert len(files_of(hass, looking)) == MOST_OPENED
 
 
@@ -227,9 +261,9 @@ async def test_whose_pictures_are_kept(
     hass.config_entries.async_update_entry(looking, options=options)
     await hass.async_block_till_done()
     await pbx.receive(from_number=EVE, text="1", media=RED)
-    await told(hass, "1")
+    await reported(hass, "1")
     await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    media_id = await told(hass, "2")
+    media_id = await reported(hass, "2")
     wanted = 2 if keeps else int(option == "recipients")
     await until(lambda: len(kept(looking)) == wanted)
     await asyncio.sleep(0.3)
@@ -242,7 +276,7 @@ async def test_a_link_that_ended_is_made_anew(hass: HomeAssistant, pbx: Simulato
     """Each time media is fetched, its message is read again."""
     pbx.link_life = 1.0
     await pbx.receive(from_number=EVE, text="1", media=RED)
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     await asyncio.sleep(2.5)
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
     assert {one.status for one in fetches(pbx)} == {200}
@@ -278,7 +312,7 @@ async def test_what_is_refused_leaves_the_last_good_one(
         if text == "To home":
             pbx.fault("redirect", path="read_media", location=home, times=None)
         await pbx.receive(from_number=ANN, text=text, media=media)
-        media_ids.append(await told(hass, text))
+        media_ids.append(await reported(hass, text))
         with pytest.raises(Unresolvable) as caught:
             await resolved(hass, media_ids[-1])
         assert str(caught.value) not in {"", caught.value.translation_key}
@@ -298,7 +332,7 @@ async def test_what_says_that_it_is_no_picture_has_no_id(
 ) -> None:
     """Nor is it fetched."""
     await pbx.receive(from_number=ANN, text="1", media=b"<svg/>", mime_type=kind)
-    assert await told(hass, "1") is None
+    assert await reported(hass, "1") is None
     await asyncio.sleep(0.3)
     assert fetches(pbx) == []
 
@@ -385,9 +419,9 @@ async def test_what_is_served(
 ) -> None:
     """To users alone, by the type that the bytes say, and so that a browser runs nothing of it."""
     await pbx.receive(from_number=ANN, text="1", media=RED, mime_type="image/png")
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     await pbx.receive(from_number=ANN, text="2", media=VCARD, mime_type="image/png")
-    card_id = await told(hass, "2")
+    card_id = await reported(hass, "2")
     client, stranger = await hass_client(), await hass_client_no_auth()
     for one, kind, shown in ((media_id, "image/jpeg", "inline"), (card_id, "text/vcard", "attachment")):
         media = await media_source.async_resolve_media(hass, one or "", None)
@@ -408,12 +442,12 @@ async def test_what_is_served(
 async def test_it_goes_with_the_account(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """Files, index and entities; also what was under way."""
     await pbx.receive(from_number=ANN, text="1", media=RED)
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     await until(lambda: hass.states.get(ANNS) is not None)
     pbx.fault("hang", path="read_media", times=None)
     await pbx.receive(from_number=BOB, text="2", media=BLUE)
     await until(lambda: len(fetches(pbx)) == 2)
-    opening = hass.async_create_task(resolved(hass, await told(hass, "2")))
+    opening = hass.async_create_task(resolved(hass, await reported(hass, "2")))
     assert await hass.config_entries.async_remove(looking.entry_id)
     await hass.async_block_till_done()
     assert not Path(hass.config.path("netsapiens")).exists()
@@ -429,7 +463,7 @@ async def test_ids_that_mean_nothing(
 ) -> None:
     """Of no account, no conversation, no message, another user's conversation; and of one that was deleted."""
     await pbx.receive(from_number=EVE, text="1", media=RED)
-    known = MediaId.parse((await told(hass, "1") or "").removeprefix("media-source://netsapiens/"))
+    known = MediaId.parse((await reported(hass, "1") or "").removeprefix("media-source://netsapiens/"))
     assert known is not None
     for wrong in (
         replace(known, entry_id="nobody"),
@@ -459,7 +493,7 @@ async def test_another_users_conversations_stay_private(
     entry = await add_account(recipient("Ann", ANN, from_number="18585550188"))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="1", to_number="18585550188", media=RED)
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     assert media_id is not None
     assert media_id.endswith("/1002")
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
@@ -473,7 +507,7 @@ async def test_another_users_conversations_stay_private(
 async def test_an_old_one_is_found_behind_many(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """In a conversation of more than a page, in whatever order the PBX lists it."""
     await pbx.receive(from_number=EVE, text="First", media=RED)
-    media_id = await told(hass, "First")
+    media_id = await reported(hass, "First")
     for number in range(150):
         await pbx.receive(from_number=EVE, text=str(number))
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
@@ -513,7 +547,7 @@ async def test_a_disk_that_takes_nothing(
     """It is tried again, then logged once; opening says what to check."""
     Path(hass.config.path("netsapiens")).write_text("a file where a folder should be")
     await pbx.receive(from_number=ANN, text="1", media=RED)
-    media_id = await told(hass, "1")
+    media_id = await reported(hass, "1")
     await until(lambda: "could not be saved" in caplog.text)
     with pytest.raises(Unresolvable, match="free space"):
         await resolved(hass, media_id)
@@ -545,7 +579,7 @@ async def test_over_tls_with_a_certificate_of_ones_own(hass: HomeAssistant, tmp_
 async def test_nothing_makes_a_poll_dearer(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
     """A text without a picture makes no request more, and reads no file."""
     await pbx.receive(from_number=ANN, text="1")
-    await told(hass, "1")
+    await reported(hass, "1")
     await asyncio.sleep(0.3)
     assert fetches(pbx) == []
     assert not Path(hass.config.path("netsapiens")).exists()

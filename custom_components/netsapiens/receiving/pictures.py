@@ -10,6 +10,7 @@ from typing import Any
 
 from homeassistant.const import CONF_VERIFY_SSL
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
 from ..api import NetsapiensError
@@ -95,7 +96,8 @@ class Pictures:
         is_wanted = option != SAVE_NOBODY and (bool(recipient_ids) or option == SAVE_EVERYBODY)
         if received.media is None or not is_wanted:
             return
-        self._queue.add(FetchJob(received.media, Origin(received.from_number[:_LONGEST_NAME], recipient_ids)))
+        origin = Origin(received.from_number[:_LONGEST_NAME], recipient_ids, dt_util.utcnow())
+        self._queue.add(FetchJob(received.media, origin))
         self._work()
 
     def _work(self) -> None:

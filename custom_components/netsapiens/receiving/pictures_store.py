@@ -25,6 +25,7 @@ _LOGGER = logging.getLogger(__name__)
 
 MOST_KEPT: Final = 100  # files
 MOST_OPENED: Final = 20  # files of what is not kept, until others are opened
+_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,10 +35,12 @@ class Origin:
     Attributes:
         sender: digits, the user of an extension, or a name.
         recipient_ids: the recipients whose number that was; empty for a stranger.
+        reported_at: when its message was reported, by our clock.
     """
 
     sender: str
     recipient_ids: tuple[str, ...] = ()
+    reported_at: datetime = _LONG_AGO
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,8 +72,8 @@ class StoredMedia:
 
     @property
     def age(self) -> tuple[int, datetime]:
-        """What tells which of two is newer: when it came in, then when it was written."""
-        return self.media_id.at, self.stored_at
+        """What tells which of two is newer: when it came in by the PBX, to the second, then when it was reported."""
+        return self.media_id.at, self.origin.reported_at if self.origin is not None else self.stored_at
 
 
 class MediaStore:
@@ -219,6 +222,7 @@ def _row_of(stored: StoredMedia) -> dict[str, Any]:
         "kind": stored.kind,
         "sender": origin.sender,
         "recipients": list(origin.recipient_ids),
+        "reported_at": origin.reported_at.isoformat(),
         "stored_at": stored.stored_at.isoformat(),
     }
 
@@ -227,13 +231,18 @@ def _stored_of(row: dict[str, Any], entry_id: str) -> StoredMedia | None:
     """Return media from its row of the index; None where the row is damaged, which costs no other one."""
     try:
         media_id, kind = MediaId.parse(text_of(row["id"])), text_of(row["kind"])
-        origin = Origin(text_of(row["sender"]), tuple(text_of(one) for one in row["recipients"]))
-        stored_at = datetime.fromisoformat(text_of(row["stored_at"]))
+        reported_at, stored_at = (_time_of(row[key]) for key in ("reported_at", "stored_at"))
+        origin = Origin(text_of(row["sender"]), tuple(text_of(one) for one in row["recipients"]), reported_at)
     except DAMAGE:
         return None
-    if media_id is None or media_id.entry_id != entry_id or kind not in ENDINGS or stored_at.tzinfo is None:
+    if media_id is None or media_id.entry_id != entry_id or kind not in ENDINGS:
         return None
     return StoredMedia(media_id, kind, origin, stored_at)
+
+
+def _time_of(value: object) -> datetime:
+    """Return a time that was kept; one of DAMAGE where it is none."""
+    return datetime.fromisoformat(text_of(value)).astimezone(UTC)
 
 
 # --- the disk: in the executor ----------------------------------------------------------
