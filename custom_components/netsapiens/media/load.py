@@ -104,7 +104,8 @@ async def _async_read(hass: HomeAssistant, source: Source) -> bytes:
 
 async def _async_read_source(hass: HomeAssistant, source: Source, name: str) -> bytes:
     """Return the bytes of a media source: a camera's or an image's picture, speech, a file."""
-    if not all(name.removeprefix(MEDIA_SOURCE).partition("/")):
+    is_gone = source.entity_id is not None and hass.states.get(source.entity_id) is None
+    if is_gone or not all(name.removeprefix(MEDIA_SOURCE).partition("/")):
         raise MediaError("media_not_found", media=source.shown)
     try:
         if name.startswith(f"{MEDIA_SOURCE}tts/"):
