@@ -104,8 +104,7 @@ async def _async_read(hass: HomeAssistant, source: Source) -> bytes:
 
 async def _async_read_source(hass: HomeAssistant, source: Source, name: str) -> bytes:
     """Return the bytes of a media source: a camera's or an image's picture, speech, a file."""
-    is_gone = source.entity_id is not None and hass.states.get(source.entity_id) is None
-    if is_gone or not all(name.removeprefix(MEDIA_SOURCE).partition("/")):
+    if not all(name.removeprefix(MEDIA_SOURCE).partition("/")):
         raise MediaError("media_not_found", media=source.shown)
     try:
         if name.startswith(f"{MEDIA_SOURCE}tts/"):
@@ -139,7 +138,8 @@ async def _async_picture(hass: HomeAssistant, source: Source, name: str) -> byte
     if (entity_id := source.entity_id) is None:
         return None
     domain = entity_id.partition(".")[0]
-    if domain not in _IMAGE_DOMAINS or domain not in hass.config.components:
+    is_gone = domain not in hass.config.components or hass.states.get(entity_id) is None
+    if is_gone or domain not in _IMAGE_DOMAINS:
         raise MediaError("media_not_found", media=source.shown)
     if domain == "camera":
         from homeassistant.components.camera import async_get_image  # noqa: PLC0415 - as above
