@@ -10,26 +10,29 @@ from homeassistant.helpers.typing import ConfigType
 from .account import NetsapiensConfigEntry
 from .ask import async_setup_ask
 from .changes import Changes
-from .const import DOMAIN
+from .const import DOMAIN, INCOMING_OFF
 from .facts import async_follow_facts
 from .get_messages import async_setup_get_messages
 from .issues import check_options, check_recipients, raise_opt_outs_damaged
+from .media_view import MediaView
 from .notify_actions import NamedActions
 from .phone import async_load_metadata, load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
+from .settings import read_settings
 
-PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions."""
+    """Register the actions, and the address of what came with texts."""
     async_setup_services(hass)
     async_setup_ask(hass)
     async_setup_get_messages(hass)
+    hass.http.register_view(MediaView)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -60,6 +63,9 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
+    await account.pictures.store.async_load()
+    if read_settings(entry).incoming != INCOMING_OFF:
+        account.contacts.async_refresh()  # ahead of the first texts
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
@@ -83,6 +89,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     """Take an account's entities away. What was asked for goes on: this may be a reload."""
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it reports must still be heard
+    await account.pictures.async_stop()
+    await account.contacts.async_stop()
     account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         entry.async_on_unload(account.reports.async_follow(account.queue))

@@ -133,7 +133,7 @@ def _answer(entry: NetsapiensConfigEntry, answer: Answer) -> JsonObjectType:
         "recipient": senders[0].title if senders else None,
         "timestamp": received.timestamp.isoformat(),
         "messagesession": received.messagesession,
-        "media_content_id": None,
+        "media_content_id": received.media_content_id,
         "timed_out": False,
     }
     return response | ({"slots": answer.match.slots} if answer.match.slots else {})

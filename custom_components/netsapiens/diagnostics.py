@@ -75,6 +75,7 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
         "poller": None if poller is None else poller.diagnostics,
         "opted_out": len(entry.runtime_data.opt_outs.current),
         **entry.runtime_data.receiver.diagnostics,
+        "pictures": entry.runtime_data.pictures.diagnostics,
         "queue": {
             "queued": queue.queued,
             "taken_last_hour": queue.taken_last_hour,

@@ -156,7 +156,9 @@ def _rows_of(
 def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSubentry | None) -> JsonObjectType:
     """Return the row of a message in a conversation with a recipient, if it is with one."""
     us, row, session = account.coordinator.data.account, message.row, message.session
-    received = received_message(row, session, row.time or dt_util.utcnow(), us)
+    received = received_message(
+        row, session, row.time or dt_util.utcnow(), us, account.coordinator.config_entry.entry_id
+    )
     number = received.from_number
     if message.is_outbound:
         number = session.sms_number or row.from_number or us.user
@@ -173,5 +175,5 @@ def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSube
         "message_id": received.message_id,
         "timestamp": row.time.isoformat() if row.time else None,
         "media_type": received.media_type,
-        "media_content_id": None,
+        "media_content_id": received.media_content_id,
     }

@@ -17,6 +17,7 @@ from .errors import call_safely, log_unexpected
 from .outgoing import OutgoingMessage
 from .phone import async_load_metadata
 from .receiving.opt_outs import OptOuts
+from .receiving.pictures import Pictures
 from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_received, message_sent
@@ -34,6 +35,7 @@ class Reports:
         opt_outs: learns who opts out of texts.
         questions: those that wait for an answer.
         text_went_out: called when the PBX took a message.
+        pictures: keeps what comes with a message.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class Reports:
         opt_outs: OptOuts,
         questions: Questions,
         text_went_out: Callable[[], None],
+        pictures: Pictures,
     ) -> None:
         self._hass = hass
         self._entry = entry
@@ -53,6 +56,7 @@ class Reports:
         self._opt_outs = opt_outs
         self._questions = questions
         self._text_went_out = text_went_out
+        self._pictures = pictures
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
@@ -67,10 +71,11 @@ class Reports:
 
     @callback
     def sent(self, message: OutgoingMessage) -> None:
-        """Report a message that the PBX took to the recipient's notify entity."""
+        """Report a message that the PBX took, also to the recipient's notify entity."""
         self._text_went_out()
         if message.reference is not None:
             call_safely(self._questions.async_sent, message.reference)
+        async_dispatcher_send(self._hass, message_sent(self._entry, None))
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 
@@ -101,8 +106,10 @@ class Reports:
             senders = []
         name = senders[0].title if senders else None
         received = self._for_question(received)
-        for recipient_id in (None, *(sender.subentry_id for sender in senders)):
+        recipient_ids = tuple(sender.subentry_id for sender in senders)
+        for recipient_id in (None, *recipient_ids):
             async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
+        self._pictures.take(received, recipient_ids)
 
     def _for_question(self, received: ReceivedMessage) -> ReceivedMessage:
         """Return a message that came in, with whether a question was waiting for it."""

@@ -22,6 +22,7 @@ from .phone import async_load_metadata
 from .recipients import is_damaged
 from .refusals import OptedOutError
 from .request import SendRequest, attached_media
+from .segments import plain_where_cheaper
 from .senders import SendingAccount
 from .settings import read_settings
 
@@ -154,7 +155,17 @@ async def _prepare(
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
     conversations = compose(sending, request, has_media=bool(attached or sources))
     together = settings.picture_text == PICTURE_TEXT_TOGETHER
+    if settings.plain_characters and not (together and (attached or sources)):
+        conversations = [_with_plain_words(one) for one in conversations]
     return PreparedSend(entry, account, request, together, attached, sources, conversations)
+
+
+def _with_plain_words(conversation: Conversation) -> Conversation:
+    """Return what a conversation gets, its words in plain characters where they are billed by their length."""
+    words = conversation.words
+    if words is None or words.message_type != "sms":
+        return conversation
+    return replace(conversation, words=replace(words, text=plain_where_cheaper(words.text)))
 
 
 async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:

@@ -20,6 +20,8 @@ from .const import (
     CONF_MMS_LIMIT,
     CONF_OPT_OUT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
+    CONF_SAVE_PICTURES,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
@@ -29,6 +31,9 @@ from .const import (
     INCOMING_PUSH,
     PICTURE_TEXT_SEPARATE,
     PICTURE_TEXT_TOGETHER,
+    SAVE_EVERYBODY,
+    SAVE_NOBODY,
+    SAVE_RECIPIENTS,
 )
 
 # The least and the most that the options' form takes.
@@ -50,6 +55,8 @@ class Settings:
         mms_limit_kb: how large media may be.
         picture_text: ``separate`` or ``together``.
         opt_out: whether people can opt out of texts.
+        plain_characters: whether a text gets plain quotes and dashes where that makes it cheaper.
+        save_pictures: whose media that comes in is kept: ``recipients``, ``everybody`` or ``nobody``.
         damaged: the names of the options that cannot be read.
     """
 
@@ -61,6 +68,8 @@ class Settings:
     mms_limit_kb: int = DEFAULT_MMS_LIMIT
     picture_text: str = PICTURE_TEXT_SEPARATE
     opt_out: bool = True
+    plain_characters: bool = False
+    save_pictures: str = SAVE_RECIPIENTS
     damaged: tuple[str, ...] = field(default=())
 
     @property
@@ -81,6 +90,8 @@ def read_settings(entry: ConfigEntry) -> Settings:
         mms_limit_kb=int(options.number(CONF_MMS_LIMIT, MMS_LIMIT_RANGE, DEFAULT_MMS_LIMIT)),
         picture_text=options.choice(CONF_PICTURE_TEXT, (PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER)),
         opt_out=options.flag(CONF_OPT_OUT, default=True),
+        plain_characters=options.flag(CONF_PLAIN_CHARACTERS, default=False),
+        save_pictures=options.choice(CONF_SAVE_PICTURES, (SAVE_RECIPIENTS, SAVE_EVERYBODY, SAVE_NOBODY)),
         damaged=tuple(options.damaged),
     )
 

@@ -52,6 +52,7 @@ _BATCH = 200  # messages that are taken up before others may run
 _STOP_WITHIN = 15.0  # seconds; an exchange takes 12 at the most, but for the upload of a picture
 
 EXPIRED = "expired"
+OPTED_OUT = "opted_out"
 REFUSED = "refused"
 UNEXPECTED = "unexpected"
 UNCONFIRMED = "unconfirmed"
@@ -78,7 +79,7 @@ class FailedMessage:
 
     Attributes:
         message: which.
-        reason: ``expired``, ``refused``, ``unconfirmed`` or ``unexpected``.
+        reason: ``expired``, ``opted_out``, ``refused``, ``unconfirmed`` or ``unexpected``.
         error: the reason in words.
         timestamp: when it was given up.
     """
@@ -130,6 +131,7 @@ class _Item:
         at_once: whether it is active however many others are.
         until_pbx: when its time is up by the PBX's clock, seconds since 1970, as far as that was known.
         reprieved: whether it was given the time that was left once more, after a clock that jumped.
+        refusal: why it must not be sent any more.
     """
 
     message: OutgoingMessage
@@ -147,6 +149,7 @@ class _Item:
     at_once: bool = False
     until_pbx: float | None = None
     reprieved: bool = False
+    refusal: HomeAssistantError | None = None
     task: asyncio.Task[None] | None = None
 
     def tell(self, answer: SentMessage | HomeAssistantError) -> None:
@@ -292,6 +295,21 @@ class DeliveryQueue:
     def async_hold_reports(self) -> None:
         """Hold back what there is to report until somebody listens again."""
         self._report = self._report_sent = None
+
+    @callback
+    def async_refuse_waiting(self, predicate: Callable[[OutgoingMessage], bool], err: HomeAssistantError) -> None:
+        """End the messages that wait for somebody who wants no texts any more.
+
+        One that may have been accepted already is looked up first; it is never sent again.
+
+        Parameters:
+            predicate: whether a message is one of those.
+            err: what callers get and events report.
+        """
+        for item in [item for item in self._items if predicate(item.message)]:
+            item.refusal = err
+            if not item.in_doubt:
+                self._finish(item, err, OPTED_OUT)
 
     async def async_load(self) -> str | None:
         """Take up the messages that were kept, and see that none is lost when Home Assistant stops.
@@ -483,8 +501,7 @@ class DeliveryQueue:
             api = self._coordinator.api
             if item.in_doubt and item.trace is not None and not await self._clear_up(item, item.trace):
                 continue
-            if self._is_late(item):
-                self._give_up(item)
+            if self._end_if_over(item):
                 return
             try:
                 async with asyncio.timeout_at(item.deadline) as limit:
@@ -500,6 +517,17 @@ class DeliveryQueue:
                 if api is self._coordinator.api:  # else it says nothing of the login that is used now
                     self._coordinator.note_failure(err)
                 await self._after_failure(item, err)
+
+    @callback
+    def _end_if_over(self, item: _Item) -> bool:
+        """End a message that must not be sent any more; return whether it is one."""
+        if item.refusal is not None:
+            self._finish(item, item.refusal, OPTED_OUT)
+        elif self._is_late(item):
+            self._give_up(item)
+        else:
+            return False
+        return True
 
     def _is_late(self, item: _Item) -> bool:
         """Whether a message's time is up."""
