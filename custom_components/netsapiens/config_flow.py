@@ -189,6 +189,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             if result is not None:
                 return result
         schema = REAUTH_KEY_SCHEMA if CONF_API_KEY in entry.data else REAUTH_SCHEMA
+        waiting, until = _waiting(entry)
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=self.add_suggested_values_to_schema(schema, to_show_again(user_input, errors)),
@@ -196,7 +197,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "login": plain(entry.title),
                 "username": plain(as_text(entry.data.get(CONF_USERNAME)) or entry.title),
-                **_waiting(entry),
+                "waiting": waiting,
+                "until": until,
             },
         )
 
@@ -242,14 +244,14 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 @callback
-def _waiting(entry: ConfigEntry) -> dict[str, str]:
+def _waiting(entry: ConfigEntry) -> tuple[str, str]:
     """Return how many texts wait for the sign-in, and until when: values alone, since the browser has the words."""
     queue = entry.runtime_data.queue if entry.state is ConfigEntryState.LOADED else None
     if queue is None:
-        return {"waiting": "-", "until": "-"}
+        return "-", "-"
     deadline = queue.first_deadline
     if deadline is None:
-        return {"waiting": str(queue.queued), "until": "-"}
+        return str(queue.queued), "-"
     local = dt_util.as_local(deadline)
     until = f"{local:%H:%M}" if local.date() == dt_util.now().date() else f"{local:%Y-%m-%d %H:%M}"
-    return {"waiting": str(queue.queued), "until": until}
+    return str(queue.queued), until

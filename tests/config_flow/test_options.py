@@ -73,7 +73,9 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
     # Another change keeps them, whether the form sends them back or not.
     form = await hass.config_entries.options.async_init(entry.entry_id)
     assert {key: shown(form)[key] for key in typed} == {**typed, "from_number": written(typed["from_number"])}
-    await hass.config_entries.options.async_configure(form["flow_id"], {"from_number": "858 555 0198"})
+    await hass.config_entries.options.async_configure(
+        form["flow_id"], {"from_number": "858 555 0198", "live_url": typed["live_url"]}
+    )
     await hass.async_block_till_done()
     assert dict(entry.options) == {**typed, "from_number": SECOND_NUMBER}
     assert setups == []

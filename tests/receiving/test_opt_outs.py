@@ -23,7 +23,7 @@ from custom_components.netsapiens.refusals import Refusals
 from tests.conftest import AddAccount, close, recipient
 from tests.helpers import until
 from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
-from tests.simulator import Simulator
+from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
 OWN, SECOND = "18585550199", "18585550142"
@@ -468,3 +468,24 @@ async def test_senders_without_a_number(
     assert issue.translation_placeholders["recipient"] == "amazon"
     assert looking.runtime_data.opt_outs.current == [OptOut(OWN, "amazon")]
     assert len(await send(hass, entity_id="notify.ann", keep_for=timedelta(seconds=5))) == 1
+
+
+async def test_a_text_that_waits_ends_as_opted_out(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    told: Told,  # noqa: F811
+) -> None:
+    """It is reported as failed with its reason and never goes out; the one to Bob does."""
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=503)
+    queue = looking.runtime_data.queue
+    for name in ("ann", "bob"):
+        [row] = await send(hass, entity_id=f"notify.{name}")
+        assert row["status"] == "queued"
+    await text(pbx, told, "Stop")
+    await until(lambda: queue.queued == 1)
+    failed = [entity for entity, attributes in told.events if attributes.get("reason") == "opted_out"]
+    assert sorted(failed) == ["event.1001_acme_example_messages", "event.ann_messages"]
+    pbx.clear_faults()
+    await until(lambda: queue.queued == 0, within=30)
+    assert [message.destination for message in pbx.messages] == [[BOB]]
