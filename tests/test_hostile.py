@@ -29,7 +29,7 @@ FIELDS = ("type", "message", "destination", "from-number", "data", "mime-type", 
 @pytest.fixture(autouse=True)
 def _no_rate_limit(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=10_000.0))
-    monkeypatch.setattr(sending_module, "_check_limit", lambda *_: None)
+    monkeypatch.setattr(sending_module, "check_limit", lambda *_: None)
 
 
 async def send(hass: HomeAssistant, **data: Any) -> Any:
