@@ -53,9 +53,10 @@ async def test_a_leak(hass: HomeAssistant, pbx: Simulator) -> None:
 @pytest.mark.usefixtures("house", "camera")
 async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.doorbell", "off")
+    hass.states.async_set("camera.doorbell", "idle")
     await use(hass, "### 2. Who is at the door")
     hass.states.async_set("binary_sensor.doorbell", "on")
-    expected = [("sms", "Somebody is at the door."), ("mms", "Picture")]
+    expected = [("sms", "Somebody is at the door."), ("mms", "doorbell")]
     await until(lambda: [(row.type, row.text) for row in pbx.messages] == expected)
 
 
