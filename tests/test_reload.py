@@ -34,9 +34,9 @@ OWN = "18585550199"
 
 
 @pytest.fixture(autouse=True)
-def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    send_quickly(hass, monkeypatch, answer_within=1.0)
+    send_quickly(hass, answer_within=1.0)
 
 
 @pytest.fixture

@@ -51,12 +51,12 @@ class Media:
     """A picture or the like.
 
     Attributes:
-        data: base64, without line breaks.
+        content: None while only the disk holds it.
         mime_type: e.g. ``image/jpeg``.
-        size: bytes, decoded.
+        size: bytes.
     """
 
-    data: str
+    content: bytes | None
     mime_type: str
     size: int
 
@@ -231,14 +231,13 @@ def attached_media(request: SendRequest) -> list[Media]:
     mime_type = (request.mime_type or "").strip().lower()
     if not _MIME_TYPE.fullmatch(mime_type):
         _refuse("invalid_mime_type")
-    data = "".join(request.data.split())  # base64 is often wrapped
     try:
-        size = len(base64.b64decode(data, validate=True))
+        content = base64.b64decode("".join(request.data.split()), validate=True)  # it is often wrapped
     except binascii.Error, ValueError:
         _refuse("invalid_data")
-    if size == 0:
+    if not content:
         _refuse("invalid_data")
-    return [Media(data, mime_type, size)]
+    return [Media(content, mime_type, len(content))]
 
 
 def label_of(numbers: Iterable[str]) -> str:

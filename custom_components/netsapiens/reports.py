@@ -9,7 +9,8 @@ from homeassistant.helpers.start import async_at_started
 
 from .address_book import AddressBook
 from .conversations import Conversations
-from .delivery.queue import DeliveryQueue, FailedMessage
+from .delivery.queue import DeliveryQueue
+from .delivery.results import FailedMessage
 from .errors import log_unexpected
 from .messages import OutgoingMessage
 from .phone import async_load_metadata
