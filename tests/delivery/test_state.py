@@ -61,6 +61,7 @@ class Machine(RuleBasedStateMachine):
         self.disk: tuple[tuple[str, int] | None] | None = None  # the row, if there is one: its baseline
         self.writes: list[tuple[str, int] | None] = []  # rows under way, in order
         self.promised = False
+        self.opted_out = False
 
     def apply(self, event: Event, baseline: tuple[str, int] | None = None) -> None:
         self.message = self.message.apply(event, baseline)
@@ -69,7 +70,7 @@ class Machine(RuleBasedStateMachine):
     @rule(keep=st.sampled_from([True, True, False]))
     def next_message(self, keep: bool) -> None:
         """Take what has ended off the disk, and begin another one."""
-        self.pbx, self.disk, self.promised = Pbx(), None, False
+        self.pbx, self.disk, self.promised, self.opted_out = Pbx(), None, False, False
         self.message = Delivery(keep=keep)
 
     # --- the way ahead ---------------------------------------------------------------
@@ -87,6 +88,7 @@ class Machine(RuleBasedStateMachine):
     def send(self, delay: int) -> None:
         assert not self.pbx.unresolved, "sent while the outcome of an earlier attempt is unknown"
         assert not self.pbx.accepted, "sent again once accepted"
+        assert not self.opted_out, "sent to somebody who has opted out"
         self.apply(Event.REQUEST_BEGINS)
         self.pbx.looks, self.pbx.delay = 0, delay
         self.pbx.unresolved = True
@@ -166,6 +168,13 @@ class Machine(RuleBasedStateMachine):
         self.apply(Event.PROMISED)
         self.promised = True
 
+    @precondition(lambda self: not self.message.is_done and not self.writes and not self.message.opted_out)
+    @rule()
+    def opts_out(self) -> None:
+        """The recipient wants no texts any more; that is written down, so that a kill does not forget it."""
+        self.apply(Event.OPTED_OUT)
+        self.opted_out = True
+
     # --- kills, clocks, and what breaks ----------------------------------------------
 
     @precondition(lambda self: self.disk is not None or self.writes or self.promised)
@@ -179,7 +188,7 @@ class Machine(RuleBasedStateMachine):
             self.cut_off(fate)
         assert self.disk is not None or not self.promised, "promised, and not on disk"
         if self.disk is not None:
-            self.message = Delivery.restored(self.disk[0])
+            self.message = Delivery.restored(self.disk[0], opted_out=self.opted_out)
             self.promised = True
         elif not self.message.is_done:
             self.message = Delivery(State.FAILED, reason=Reason.UNCONFIRMED)  # its caller is gone, and so is it
@@ -273,6 +282,8 @@ BASELINE = (Event.ATTEMPT_MAY_BEGIN, "B")
         (after(BASELINE, Event.REQUEST_BEGINS, Event.ACCEPTED), Step.REPORT),
         (Delivery.restored(None), Step.COUNT),
         (Delivery.restored("B"), Step.RECONCILE),
+        (Delivery.restored(None, opted_out=True), Step.REPORT),
+        (Delivery.restored("B", opted_out=True), Step.RECONCILE),
     ],
 )
 def test_what_is_needed_next(message: Delivery[Any], step: Step) -> None:
@@ -315,6 +326,7 @@ def test_every_state_has_an_answer_to_what_can_come_at_any_time() -> None:
         Event.DEADLINE,
         Event.CANCELLED,
         Event.GIVEN_UP,
+        Event.OPTED_OUT,
         Event.UNEXPECTED,
         Event.PERSISTING,
         Event.PERSISTED,
