@@ -11,6 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError
 from ..api.models import as_text
 from ..errors import call_safely, log_unexpected, translated
+from ..messages import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from .entry import QueueEntry
 from .expiry import Expiry
@@ -158,7 +159,7 @@ class Deliverer:
             return  # it ended meanwhile
         self._apply(entry, Event.REQUEST_BEGINS)
         try:
-            message_id = await self._request(entry, content)
+            message_id = await _request(self._api, entry.message, content)
         except NetsapiensError as err:
             self._not_accepted(entry, err)
             raise
@@ -200,22 +201,6 @@ class Deliverer:
         if content is None:
             raise _MediaLostError
         return content
-
-    async def _request(self, entry: QueueEntry, content: bytes | None) -> str | None:
-        """Post a message; return the PBX's id of it, where it gave one."""
-        message, media = entry.message, entry.message.media
-        answer = await self._api.send_message(
-            message.message_type,
-            message.text,
-            message.destination[0] if len(message.destination) == 1 else message.destination,
-            message.from_number,
-            message.messagesession,
-            data=base64.b64encode(content).decode() if content is not None else None,
-            mime_type=media.mime_type if media else None,
-            size=media.size if media else None,
-            user=message.owner,
-        )
-        return as_text(answer.get("id")) or None
 
     # --- what became of it -----------------------------------------------------------
 
@@ -301,6 +286,23 @@ class Deliverer:
             if not is_last:
                 self._apply(entry, Event.NOT_YET_LISTED)
         return Event.NOT_FOUND
+
+
+async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | None) -> str | None:
+    """Post a message; return the PBX's id of it, where it gave one."""
+    media = message.media
+    answer = await api.send_message(
+        message.message_type,
+        message.text,
+        message.destination[0] if len(message.destination) == 1 else message.destination,
+        message.from_number,
+        message.messagesession,
+        data=base64.b64encode(content).decode() if content is not None else None,
+        mime_type=media.mime_type if media else None,
+        size=media.size if media else None,
+        user=message.owner,
+    )
+    return as_text(answer.get("id")) or None
 
 
 def _is_refusal(err: NetsapiensError) -> bool:
