@@ -1,5 +1,5 @@
-"""The benchmark: what a message costs; texts through faults, restarts and kills; malformed answers; what comes in; what
-it takes to start; how cost grows.
+"""The benchmark: what a message costs; texts through faults, restarts and kills; what comes in; what it takes to start;
+how cost grows.
 
 One module a part; each part prints a Markdown table and says whether its bar was reached.
 """
@@ -17,7 +17,6 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the house and
 import bench_faults
 import bench_growth
 import bench_inbox
-import bench_malformed
 import bench_media
 import bench_setup
 import bench_speed
@@ -26,7 +25,6 @@ import bench_spool
 from tests.real_home import RealHomeError
 
 TEXTS_A_RESTART = 50
-MALFORMED_A_TEXT = 10
 
 type Part = Callable[[], Awaitable[bool]]
 
@@ -50,9 +48,6 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--restarts", type=int, metavar="R", help="of Home Assistant, half of them SIGKILL (default: one in 50 texts)"
     )
-    parser.add_argument(
-        "--malformed", type=int, metavar="N", help="try N malformed inputs (default: ten for each text, 0: none)"
-    )
     parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
     parser.add_argument("--spool", action="store_true", help="60 pictures that wait: bytes written, and memory")
@@ -66,8 +61,6 @@ def parse() -> argparse.Namespace:
     options = parser.parse_args()
     if options.restarts is None:
         options.restarts = max(1, options.faults // TEXTS_A_RESTART)
-    if options.malformed is None:
-        options.malformed = MALFORMED_A_TEXT * options.faults
     return options
 
 
@@ -77,8 +70,6 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
     if options.faults:
         plan = bench_faults.Plan(options.faults, options.seed, options.restarts, options.keep, options.pictures)
         parts.append(lambda: bench_faults.run(plan))
-    if options.malformed:
-        parts.append(lambda: bench_malformed.run(options.malformed, options.seed))
     if options.inbox:
         parts.append(lambda: bench_inbox.measure(options.seed))
     if options.media:

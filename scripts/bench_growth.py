@@ -328,7 +328,7 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
 
 def text_of(number: int) -> Any:
     """Return a text to somebody of their own."""
-    from custom_components.netsapiens.messages import OutgoingMessage  # noqa: PLC0415 - what is loaded counts
+    from custom_components.netsapiens.outgoing import OutgoingMessage  # noqa: PLC0415 - what is loaded counts
 
     destination, session = f"1212{number:07}", f"h{number:039}"
     return OutgoingMessage(

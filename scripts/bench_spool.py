@@ -25,7 +25,7 @@ def written() -> int:
 
 def picture(number: int) -> Any:
     """Return a picture, to one of six people."""
-    from custom_components.netsapiens.messages import Media, OutgoingMessage  # noqa: PLC0415 - what is loaded counts
+    from custom_components.netsapiens.outgoing import Media, OutgoingMessage  # noqa: PLC0415 - what is loaded counts
 
     destination, session = f"1212555{number % 6:04}", f"h{number % 6:039}"
     media = Media(os.urandom(SIZE), "image/jpeg", SIZE)

@@ -2,8 +2,9 @@
 
 A PBX (the tests' simulator) and Home Assistant 2026.11 start as processes of their own, the integration is set up
 through its forms as a person would, and an automation sends two texts. One is replied to, and another automation
-answers. The exit status is 0 only when each text arrived exactly once, from the right number, to the right number, with
-the right words, and the answer in the conversation of the reply.
+answers. Then a script asks a question, and does what the phone answers. The exit status is 0 only when each text
+arrived exactly once, from the right number, to the right number, with the right words, and the answer in the
+conversation of the reply.
 """
 
 import argparse
@@ -47,6 +48,7 @@ TO_ANN = "The sensor under the kitchen sink is wet. I closed the main valve."
 TO_PLUMBER = "Kitchen sink is leaking at 12 Elm St. Can you come by today?"
 FROM_ANN = "Is the valve still closed?"
 ANSWER = "Yes, the main valve is closed."
+QUESTION = "The sink is dry again. Open the valve?"
 
 # The part of configuration.yaml that a user writes.
 ACTIONS = f"""\
@@ -76,6 +78,24 @@ actions:
       messagesession: "{{{{ trigger.to_state.attributes.messagesession }}}}"
       message: {ANSWER}
 """
+ASK = f"""\
+- action: netsapiens.ask_question
+  target:
+    entity_id: notify.ann
+  data:
+    question: {QUESTION}
+    answers:
+      - id: open
+        sentences: Open it
+      - id: leave
+        sentences: Leave it
+  response_variable: answer
+- if: "{{{{ answer.id == 'open' }}}}"
+  then:
+    - event: demo_valve_opened
+      event_data:
+        by: "{{{{ answer.recipient }}}}"
+"""
 AUTOMATION = f"""\
 automation demo:
   - id: demo_water_leak
@@ -92,6 +112,13 @@ automation demo:
     alias: Ann asks
     mode: queued
 {textwrap.indent(REPLY, " " * 4)}
+  - id: demo_question
+    alias: Ask Ann
+    triggers:
+      - trigger: event
+        event_type: demo_dry
+    actions:
+{textwrap.indent(ASK, " " * 6)}
 """
 # Where the PBX reaches Home Assistant; in life this is https and at home.
 EXTERNAL_URL = """
@@ -120,6 +147,7 @@ EXPECTED = [
     Text("The plumber", PLUMBER_NUMBER, TO_PLUMBER),
 ]
 EXPECTED_ANSWER = Text("Ann", ANN_NUMBER, ANSWER)
+EXPECTED_QUESTION = Text("Ann", ANN_NUMBER, f"{QUESTION}\n1 Open it\n2 Leave it")
 
 
 # --- the terminal -------------------------------------------------------------------------
@@ -283,6 +311,7 @@ class Demo:
         await self._automation()
         await self._check()
         await self._reply()
+        await self._ask()
 
     async def _sign_in(self) -> None:
         data = {key: self.pbx.facts[key] for key in ("base_url", "client_id", "client_secret", "username", "password")}
@@ -386,6 +415,29 @@ class Demo:
         if any(answer["requested_session"] != received["messagesession"] for answer in answers):
             problems.append("the answer is in another conversation")
         if problems:
+            raise DemoError("; ".join(problems))
+
+    async def _ask(self) -> None:
+        before = len(await self.pbx.messages())
+
+        async def arrived() -> bool:
+            return len(await self.pbx.messages()) > before
+
+        with self.transcript.step("A script asks Ann, and does what she answers") as lines:
+            lines.extend([*ASK.splitlines(), ""])
+            async with self.home.subscribe_events("demo_valve_opened") as events:
+                await self.home.fire("demo_dry")
+                await self._until(arrived, "the question did not arrive")
+                questions = (await self.pbx.messages())[before:]
+                for question in questions:
+                    lines.extend(bubble(question))
+                lines.extend(bubble(await self.pbx.receive(ANN_NUMBER, "1"), f"from Ann, {spoken(ANN_NUMBER)}"))
+                try:
+                    event = await events.next(timeout=ANSWER_WITHIN)
+                except TimeoutError:
+                    raise DemoError("the script did not get the answer") from None
+            lines.append(f"-> the valve is opened, as {event['data']['by']} wants it")
+        if problems := list(differences(questions, self.pbx.number, [EXPECTED_QUESTION])):
             raise DemoError("; ".join(problems))
 
     async def _is_loaded(self) -> bool:
@@ -524,7 +576,7 @@ async def play(*, stay: bool, config_dir: Path | None) -> int:
         try:
             await demo.run()
             seconds = time.monotonic() - transcript.began
-            print(f"All three texts arrived, once, from the right number. {seconds:.1f} s in all.")
+            print(f"All four texts arrived, once, from the right number. {seconds:.1f} s in all.")
         except (DemoError, RealHomeError, TimeoutError, aiohttp.ClientError) as err:
             show_failure(demo, err)
             status = 1

@@ -79,6 +79,8 @@ def add_account(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) ->
         setup = kwargs.pop("setup", True)
         numbers = pbx.users[login].numbers
         kwargs.setdefault("options", {"from_number": numbers[0].number} if numbers else {})
+        # Polling is what most tests are of; those of the live connection say so.
+        kwargs["options"] = {"incoming": "poll", **kwargs["options"]}
         entry = MockConfigEntry(
             domain=DOMAIN, title=login, unique_id=login, data=data, subentries_data=recipients, **kwargs
         )

@@ -553,3 +553,59 @@ async def test_without_its_helper_nothing_is_answered(
     await pbx.receive(from_number=ANN, text=f"4711 {SENTENCE}")
     await nothing_more(pbx)
     assert heard == []
+
+
+# --- ask_and_do -----------------------------------------------------------------------
+
+QUESTION = "The garage is open. Close it?\n1 Close it\n2 Leave it"
+ASK = {
+    "when": [{"trigger": "event", "event_type": "night"}],
+    "recipients": ["notify.ann", "notify.bob"],
+    "do_1": [{"event": "did", "event_data": {"what": "close", "who": "{{ answer.recipient }}"}}],
+    "do_2": [{"event": "did", "event_data": {"what": "leave"}}],
+    "do_silence": [{"event": "did", "event_data": {"what": "nothing"}}],
+}
+
+
+@pytest.mark.parametrize(("text", "what"), [("1", "close"), ("Leave it.", "leave")])
+async def test_what_is_answered_is_done(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, text: str, what: str
+) -> None:
+    """The first answer runs its own actions."""
+    await use("ask_and_do", **ASK)
+    runs = async_capture_events(hass, "did")
+    hass.bus.async_fire("night")
+    await until(lambda: (sent_to(pbx, ANN), sent_to(pbx, BOB)) == ([QUESTION], [QUESTION]))
+    await pbx.receive(from_number=BOB, text=text)
+    await until(lambda: [run.data["what"] for run in runs] == [what])
+    assert runs[0].data.get("who") in (None, "Bob")
+
+
+async def test_a_third_answer_and_silence(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """Silence has actions of its own, and a third answer may be given."""
+    later = [{"event": "did", "event_data": {"what": "later"}}]
+    await use("ask_and_do", **ASK, answer_3="Later", do_3=later, minutes=0.04, pin="4711", hint="With the PIN.")
+    runs = async_capture_events(hass, "did")
+    hass.bus.async_fire("night")
+    await until(lambda: [run.data["what"] for run in runs] == ["nothing"])
+    hass.bus.async_fire("night")
+    await until(lambda: sent_to(pbx, ANN) == [f"{QUESTION}\n3 Later"] * 2)
+    await pbx.receive(from_number=ANN, text="3 4711")
+    await until(lambda: [run.data["what"] for run in runs] == ["nothing", "later"])
+
+
+async def test_answers_are_left_to_their_question(
+    hass: HomeAssistant, pbx: Simulator, house: MockConfigEntry, use: UseBlueprint
+) -> None:
+    """A text that a question was waiting for does not run a command as well."""
+    await use("text_command", **COMMAND)
+    runs = async_capture_events(hass, "armed")
+    data = {"entity_id": "notify.ann", "question": "Which?", "timeout": 20}
+    call = hass.async_create_task(
+        hass.services.async_call("netsapiens", "ask_question", data, blocking=True, return_response=True)
+    )
+    await until(lambda: sent_to(pbx, ANN) == ["Which?"])
+    await pbx.receive(from_number=ANN, text="4711 arm")
+    assert (await call)["text"] == "4711 arm"
+    await nothing_more(pbx)
+    assert not runs

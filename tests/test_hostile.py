@@ -15,9 +15,9 @@ from yarl import URL
 
 from custom_components.netsapiens import sending as sending_module
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.messages import SendRequest, _is_visible
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
+from custom_components.netsapiens.request import SendRequest, is_visible
 from custom_components.netsapiens.sending import async_send
 from tests.simulator import Simulator
 
@@ -29,7 +29,7 @@ FIELDS = ("type", "message", "destination", "from-number", "data", "mime-type", 
 @pytest.fixture(autouse=True)
 def _no_rate_limit(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=10_000.0))
-    monkeypatch.setattr(sending_module, "_check_limit", lambda *_: None)
+    monkeypatch.setattr(sending_module, "check_limit", lambda *_: None)
 
 
 async def send(hass: HomeAssistant, **data: Any) -> Any:
@@ -74,7 +74,7 @@ async def test_half_a_character_is_refused(hass: HomeAssistant, pbx: Simulator, 
 @given(message=st.text(TEXT), title=st.text(TEXT))
 async def test_any_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, message: str, title: str) -> None:
     pbx.messages.clear()
-    text = "\n".join(part for part in (title, message) if _is_visible(part))  # tests/test_compose.py has what that is
+    text = "\n".join(part for part in (title, message) if is_visible(part))  # tests/test_messages.py has what that is
     if text:
         await send(hass, destination=ANN, message=message, title=title)
         assert [sent.text for sent in pbx.messages] == [text]

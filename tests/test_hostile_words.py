@@ -28,11 +28,11 @@ def test_plain() -> None:
 
 @pytest.mark.parametrize("path", sorted(TRANSLATIONS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_name_stands_in_a_code_span(path: Path) -> None:
-    """Errors and what describes an action by name are shown as they are; all else is rendered."""
+    """Errors, titles and what describes an action by name are shown as they are; all else is rendered."""
     words = json.loads(path.read_text())
     common = {key: sentence for key, sentence in words["common"].items() if not key.startswith("action_")}
     for part in (common, words["issues"], words["options"]["step"], words["config"]["step"]):
-        text = json.dumps(part)
+        text = re.sub(r'"title": "[^"]*"', "", json.dumps(part))
         assert len(re.findall(NAMES, text)) == len(re.findall(f"`[^`]*{NAMES}`", text))
 
 

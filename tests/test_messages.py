@@ -1,15 +1,24 @@
 """From what is asked for to the messages: what the doors' own tests do not reach."""
 
 from homeassistant.exceptions import ServiceValidationError
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings as hypothesis, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.messages import is_session_id
-from custom_components.netsapiens.messages import SendRequest, compose, stable_session_id
+from custom_components.netsapiens.messages import compose
+from custom_components.netsapiens.outgoing import stable_session_id
+from custom_components.netsapiens.request import SendRequest
+from custom_components.netsapiens.senders import SendingAccount
+from custom_components.netsapiens.settings import read_settings
 from tests.simulator import Simulator
 
 ANN, BOB = "18585550123", "18585550124"
+
+
+def account_of(entry: MockConfigEntry) -> SendingAccount:
+    """Return what the rules need to know of a loaded account."""
+    return SendingAccount(entry.runtime_data.coordinator.data, read_settings(entry).from_number, "US")
 
 
 @pytest.mark.parametrize("text", ["half \ud83d", "\udc00", "a\ud800b"])
@@ -19,7 +28,7 @@ def test_half_a_pair_cannot_be_sent(pbx: Simulator, entry: MockConfigEntry, text
         SendRequest(destinations=[ANN], message="Hi", title=text),
     ):
         with pytest.raises(ServiceValidationError) as caught:
-            compose(entry.runtime_data.coordinator, request)
+            compose(account_of(entry), request)
         assert caught.value.translation_key == "invalid_text"
 
 
@@ -28,16 +37,16 @@ def test_half_a_pair_cannot_be_sent(pbx: Simulator, entry: MockConfigEntry, text
 )
 def test_what_no_phone_shows_is_nothing_to_send(pbx: Simulator, entry: MockConfigEntry, unseen: str) -> None:
     with pytest.raises(ServiceValidationError) as caught:
-        compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=unseen, title=unseen))
+        compose(account_of(entry), SendRequest(destinations=[ANN], message=unseen, title=unseen))
     assert caught.value.translation_key == "nothing_to_send"
-    (one,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message="\u200bHi", title=unseen))
+    (one,) = compose(account_of(entry), SendRequest(destinations=[ANN], message="\u200bHi", title=unseen))
     assert one.words is not None
     assert one.words.text == "\u200bHi"
 
 
 @pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469", "\u2764\ufe0f", "a\u200b", "\U000e0041!", "\U0001faef"])
 def test_what_joins_emoji_is_kept(pbx: Simulator, entry: MockConfigEntry, text: str) -> None:
-    (one,) = compose(entry.runtime_data.coordinator, SendRequest(destinations=[ANN], message=text))
+    (one,) = compose(account_of(entry), SendRequest(destinations=[ANN], message=text))
     assert one.words is not None
     assert one.words.text == text
 
@@ -46,14 +55,14 @@ def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry)
     (ann,) = entry.subentries.values()
     object.__setattr__(ann, "data", {"destination": ["5550123"], "group": False})
     with pytest.raises(ServiceValidationError) as caught:
-        compose(entry.runtime_data.coordinator, SendRequest(recipients=[ann], message="Hi"))
+        compose(account_of(entry), SendRequest(recipients=[ann], message="Hi"))
     assert caught.value.translation_key == "invalid_number"
 
 
 def test_whom_a_message_is_for(pbx: Simulator, entry: MockConfigEntry) -> None:
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=[BOB, "1002"], recipients=[ann], message="Hi")
-    messages = [one.words for one in compose(entry.runtime_data.coordinator, request) if one.words]
+    messages = [one.words for one in compose(account_of(entry), request) if one.words]
     assert [(message.destination, message.label, message.recipient_id) for message in messages] == [
         ((BOB,), "…0124", None),
         (("1002",), "…1002", None),
@@ -66,7 +75,7 @@ def test_a_recipient_who_is_also_a_destination_is_texted_once_and_by_name(
 ) -> None:
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=["858 555 0123"], recipients=[ann], message="Hi")
-    ((message, _),) = [(one.words, one.media) for one in compose(entry.runtime_data.coordinator, request)]
+    ((message, _),) = [(one.words, one.media) for one in compose(account_of(entry), request)]
     assert message is not None
     assert (message.label, message.recipient_id) == ("Ann", ann.subentry_id)
 
@@ -74,7 +83,7 @@ def test_a_recipient_who_is_also_a_destination_is_texted_once_and_by_name(
 NUMBERS = st.lists(st.from_regex(r"[0-9]{3,15}", fullmatch=True), min_size=1, max_size=8, unique=True)
 
 
-@settings(max_examples=50, deadline=None, database=None)
+@hypothesis(max_examples=50, deadline=None, database=None)
 @given(st.text(max_size=40), st.one_of(st.none(), st.from_regex(r"[0-9]{5,15}", fullmatch=True)), NUMBERS, st.randoms())
 def test_a_conversations_id(uid: str, sender: str | None, numbers: list[str], dice: object) -> None:
     uid = uid.encode(errors="ignore").decode()

@@ -1,4 +1,4 @@
-"""Door 1: the notify entities, and the devices that they sit on."""
+"""The notify entities, and the devices that they sit on."""
 
 from datetime import datetime
 from typing import Any

@@ -1,4 +1,4 @@
-"""Door 2: the actions by name in the notify domain."""
+"""The actions by name in the notify domain."""
 
 import base64
 import logging

@@ -9,6 +9,7 @@ from homeassistant.components import persistent_notification
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
+from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
 from tests.conftest import AddAccount, recipient
@@ -60,9 +61,21 @@ async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
 
 
 @pytest.mark.usefixtures("house")
+async def test_a_question(hass: HomeAssistant, pbx: Simulator) -> None:
+    """What Ann answers is done."""
+    closed = async_mock_service(hass, "cover", "close_cover")
+    await use(hass, "### 3. A question")
+    await hass.services.async_call("automation", "trigger", {"entity_id": "automation.garage_open_at_night"})
+    await until(lambda: sent_to(pbx, ANN) == ["The garage is open. Close it?\n1 Close it\n2 Leave it"])
+    await pbx.receive(from_number=ANN, text="1")
+    await until(lambda: [call.data["entity_id"] for call in closed] == [["cover.garage"]])
+    await hass.services.async_call("automation", "turn_off", {"entity_id": "all"}, blocking=True)
+
+
+@pytest.mark.usefixtures("house")
 async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.garage_door", "Closed")  # as Home Assistant shows a garage door's
-    await use(hass, "### 3. An answer")
+    await use(hass, "### 4. An answer")
     received = await pbx.receive(from_number=ANN, text="Garage ")
     await until(lambda: sent_to(pbx, ANN) == ["The garage door is closed."])
     assert pbx.messages[0].requested_session == received.messagesession
@@ -71,7 +84,7 @@ async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
 @pytest.mark.usefixtures("house")
 async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("binary_sensor.garage_door", "off")
-    await use(hass, "### 4. An alert")
+    await use(hass, "### 5. An alert")
     hass.states.async_set("binary_sensor.garage_door", "on")
     await until(lambda: sent_to(pbx, ANN) == ["The garage door is open"])
     hass.states.async_set("binary_sensor.garage_door", "off")
@@ -79,7 +92,7 @@ async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> Non
 
 
 async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
-    await use(hass, "### 5. Several people")  # first: Home Assistant makes notify groups once, when it starts
+    await use(hass, "### 6. Several people")  # first: Home Assistant makes notify groups once, when it starts
     await add_account(recipient("Ann", ANN))
     await hass.services.async_call("script", "dinner", {}, blocking=True)
     assert [(row.destination, row.text) for row in pbx.messages] == [([ANN, BOB], "Dinner is ready.")]
@@ -93,6 +106,16 @@ async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator
     await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
     assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
     assert persistent_notification._async_get_or_create_notifications(hass) == {}
+
+
+@pytest.mark.usefixtures("house")
+async def test_an_agent_that_reads_texts(hass: HomeAssistant, pbx: Simulator) -> None:
+    """The script that is exposed to Assist returns them."""
+    await use(hass, "**An agent that reads the last ten texts.**", REFERENCE)
+    await pbx.receive(from_number=ANN, text="On my way")
+    answer = await hass.services.async_call("script", "read_texts_of_ann", {}, blocking=True, return_response=True)
+    assert answer is not None
+    assert [row["message"] for row in answer["messages"]] == ["On my way"]  # type: ignore[union-attr, index, call-overload]
 
 
 @pytest.fixture
@@ -111,6 +134,21 @@ async def test_when_a_text_did_not_get_out(hass: HomeAssistant, pbx: Simulator) 
     (notification,) = persistent_notification._async_get_or_create_notifications(hass).values()
     assert notification["title"] == "A text did not get out"
     assert notification["message"].startswith("To Ann:\nHello\n\nThe phone system")
+
+
+@pytest.mark.parametrize("expected_lingering_timers", [True])  # the utility meter leaves that of its cycle
+async def test_a_warning_beyond_a_number_of_texts(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The utility meter follows the sensor, and the automation warns once the month has more than 1,000."""
+    await add_account(recipient("Ann", ANN))
+    sensor = "sensor.1001_acme_example_sent_messages"
+    assert f"\n  - {sensor}\n" in REFERENCE  # the chart's
+    await use(hass, "**A warning beyond a number of texts a month.**", REFERENCE)
+    await hass.services.async_call(
+        "notify", "send_message", {"entity_id": "notify.ann", "message": "Hi"}, blocking=True
+    )
+    await until(lambda: hass.states.get("sensor.texts_this_month").state == "1")
+    hass.states.async_set(sensor, "1002", hass.states.get(sensor).attributes)
+    await until(lambda: len(persistent_notification._async_get_or_create_notifications(hass)) == 1)
 
 
 def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:

@@ -19,12 +19,11 @@ from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
 import custom_components
-from custom_components.netsapiens import PLATFORMS
+from custom_components.netsapiens import PLATFORMS, ask, get_messages, services
 from custom_components.netsapiens.config_flow import NetsapiensConfigFlow
 from custom_components.netsapiens.delivery.state import Reason
 from custom_components.netsapiens.options_flow import NetsapiensOptionsFlow
 from custom_components.netsapiens.recipient_flow import RecipientFlow
-from custom_components.netsapiens.services import _SCHEMA
 from tests.conftest import AddAccount, recipient
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,15 +35,19 @@ WORDS: dict[str, Any] = json.loads((FOLDER / "translations" / "en.json").read_te
 ICONS: dict[str, Any] = json.loads((FOLDER / "icons.json").read_text(encoding="utf-8"))
 MANIFEST: dict[str, Any] = json.loads((FOLDER / "manifest.json").read_text(encoding="utf-8"))
 SERVICES = load_yaml_dict(str(FOLDER / "services.yaml"))
+SCHEMAS = {"ask_question": ask.SCHEMA, "get_messages": get_messages.SCHEMA, "send_message": services.SCHEMA}
 
 KEY = re.compile(r"[a-z0-9]+(?:_[a-z0-9]+)*")
 DOMAINS_OWN_ABORTS = {"reauth_successful", "reconfigure_successful"}  # Home Assistant has the words
 CORE_DOMAIN = "homeassistant"
 BASE_PLATFORMS_AND_ALLOWED = {
+    "binary_sensor",
     "camera",
     "diagnostics",
     "event",
+    "homeassistant",
     "image",
+    "llm",
     "media_player",
     "media_source",
     "notify",
@@ -166,7 +169,7 @@ def selectors_in(description: Any) -> Iterator[dict[str, Any]]:
 
 def test_services_yaml() -> None:
     _SERVICES_SCHEMA(SERVICES)
-    assert set(SERVICES) == set(WORDS["services"]) == {"send_message"}
+    assert set(SERVICES) == set(WORDS["services"]) == set(SCHEMAS)
     for description in SERVICES.values():
         for config in selectors_in(description):
             selector.validate_selector(config)
@@ -183,7 +186,7 @@ def test_every_field_has_words_and_a_check(name: str) -> None:
     for field in words["fields"].values():
         assert field["name"]
         assert field["description"]
-    checked = {str(marker) for marker in _SCHEMA.schema}
+    checked = {str(marker) for marker in SCHEMAS[name].schema}
     target = {str(marker) for marker in cv.TARGET_SERVICE_FIELDS}
     assert checked - target == fields
     assert target <= checked
@@ -243,6 +246,7 @@ def test_no_html_and_no_references() -> None:
         "options",
         "selector",
         "services",
+        "triggers",
         "title",
     }
     assert set(WORDS) <= known
@@ -252,7 +256,7 @@ def _given(call: ast.Call) -> tuple[list[str], set[str] | None]:
     """Return the translation keys that a call raises, and its placeholders where the code shows them."""
     name = ast.unparse(call.func).rpartition(".")[2]
     keywords = {keyword.arg: keyword.value for keyword in call.keywords}
-    if name in ("_refuse", "MediaError") and call.args:
+    if name in ("refuse", "_refuse", "MediaError") and call.args:
         return sorted(_constants(call.args[0])), {str(key) for key in keywords}
     if name == "_refuse_target" and call.args:
         return sorted(_constants(call.args[0])), {"target"}
@@ -453,11 +457,15 @@ async def test_every_entity_has_a_unique_id_words_and_a_device(hass: HomeAssista
     """As Home Assistant registers them, for an account and a recipient."""
     entry = await add_account(recipient("Ann", "18585550123"))
     entities = er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    assert {entity.domain for entity in entities} == set(PLATFORMS)
+    assert {entity.domain for entity in entities} == {
+        one for one in PLATFORMS if one != "image"
+    }  # added with a picture
     words = WORDS["entity"]
     for entity in entities:
         assert entity.unique_id, entity.entity_id
         assert entity.device_id, entity.entity_id
         assert entity.has_entity_name, entity.entity_id
         assert entity.translation_key in words.get(entity.domain, {}) or entity.original_name is None, entity.entity_id
-        assert entity.entity_category is (EntityCategory.DIAGNOSTIC if entity.domain == "sensor" else None)
+        assert entity.entity_category is (
+            EntityCategory.DIAGNOSTIC if entity.translation_key in {"opted_out", "queued_messages"} else None
+        )

@@ -65,10 +65,12 @@ async def test_one_accounts_damaged_data_stop_no_account(
         ("keep_undelivered", [15], 15),
         ("mms_limit_kb", None, 600),
         ("mms_limit_kb", float("inf"), 600),
-        ("incoming", 7, "poll"),
-        ("incoming", "loud", "poll"),
-        ("incoming", ["off"], "poll"),
+        ("incoming", 7, "live"),
+        ("incoming", "loud", "live"),
+        ("incoming", ["off"], "live"),
         ("picture_text", {}, "separate"),
+        ("plain_characters", "yes", False),
+        ("save_pictures", "some", "recipients"),
         ("from_number", 12, None),
     ],
 )
@@ -88,7 +90,7 @@ async def test_a_damaged_option_has_its_default(
     fields = {str(marker): marker for marker in form["data_schema"].schema}
     assert (fields[key].description or {}).get("suggested_value") is None
     assert key == "from_number" or fields[key].default() == used
-    filled = {name: marker.default() for name, marker in fields.items() if name != "from_number"}
+    filled = {name: marker.default() for name, marker in fields.items() if name not in {"from_number", "live_url"}}
     done = await hass.config_entries.options.async_configure(form["flow_id"], {**filled, "from_number": pbx.numbers[0]})
     assert done["type"] == "create_entry"
     await hass.async_block_till_done()

@@ -11,11 +11,13 @@ from homeassistant.helpers.translation import async_get_translations
 import pytest
 
 FOLDER = Path(__file__).parent.parent / "custom_components/netsapiens/translations"
+BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
 LANGUAGES = ["de", "es", "fr", "nl"]
 # Words that are the same in another language.
 SAME = {
     *("MMS", "SMS", "Chat", "Client-ID", "Domain", "Name", "Number", "Data", "Media", "Account", "Message", "Messages"),
-    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video"),
+    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video", "PIN", "Text", "No"),
+    "Contact",
 }
 
 
@@ -41,6 +43,11 @@ def marks_of(text: str) -> tuple[list[str], list[str]]:
     return sorted(re.findall(r"\{\w+\}", text)), sorted(re.findall(r"`[^`]*`", text))
 
 
+def crowded(text: str) -> bool:
+    """Return whether a full stop or the like stands directly behind code."""
+    return any(text[code.end() :].startswith(tuple(".,;:!?")) for code in re.finditer(r"`[^`]*`", text))
+
+
 def test_each_language_is_checked() -> None:
     assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(["en", *LANGUAGES])
 
@@ -56,6 +63,27 @@ def test_same_placeholders_and_code(language: str) -> None:
         assert marks_of(text) == marks_of(ENGLISH[path]), path
         assert text.strip() == text != "", path
         assert not re.search(r"<\w", text), path
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_no_code_stands_before_a_full_stop(language: str) -> None:
+    """Home Assistant puts a margin around code: what follows it directly seems to stand alone."""
+    assert [path for path, text in texts_in(language).items() if crowded(text)] == []
+
+
+def test_no_code_stands_before_a_full_stop_in_a_blueprint() -> None:
+    """As in the translations: blueprints are rendered in the same way."""
+    for path in BLUEPRINTS.rglob("*.yaml"):
+        words = path.read_text(encoding="utf-8").split("\ntriggers:")[0]
+        assert [line for line in words.splitlines() if crowded(line)] == [], path.name
+
+
+def test_dialogs_leave_their_words_to_the_browser() -> None:
+    """What the server translates is in the house's language, and a person's browser may speak another one."""
+    dialogs = [path for path in FOLDER.parent.glob("*.py") if "flow" in path.stem or path.stem == "repairs"]
+    assert len(dialogs) > 4
+    for path in dialogs:
+        assert not re.search(r"import .*sentence|async_get_(?:cached_)?translations", path.read_text()), path.name
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

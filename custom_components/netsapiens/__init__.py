@@ -1,31 +1,38 @@
 """Text with Home Assistant through a NetSapiens PBX."""
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import Platform
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
+from .ask import async_setup_ask
 from .changes import Changes
-from .const import DOMAIN
+from .const import DOMAIN, INCOMING_OFF
 from .facts import async_follow_facts
-from .issues import check_options, check_recipients
+from .get_messages import async_setup_get_messages
+from .issues import check_options, check_recipients, raise_opt_outs_damaged
+from .media_view import MediaView
 from .notify_actions import NamedActions
-from .phone import load_metadata
+from .phone import async_load_metadata, load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
+from .settings import read_settings
 
-PLATFORMS = [Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
+PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action."""
+    """Register the actions, and the address of what came with texts."""
     async_setup_services(hass)
+    async_setup_ask(hass)
+    async_setup_get_messages(hass)
+    hass.http.register_view(MediaView)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -50,22 +57,40 @@ async def async_setup_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -
 async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Add an account's entities and actions, then start to report and to receive."""
     account = entry.runtime_data
+    await _async_follow_opt_outs(hass, entry)
     actions = NamedActions(hass, entry)
     entry.async_on_unload(entry.add_update_listener(Changes(entry, actions).async_apply))
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
+    await account.pictures.store.async_load()
+    if read_settings(entry).incoming != INCOMING_OFF:
+        account.contacts.async_refresh()  # ahead of the first texts
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
     entry.async_on_unload(account.reports.async_follow(account.queue))
     account.receiver.async_start()
+    entry.async_on_unload(account.questions.async_interrupt)
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, account.questions.async_interrupt))
+
+
+async def _async_follow_opt_outs(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
+    """Read who opted out of texts, before anything else can go to them."""
+    account = entry.runtime_data
+    if (aside := await account.opt_outs.async_load()) is not None:
+        raise_opt_outs_damaged(hass, entry, aside)
+    if account.opt_outs.current:
+        await async_load_metadata(hass)  # else nobody's numbers are looked at
+    entry.async_on_unload(account.refusals.async_follow())
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> bool:
     """Take an account's entities away. What was asked for goes on: this may be a reload."""
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it reports must still be heard
+    await account.pictures.async_stop()
+    await account.contacts.async_stop()
     account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         entry.async_on_unload(account.reports.async_follow(account.queue))

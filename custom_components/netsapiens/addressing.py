@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .account import NetsapiensData
@@ -10,16 +11,16 @@ from .api import NetsapiensError
 from .api.models import number_of
 from .const import DOMAIN
 from .errors import translated
-from .messages import ExistingConversation, SendRequest
 from .phone import from_pbx, readings
 from .recipients import RecipientData, read_recipient
+from .request import ExistingConversation, SendRequest
 
 
 async def async_addressed(account: NetsapiensData, request: SendRequest) -> SendRequest:
     """Return a request with whom it is for.
 
     Parameters:
-        account: whose conversations tell.
+        account: whose conversations are searched.
         request: what was asked for.
 
     Raises:
@@ -45,12 +46,19 @@ async def async_conversation(account: NetsapiensData, messagesession: str) -> Ex
         NetsapiensError: the PBX could not be asked.
     """
     found = await account.conversations.async_find(messagesession)
-    if found is None:
-        return None
+    return None if found is None else replace(found, recipient=recipient_of(account, found))
+
+
+def recipient_of(account: NetsapiensData, conversation: ExistingConversation) -> ConfigSubentry | None:
+    """Return the recipient that a conversation is with; None where it is with none.
+
+    Parameters:
+        account: whose recipients.
+        conversation: as the PBX lists it.
+    """
     region = account.coordinator.hass.config.country
-    candidates = account.addresses.recipients_with(found.others[0]) if found.others else []
-    recipient = next((one for one in candidates if _is_with(read_recipient(one), found, region)), None)
-    return replace(found, recipient=recipient)
+    candidates = account.addresses.recipients_with(conversation.others[0]) if conversation.others else []
+    return next((one for one in candidates if _is_with(read_recipient(one), conversation, region)), None)
 
 
 async def _async_destination(account: NetsapiensData, text: str) -> str:

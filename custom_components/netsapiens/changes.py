@@ -62,6 +62,7 @@ class Changes:
         async_name_devices(hass, entry, [one for one in recipients if recipients[one] != before.recipients.get(one)])
         self._actions.async_update()
         async_dispatcher_send(hass, recipients_changed(entry))
+        account.refusals.async_check()
         check_options(hass, entry)
         check_recipients(hass, entry)
         check_sender(hass, entry, account.coordinator.data)

@@ -17,7 +17,7 @@ from homeassistant.const import (
     CONF_DOMAIN,
     CONF_USERNAME,
 )
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
 from .api import (
@@ -54,7 +54,6 @@ from .phone import (
     async_load_metadata,
 )
 from .recipient_flow import RecipientFlow
-from .sentences import async_load_translations, sentence
 
 
 class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
@@ -164,15 +163,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             step_id="sender",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
-            description_placeholders={"listed": await self._listed()},
+            description_placeholders={"login": plain(self._title), "listed": str(len(self._numbers))},
         )
-
-    async def _listed(self) -> str:
-        """Return the sentence that says what there is to choose from."""
-        await async_load_translations(self.hass)
-        if not self._numbers:
-            return sentence(self.hass, "common.sender_none_listed", login=plain(self._title))
-        return sentence(self.hass, "common.sender_listed", login=plain(self._title), count=len(self._numbers))
 
     @callback
     def _create_entry(self, from_number: str | None) -> ConfigFlowResult:
@@ -197,6 +189,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             if result is not None:
                 return result
         schema = REAUTH_KEY_SCHEMA if CONF_API_KEY in entry.data else REAUTH_SCHEMA
+        waiting, until = _waiting(entry)
         return self.async_show_form(
             step_id="reauth_confirm",
             data_schema=self.add_suggested_values_to_schema(schema, to_show_again(user_input, errors)),
@@ -204,7 +197,8 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
             description_placeholders={
                 "login": plain(entry.title),
                 "username": plain(as_text(entry.data.get(CONF_USERNAME)) or entry.title),
-                "waiting": _waiting(self.hass, entry),
+                "waiting": waiting,
+                "until": until,
             },
         )
 
@@ -250,12 +244,14 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 @callback
-def _waiting(hass: HomeAssistant, entry: ConfigEntry) -> str:
-    """Return the sentence that says how many texts wait for the sign-in, and until when; empty where none is known."""
+def _waiting(entry: ConfigEntry) -> tuple[str, str]:
+    """Return how many texts wait for the sign-in, and until when: values alone, since the browser has the words."""
     queue = entry.runtime_data.queue if entry.state is ConfigEntryState.LOADED else None
-    if queue is None or (deadline := queue.first_deadline) is None:
-        return ""
+    if queue is None:
+        return "-", "-"
+    deadline = queue.first_deadline
+    if deadline is None:
+        return str(queue.queued), "-"
     local = dt_util.as_local(deadline)
-    time = f"{local:%H:%M}" if local.date() == dt_util.now().date() else f"{local:%Y-%m-%d %H:%M}"
-    key = "waiting_one" if queue.queued == 1 else "waiting_several"
-    return sentence(hass, f"common.{key}", count=queue.queued, time=time)
+    until = f"{local:%H:%M}" if local.date() == dt_util.now().date() else f"{local:%Y-%m-%d %H:%M}"
+    return str(queue.queued), until

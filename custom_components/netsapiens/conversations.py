@@ -3,21 +3,25 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Mapping
+from datetime import UTC, datetime
 import time
 
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
 from .api.models import number_of, same_number
-from .messages import ExistingConversation
 from .pbx.coordinator import NetsapiensCoordinator
+from .pbx.listing import read_since
 from .phone import from_pbx
 from .receiving.received import ReceivedMessage
+from .request import ExistingConversation
 
 _ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
 _ASK_AGAIN = 30.0  # seconds after it could not be asked
 _SENDERS_FOR = 600.0  # seconds for which the list of who texted us serves
 _MOST = 1000  # conversations that are remembered
 _MOST_PAGES = 10
+_ENDING = 4  # digits of a number, or letters of a name
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
 
 class Conversations:
@@ -97,19 +101,60 @@ class Conversations:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
         return number_of(from_pbx(number, self._coordinator.hass.config.country))
 
-    async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
-        """Return a conversation that the PBX lists: of the login, or of another user with a number we send from."""
-        account = self._coordinator.data.account
+    async def async_row(self, messagesession: str) -> MessageSession | None:
+        """Return the row of a conversation: of the login, or of another user with a number we send from.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked.
+
+        API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
+        """
         if (row := await self._find_row(None, messagesession)) is not None:
-            return _conversation_of(row, account)
+            return row
         for owner, senders in self._shared_senders().items():
             try:
                 row = await self._find_row(owner, messagesession)
             except NetsapiensRequestError:
                 continue  # the login may not see that user's
             if row is not None and any(same_number(row.sms_number, sender) for sender in senders):
-                return _conversation_of(row, account)
+                return row
         return None
+
+    async def async_with(self, people: Collection[frozenset[str]]) -> list[MessageSession]:
+        """Return the conversations with these people and nobody else, those of other users' numbers we send from too.
+
+        Parameters:
+            people: one number, or all of a group, for each kind of conversation: digits with country code, the users of
+                extensions, or names in lower case.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked.
+
+        API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
+        """
+        endings = {number[-_ENDING:] for group in people for number in group}
+        found = [row for row in await self._all_rows(None) if self._is_with(row, people, endings)]
+        for owner, senders in self._shared_senders().items():
+            try:
+                rows = await self._all_rows(owner)
+            except NetsapiensRequestError:
+                continue  # the login may not see that user's
+            shared = [row for row in rows if any(same_number(row.sms_number, sender) for sender in senders)]
+            found += [row for row in shared if self._is_with(row, people, endings)]
+        newest = {row.id: row for row in found}  # one that got a message between two pages is on both
+        return [row for messagesession, row in newest.items() if messagesession]
+
+    def _is_with(self, row: MessageSession, people: Collection[frozenset[str]], endings: Collection[str]) -> bool:
+        """Whether a conversation is with people. To read a number takes time: only where the endings fit."""
+        others = _others_of_row(row, self._coordinator.data.account)
+        if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
+            return False
+        return frozenset(self._digits(other).casefold() for other in others) in people
+
+    async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
+        """Return a conversation that the PBX lists."""
+        row = await self.async_row(messagesession)
+        return None if row is None else conversation_of(row, self._coordinator.data.account)
 
     async def _find_row(self, owner: str | None, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation in a user's list."""
@@ -121,6 +166,11 @@ class Conversations:
                 break
         return None
 
+    async def _all_rows(self, owner: str | None) -> list[MessageSession]:
+        """Return all rows of a user's conversations, as far as the PBX lists them."""
+        rows, _ = await read_since(lambda start: self._page(owner, start), lambda row: row.last_time, _LONG_AGO)
+        return rows
+
     async def _page(self, owner: str | None, start: int) -> list[MessageSession]:
         """Return one page of a user's conversations."""
         return await self._coordinator.throttle.run(
@@ -128,10 +178,19 @@ class Conversations:
         )
 
 
-def _conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
-    """Return a conversation from its row in the list."""
-    our_number = row.sms_number or None
-    return ExistingConversation(row.id, _others_of(row.remotes or row.participants, our_number, account), our_number)
+def conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
+    """Return a conversation from its row in the list.
+
+    Parameters:
+        row: the conversation's.
+        account: who we are.
+    """
+    return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+
+
+def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:
+    """Return everybody in a conversation but us."""
+    return _others_of(row.remotes or row.participants, row.sms_number or None, account)
 
 
 def _others_of(everybody: Collection[str], our_number: str | None, account: Account) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
     """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
     options = asdict(read_settings(entry))
     sender, damaged = options.pop("from_number"), options.pop("damaged")
+    options["live_url"] = options["live_url"] is not None
     return {
         "way_in": "api_key" if CONF_API_KEY in entry.data else "sign_in",
         "verify_ssl": login_of(entry.data)["verify_ssl"],
@@ -45,7 +46,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
 
 
 def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
-    """Return what only an account that is loaded can tell."""
+    """Return what only a loaded account knows."""
     coordinator, queue, poller = entry.runtime_data.coordinator, entry.runtime_data.queue, entry.runtime_data.poller
     facts = coordinator.data
     token_left = coordinator.api.token_left
@@ -72,6 +73,9 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
             "bare_times_from_utc": in_hours(coordinator.api.naive_times.offset),
         },
         "poller": None if poller is None else poller.diagnostics,
+        "opted_out": len(entry.runtime_data.opt_outs.current),
+        **entry.runtime_data.receiver.diagnostics,
+        "pictures": entry.runtime_data.pictures.diagnostics,
         "queue": {
             "queued": queue.queued,
             "taken_last_hour": queue.taken_last_hour,

@@ -2,9 +2,10 @@
 
 from collections.abc import Callable
 import logging
+from typing import NoReturn
 
 from homeassistant.core import callback
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .api import (
     NetsapiensAuthError,
@@ -51,11 +52,26 @@ def placeholders(err: NetsapiensError) -> dict[str, str]:
 
 
 def translated[ErrorT: HomeAssistantError](err: NetsapiensError, kind: type[ErrorT]) -> ErrorT:
-    """Return the Home Assistant error of this kind that tells a person of an error of the client."""
+    """Return the Home Assistant error of this kind that says what an error of the client means."""
     return kind(
         translation_domain=DOMAIN,
         translation_key=error_key(err),
         translation_placeholders=placeholders(err),
+    )
+
+
+def refuse(key: str, **placeholders: str) -> NoReturn:
+    """Raise the translated error of a broken rule.
+
+    Parameters:
+        key: the translation key.
+        placeholders: what the translation mentions.
+
+    Raises:
+        ServiceValidationError: always.
+    """
+    raise ServiceValidationError(
+        translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders or None
     )
 
 

@@ -38,7 +38,7 @@ class _Messages(EventEntity, Entity):
 
     @callback
     def _fire_failed(self, failed: FailedMessage) -> None:
-        """Tell of a text that was answered ``queued`` and never got out."""
+        """Report a text that was answered ``queued`` and never got out."""
         message = failed.message
         recipient = self._entry.subentries.get(message.recipient_id or "")
         self._trigger_event(
@@ -59,7 +59,7 @@ class _Messages(EventEntity, Entity):
 
     @callback
     def _fire_received(self, received: ReceivedMessage, recipient: str | None) -> None:
-        """Tell of a message that came in."""
+        """Report a message that came in."""
         region = self.hass.config.country
         is_chat = received.message_type.startswith("chat")
 
@@ -74,16 +74,24 @@ class _Messages(EventEntity, Entity):
                 "from_number": shown(received.from_number),
                 "to_number": shown(received.to_number),
                 "recipient": recipient,
+                "contact": self._contact_of(received.from_number),
                 "message_type": received.message_type,
                 "messagesession": received.messagesession,
                 "message_id": received.message_id,
                 "timestamp": received.timestamp.isoformat(),
                 "participants": [shown(number) for number in received.participants],
                 "media_type": received.media_type,
-                "media_url": received.media_url,
+                "media_content_id": received.media_content_id,
+                "is_answer": received.is_answer,
             },
         )
         self.async_write_ha_state()
+
+    def _contact_of(self, number: str) -> str | None:
+        """Return what the PBX's contacts call a number; the next message has what is newer."""
+        contacts = self._entry.runtime_data.contacts
+        contacts.async_refresh()
+        return contacts.name_of(number)
 
     @callback
     def _listen(self, recipient_id: str | None) -> None:

@@ -48,6 +48,8 @@ from .phone import (
 
 type Numbers = Mapping[str, SmsNumber]  # by their digits
 
+NO_SENDER = "none"  # the choice to have none
+
 
 # What comes along when people paste: blanks of all widths, line ends, and characters of no width.
 _AROUND = "".join(
@@ -116,20 +118,30 @@ def written(number: str, region: str | None) -> str:
     return national(from_pbx(number, region), region)
 
 
-def sender_selector(numbers: Numbers, region: str | None) -> SelectSelector:
-    """Return the field to choose a sender number, or type one. Where there are several owners, it shows them."""
+def sender_selector(numbers: Numbers, region: str | None, *, offer_none: bool = False) -> SelectSelector:
+    """Return the field to choose a sender number, or type one. Where there are several owners, it shows them.
+
+    Parameters:
+        numbers: those that the PBX lists.
+        region: the country of the house.
+        offer_none: whether to have no sender number is a choice as well.
+    """
     several = len({number.dest for number in numbers.values()}) > 1
     options = []
     for digits, number in numbers.items():
         value = written(digits, region)
         label = f"{value} · {number.owner or number.dest}" if several else value
         options.append(SelectOptionDict(value=value, label=label))
-    return SelectSelector(SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN))
+    config = SelectSelectorConfig(options=options, custom_value=True, mode=SelectSelectorMode.DROPDOWN)
+    if offer_none:  # its words are translated by the browser
+        options.append(SelectOptionDict(value=NO_SENDER, label=NO_SENDER))
+        config["translation_key"] = "sender"
+    return SelectSelector(config)
 
 
 def sender_schema(numbers: Numbers, region: str | None, *, required: bool, default: str | None = None) -> vol.Schema:
     """Return the form to choose the sender."""
-    selector = sender_selector(numbers, region)
+    selector = sender_selector(numbers, region, offer_none=not required)
     if not required:
         return vol.Schema({vol.Optional(CONF_FROM_NUMBER): selector})
     marker = vol.Required(CONF_FROM_NUMBER, default=written(default, region) if default is not None else vol.UNDEFINED)
@@ -141,7 +153,7 @@ async def async_read_sender(
 ) -> dict[str, str]:
     """Return the sender that a form gives, if any, as the PBX wants it."""
     text = cleaned(user_input).get(CONF_FROM_NUMBER, "")
-    if not text and not required:
+    if not required and text in ("", NO_SENDER):
         return {}
     await async_load_metadata(hass)
     try:

@@ -1,6 +1,8 @@
 """Repair issues, where there is something that a person can do."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+import hashlib
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -15,9 +17,9 @@ from .settings import read_settings
 
 _STOPS_TEXTS = {"sender_not_listed", "recipient_damaged"}
 # There is nothing to do but to know of them.
-_READ_ONCE = {"outbox_damaged", "inbox_damaged", "text_dropped", "texts_dropped"}
+_READ_ONCE = {"outbox_damaged", "inbox_damaged", "opt_outs_damaged", "text_dropped", "texts_dropped"}
 _PUSH_ISSUES = ("push_without_url", "push_refused")
-_FIXABLE = {*_READ_ONCE, "push_without_url"}
+_FIXABLE = {*_READ_ONCE, "push_without_url", "opted_out"}
 
 
 @callback
@@ -64,6 +66,12 @@ def raise_inbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> 
 
 
 @callback
+def raise_opt_outs_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
+    """Report that it could not be read who opted out of texts, and the name of the file with what is left of it."""
+    _raise(hass, entry, "opt_outs_damaged", {"account": entry.title, "file": aside}, persistent=True)
+
+
+@callback
 def raise_texts_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) -> None:
     """Tell how many waiting messages went with an account that was removed."""
     key = "text_dropped" if count == 1 else "texts_dropped"
@@ -78,16 +86,49 @@ def check_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
         for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
         if is_damaged(recipient)
     }
-    _clear_recipients(hass, entry, but=damaged)
+    _clear_several(hass, entry, "recipient_damaged", but=damaged)
     for key, name in damaged.items():
         _raise(hass, entry, "recipient_damaged", {"account": entry.title, "recipient": name}, issue=key)
 
 
-def _clear_recipients(hass: HomeAssistant, entry: ConfigEntry, *, but: Collection[str] = ()) -> None:
-    """Take back what was told of recipients that are mended, or gone."""
+@dataclass(frozen=True, slots=True)
+class OptedOutIssue:
+    """What the issue of somebody who opted out of texts says.
+
+    Attributes:
+        ours: our number, digits; empty for chats.
+        theirs: the other's number.
+        who: the name under which they are shown.
+        number: our number as it is shown.
+    """
+
+    ours: str
+    theirs: str
+    who: str
+    number: str
+
+    @property
+    def key(self) -> str:
+        """What tells it from the others: a fingerprint, since ids of issues are kept and logged."""
+        return f"opted_out_{hashlib.sha256(f'{self.ours} {self.theirs}'.encode()).hexdigest()[:16]}"
+
+
+@callback
+def check_opt_outs(hass: HomeAssistant, entry: ConfigEntry, opted_out: Iterable[OptedOutIssue]) -> None:
+    """Report who opted out of texts, an issue each, and withdraw the issues of those who opted in again."""
+    issues = {one.key: one for one in opted_out}
+    _clear_several(hass, entry, "opted_out", but=issues)
+    for key, one in issues.items():
+        placeholders = {"account": entry.title, "recipient": one.who, "number": one.number}
+        numbers = {"ours": one.ours, "theirs": one.theirs}
+        _raise(hass, entry, "opted_out", placeholders, issue=key, data=numbers)
+
+
+def _clear_several(hass: HomeAssistant, entry: ConfigEntry, kind: str, *, but: Collection[str] = ()) -> None:
+    """Withdraw the issues of a kind of which there may be several, such as those of recipients that are gone."""
     kept = {_id(key, entry) for key in but}
     for domain, issue_id in list(ir.async_get(hass).issues):
-        is_one = issue_id.startswith("recipient_damaged_") and issue_id.endswith(f"_{entry.entry_id}")
+        is_one = issue_id.startswith(f"{kind}_") and issue_id.endswith(f"_{entry.entry_id}")
         if domain == DOMAIN and is_one and issue_id not in kept:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
 
@@ -124,12 +165,14 @@ def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
         "sender_not_listed",
         "outbox_damaged",
         "inbox_damaged",
+        "opt_outs_damaged",
         "conversations_cut",
         "options_damaged",
         *_PUSH_ISSUES,
     ):
         ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
-    _clear_recipients(hass, entry)
+    for kind in ("recipient_damaged", "opted_out"):
+        _clear_several(hass, entry, kind)
 
 
 def _id(key: str, entry: ConfigEntry) -> str:
@@ -146,13 +189,18 @@ def _raise(
     *,
     persistent: bool = False,
     issue: str | None = None,
+    data: dict[str, str] | None = None,
 ) -> None:
-    """Raise an account's issue, under another name than its kind's where there may be several."""
+    """Raise an account's issue, under another name than its kind's where there may be several.
+
+    Parameters:
+        data: what its dialog has to know beside the account.
+    """
     ir.async_create_issue(
         hass,
         DOMAIN,
         _id(issue or key, entry),
-        data={"entry_id": entry.entry_id},
+        data={"entry_id": entry.entry_id, **(data or {})},
         is_fixable=key in _FIXABLE,
         is_persistent=persistent,
         severity=ir.IssueSeverity.ERROR if key in _STOPS_TEXTS else ir.IssueSeverity.WARNING,

@@ -13,11 +13,11 @@ from .account import NetsapiensConfigEntry
 from .const import DOMAIN
 from .entity import RecipientEntity, async_add_for_recipients
 from .errors import safe
-from .messages import SendRequest
+from .request import SendRequest
 from .sending import async_send
 from .signals import message_sent
 
-# The queue keeps the order and the pace; a text that hangs must not hold up the next one here.
+# The queue keeps the order and the rate; a text that hangs must not hold up the next one here.
 PARALLEL_UPDATES = 0
 
 

@@ -1,4 +1,4 @@
-"""Door 2: actions by name in the notify domain, since ``alert:`` and YAML notify groups call nothing else.
+"""Actions by name in the notify domain, since ``alert:`` and YAML notify groups call nothing else.
 
 Names are given once and kept in the entry's data, so that no other account, and no other recipient's removal, ever
 makes a name text somebody else.
@@ -189,7 +189,7 @@ class NamedActions:
                 self._describe(name, recipient_id)
 
     def _describe(self, name: str, recipient_id: str | None) -> None:
-        """Tell Home Assistant what the action picker shows of one action."""
+        """Give Home Assistant what the action picker shows of one action."""
         recipient = self._entry.subentries.get(recipient_id or "")
         description = _description(self._hass, self._entry, recipient)
         async_set_service_schema(self._hass, NOTIFY_DOMAIN, name, description)

@@ -11,27 +11,40 @@ from homeassistant.const import (
     UnitOfTime,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
 )
 from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
+from .api import NetsapiensInsecureURLError, NetsapiensURLError, normalise_base_url
 from .const import (
     CONF_HOURLY_LIMIT,
     CONF_INCOMING,
     CONF_KEEP_UNDELIVERED,
+    CONF_LIVE_URL,
     CONF_MMS_LIMIT,
+    CONF_OPT_OUT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
+    CONF_SAVE_PICTURES,
+    INCOMING_LIVE,
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
     PICTURE_TEXT_SEPARATE,
     PICTURE_TEXT_TOGETHER,
+    SAVE_EVERYBODY,
+    SAVE_NOBODY,
+    SAVE_RECIPIENTS,
 )
 from .flow_forms import async_read_sender, known_numbers, sender_schema, with_shown_sender
 from .markdown import plain
@@ -60,13 +73,23 @@ _KILOBYTES = NumberSelector(
 )
 _INCOMING = SelectSelector(
     SelectSelectorConfig(
-        options=[INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF], translation_key="incoming", mode=SelectSelectorMode.LIST
+        options=[INCOMING_LIVE, INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF],
+        translation_key="incoming",
+        mode=SelectSelectorMode.LIST,
     )
 )
+_URL = TextSelector(TextSelectorConfig(type=TextSelectorType.URL))
 _PICTURE_TEXT = SelectSelector(
     SelectSelectorConfig(
         options=[PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER],
         translation_key="picture_text",
+        mode=SelectSelectorMode.LIST,
+    )
+)
+_SAVE_PICTURES = SelectSelector(
+    SelectSelectorConfig(
+        options=[SAVE_RECIPIENTS, SAVE_EVERYBODY, SAVE_NOBODY],
+        translation_key="save_pictures",
         mode=SelectSelectorMode.LIST,
     )
 )
@@ -79,11 +102,30 @@ def _delivery_fields(settings: Settings) -> VolDictType:
     """Return the fields for how long and how often to send."""
     return {
         vol.Required(CONF_INCOMING, default=settings.incoming): _INCOMING,
+        vol.Optional(CONF_LIVE_URL): _URL,
         vol.Required(CONF_KEEP_UNDELIVERED, default=settings.keep_undelivered): _MINUTES,
         vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
         vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
         vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
+        vol.Required(CONF_PLAIN_CHARACTERS, default=settings.plain_characters): BooleanSelector(),
+        vol.Required(CONF_SAVE_PICTURES, default=settings.save_pictures): _SAVE_PICTURES,
+        vol.Required(CONF_OPT_OUT, default=settings.opt_out): BooleanSelector(),
     }
+
+
+_CHOSEN = (CONF_INCOMING, CONF_PICTURE_TEXT, CONF_PLAIN_CHARACTERS, CONF_SAVE_PICTURES, CONF_OPT_OUT)
+
+
+def _read_live_url(user_input: dict[str, Any], errors: dict[str, str]) -> dict[str, str]:
+    """Return the address of the live server as it is kept, nothing where there is none; note what is wrong with it."""
+    text = user_input.get(CONF_LIVE_URL, "").strip()
+    try:
+        return {CONF_LIVE_URL: normalise_base_url(text)} if text else {}
+    except NetsapiensInsecureURLError:
+        errors[CONF_LIVE_URL] = "insecure_url"
+    except NetsapiensURLError:
+        errors[CONF_LIVE_URL] = "invalid_url"
+    return {}
 
 
 class NetsapiensOptionsFlow(OptionsFlow):
@@ -95,11 +137,12 @@ class NetsapiensOptionsFlow(OptionsFlow):
         numbers = known_numbers(self.config_entry)
         if user_input is not None:
             sender = await async_read_sender(self.hass, user_input, errors, required=bool(numbers))
+            live_url = _read_live_url(user_input, errors)
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
-                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
-                return self.async_create_entry(data={**sender, **chosen, **counts})
+                chosen = {key: user_input[key] for key in _CHOSEN}
+                return self.async_create_entry(data={**sender, **live_url, **chosen, **counts})
         settings = read_settings(self.config_entry)
         await async_load_metadata(self.hass)
         region = self.hass.config.country

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from homeassistant.auth.models import User
-from homeassistant.auth.permissions.const import POLICY_CONTROL
+from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import Unauthorized, UnknownUser
 
@@ -35,6 +35,18 @@ async def async_check_entities(
     for entity_id in entity_ids:
         if user is not None and not user.permissions.check_entity(entity_id, permission):
             raise Unauthorized(context=context, entity_id=entity_id, permission=permission)
+
+
+async def async_check_admin(hass: HomeAssistant, context: Context | None) -> None:
+    """Check that the caller is an administrator, who may read messages with anybody.
+
+    Raises:
+        Unauthorized: the caller is another user.
+        UnknownUser: the user is gone.
+    """
+    user = await async_user_of(hass, context)
+    if user is not None and not user.is_admin:
+        raise Unauthorized(context=context, permission=POLICY_READ)
 
 
 async def async_check_numbers(hass: HomeAssistant, context: Context | None) -> None:

@@ -9,6 +9,8 @@ from homeassistant.exceptions import HomeAssistantError
 from .delivery.spool import Spool
 from .issues import clear_all, raise_texts_dropped
 from .pbx.store import FactsStore
+from .receiving.opt_out_store import OptOutStore
+from .receiving.pictures_store import async_remove_media
 from .receiving.push import async_end_push
 from .receiving.store import CheckpointStore
 from .runtime import async_end, async_forget, async_give_up
@@ -25,6 +27,8 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await _async_drop_waiting(hass, entry)
     await FactsStore(hass, entry.entry_id).async_remove()
     await CheckpointStore(hass, entry.entry_id).async_remove()
+    await OptOutStore(hass, entry.entry_id).async_remove()
+    await async_remove_media(hass, entry.entry_id)
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
 

@@ -18,23 +18,20 @@ from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
 from .media.sources import Source, async_check_sources, read_sources
 from .media.transcode import KILOBYTE
-from .messages import (
-    Conversation,
-    Media,
-    OutgoingMessage,
-    SendRequest,
-    attached_media,
-    check_one_conversation,
-    compose,
-)
+from .messages import check_one_conversation, compose
+from .outgoing import Conversation, Media, OutgoingMessage
 from .phone import async_load_metadata
 from .recipients import is_damaged
+from .refusals import OptedOutError
+from .request import SendRequest, attached_media
+from .segments import plain_where_cheaper
+from .senders import SendingAccount
 from .settings import read_settings
 
 
 @dataclass(slots=True)
-class _Call:
-    """What was asked of one account, and what became of it.
+class PreparedSend:
+    """What was asked of one account, by the rules, and what became of it.
 
     Attributes:
         account: the account's parts when it was asked.
@@ -44,6 +41,7 @@ class _Call:
         conversations: what each conversation gets; one or more.
         results: each message with what became of it, one conversation after the other.
         lost: why media could not be had.
+        refused: why some conversations got nothing, each with whom it is with: somebody opted out.
     """
 
     entry: NetsapiensConfigEntry
@@ -55,6 +53,7 @@ class _Call:
     conversations: Sequence[Conversation]
     results: list[tuple[OutgoingMessage, SentMessage | HomeAssistantError]] = field(default_factory=list)
     lost: list[HomeAssistantError] = field(default_factory=list)
+    refused: list[tuple[str, HomeAssistantError]] = field(default_factory=list)
 
     @property
     def words(self) -> list[OutgoingMessage]:
@@ -104,21 +103,43 @@ async def async_send(
         Unauthorized: the caller may not see some media; nothing was sent.
         HomeAssistantError: names those that got nothing or not all, and why.
     """
+    calls = await async_prepare(hass, requests, context)
+    for call in calls:
+        check_limit(hass, call)
+        check_space(call)
+    if len(calls) == 1:  # as is usual; needs no task of its own
+        await async_send_prepared(hass, calls[0])
+    else:
+        await asyncio.gather(*(async_send_prepared(hass, call) for call in calls))
+    if any(call.lost or _failed(call) for call in calls):
+        raise _summary(calls)
+    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+
+
+async def async_prepare(
+    hass: HomeAssistant,
+    requests: Sequence[tuple[NetsapiensConfigEntry, SendRequest]],
+    context: Context | None = None,
+) -> list[PreparedSend]:
+    """Check every rule of what was asked for, and return what there is to send; nothing goes out.
+
+    Parameters:
+        requests: what to send, with the account to send it through.
+        context: the call's, whose user must be allowed to see the cameras and images that it names.
+
+    Raises:
+        ServiceValidationError: a rule is broken.
+        Unauthorized: the caller may not see some media.
+        HomeAssistantError: the PBX could not be asked for a conversation.
+    """
     await async_load_metadata(hass)
     calls = [await _prepare(hass, entry, request, context) for entry, request in requests]
     conversations = [conversation for call in calls for conversation in call.conversations]
     for call in calls:
         check_one_conversation(call.request.messagesession, conversations)
     for call in calls:
-        _check_limit(hass, call)
-        _check_space(call)
-    if len(calls) == 1:  # as is usual; needs no task of its own
-        await _send(hass, calls[0])
-    else:
-        await asyncio.gather(*(_send(hass, call) for call in calls))
-    if any(call.lost or _failed(call) for call in calls):
-        raise _summary(calls)
-    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+        _leave_out_opted_out(call)
+    return calls
 
 
 def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
@@ -134,23 +155,37 @@ def _account_of(entry: NetsapiensConfigEntry) -> NetsapiensData:
 
 async def _prepare(
     hass: HomeAssistant, entry: NetsapiensConfigEntry, request: SendRequest, context: Context | None
-) -> _Call:
+) -> PreparedSend:
     """Check the rules of a request, and return what it makes."""
     account = _account_of(entry)
     request = await async_addressed(account, request)
     sources = read_sources(hass, request.sources)
     await async_check_sources(hass, sources, context)
     attached = attached_media(request)
-    conversations = compose(account.coordinator, request, has_media=bool(attached or sources))
-    together = read_settings(entry).picture_text == PICTURE_TEXT_TOGETHER
-    return _Call(entry, account, request, together, attached, sources, conversations)
+    settings = read_settings(entry)
+    sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
+    conversations = compose(sending, request, has_media=bool(attached or sources))
+    together = settings.picture_text == PICTURE_TEXT_TOGETHER
+    if settings.plain_characters and not (together and (attached or sources)):
+        conversations = [_with_plain_words(one) for one in conversations]
+    return PreparedSend(entry, account, request, together, attached, sources, conversations)
 
 
-async def _send(hass: HomeAssistant, call: _Call) -> None:
-    """Send what a call makes, and note what becomes of it."""
+def _with_plain_words(conversation: Conversation) -> Conversation:
+    """Return what a conversation gets, its words in plain characters where they are billed by their length."""
+    words = conversation.words
+    if words is None or words.message_type != "sms":
+        return conversation
+    return replace(conversation, words=replace(words, text=plain_where_cheaper(words.text)))
+
+
+async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
+    """Send what a call makes; its results say what became of it."""
+    if not call.conversations:
+        return
     keep_for = _keep_for(call)
     if not call.attached and not call.sources:  # as is usual; needs no task of its own
-        results = await call.account.queue.async_send(call.words, keep_for)
+        results = await _send_batch(call.account, call.words, keep_for)
         call.results = list(zip(call.words, results, strict=True))
         return
     batches: list[list[OutgoingMessage]] = []
@@ -158,26 +193,41 @@ async def _send(hass: HomeAssistant, call: _Call) -> None:
         tasks = []
         async for batch in _batches(hass, call):
             batches.append(batch)
-            send = call.current_account.queue.async_send(batch, keep_for)
+            send = _send_batch(call.current_account, batch, keep_for)
             tasks.append(group.create_task(send, eager_start=True))  # in the queue before the next media is loaded
     answers = [zip(batch, task.result(), strict=True) for batch, task in zip(batches, tasks, strict=True)]
     call.results = [pair for pairs in zip(*answers, strict=True) for pair in pairs]
 
 
-async def _batches(hass: HomeAssistant, call: _Call) -> AsyncIterator[list[OutgoingMessage]]:
+async def _send_batch(
+    account: NetsapiensData, batch: Sequence[OutgoingMessage], keep_for: timedelta
+) -> list[SentMessage | HomeAssistantError]:
+    """Send messages, but for those to somebody who opted out meanwhile."""
+    errors = [account.refusals.error_of(message) for message in batch]
+    going = [message for message, err in zip(batch, errors, strict=True) if err is None]
+    results = iter(await account.queue.async_send(going, keep_for) if going else ())
+    return [next(results) if err is None else err for err in errors]
+
+
+async def _batches(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[list[OutgoingMessage]]:
     """Yield the messages as soon as each can go, a list with one for each conversation at a time."""
     waiting = call.words if call.together else []
     if call.words and not waiting:
         yield call.words
     async for name, media in _media(hass, call):
+        carries = bool(waiting)
         text = waiting[0].text if waiting else name
         waiting = []
-        yield [replace(one.media, text=text, media=media) for one in call.conversations if one.media is not None]
+        yield [
+            replace(one.media, text=text, media=media, reference=one.words.reference if carries and one.words else None)
+            for one in call.conversations
+            if one.media is not None
+        ]
     if waiting:  # no media could be had to carry them
         yield waiting
 
 
-async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, Media]]:
+async def _media(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[tuple[str, Media]]:
     """Yield the media of a call with what each is called, and note what cannot be had."""
     for media in call.attached:
         yield await async_word_for(hass, media.mime_type), media
@@ -192,12 +242,12 @@ async def _media(hass: HomeAssistant, call: _Call) -> AsyncIterator[tuple[str, M
             yield source.name or await async_word_for(hass, media.mime_type), media
 
 
-def _keep_for(call: _Call) -> timedelta:
+def _keep_for(call: PreparedSend) -> timedelta:
     """Return how long to keep trying: as asked, else as the account's option says."""
     return read_settings(call.entry).keep_for if call.request.keep_for is None else call.request.keep_for
 
 
-def _check_limit(hass: HomeAssistant, call: _Call) -> None:
+def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     """Stop an automation that runs in a circle.
 
     Raises:
@@ -215,7 +265,7 @@ def _check_limit(hass: HomeAssistant, call: _Call) -> None:
     )
 
 
-def _check_space(call: _Call) -> None:
+def check_space(call: PreparedSend) -> None:
     """Take nothing that could not wait if it had to.
 
     Raises:
@@ -226,10 +276,26 @@ def _check_space(call: _Call) -> None:
         raise spool_full(queue.space)
 
 
-def _failed(call: _Call) -> list[tuple[str, HomeAssistantError]]:
+def _leave_out_opted_out(call: PreparedSend) -> None:
+    """Leave out the conversations with somebody who opted out."""
+    going = []
+    for one in call.conversations:
+        message = one.words or one.media
+        if message is not None and (err := call.account.refusals.error_of(message)) is not None:
+            call.refused.append((message.label, err))
+        else:
+            going.append(one)
+    call.conversations = going
+
+
+def left_out(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
+    """Return who gets nothing before anything is sent: recipients that cannot be read, and who opted out; with why."""
+    return [*((one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)), *call.refused]
+
+
+def _failed(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
     """Return who did not get a message, and why."""
-    damaged = [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)]
-    return damaged + [
+    return left_out(call) + [
         (message.label, result) for message, result in call.results if isinstance(result, HomeAssistantError)
     ]
 
@@ -243,13 +309,16 @@ def _damaged(recipient: ConfigSubentry) -> HomeAssistantError:
     )
 
 
-def _summary(calls: Sequence[_Call]) -> HomeAssistantError:
+def _summary(calls: Sequence[PreparedSend]) -> HomeAssistantError:
     """Return the one error that says what did not get out, and why."""
     failed = [pair for call in calls for pair in _failed(call)]
     lost = {str(err): err for call in calls for err in call.lost}  # two accounts may want the same picture
     unsent = len(failed) + sum(len(call.lost) * len(call.conversations) for call in calls)
     total = unsent + sum(isinstance(result, SentMessage) for call in calls for _, result in call.results)
     errors = [*(err for _, err in failed), *lost.values()]
+    opted_out = [err for err in errors if isinstance(err, OptedOutError)]
+    if len(opted_out) == len(errors):
+        return OptedOutError([refusal for err in opted_out for refusal in err.refusals])
     if unsent == total and len(errors) == 1:
         return errors[0]
     details = "; ".join([*(f"{label}: {err}" for label, err in failed), *lost])

@@ -1,4 +1,7 @@
-"""Sentences of our own in Home Assistant's language, for what it does not translate by itself."""
+"""Sentences of our own in Home Assistant's language, for what it does not translate by itself.
+
+Not for dialogs: a person's browser may speak another language, and translates those.
+"""
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.translation import async_get_cached_translations, async_get_translations

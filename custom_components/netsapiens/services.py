@@ -1,4 +1,4 @@
-"""Door 3: the action ``netsapiens.send_message``."""
+"""The action ``netsapiens.send_message``."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Final, NoReturn
@@ -20,12 +20,13 @@ from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .delivery.results import SentMessage
-from .messages import SendRequest
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
+from .request import SendRequest
+from .segments import segments_of
 from .sending import async_send
 
-SERVICE_SEND_MESSAGE = "send_message"
+SERVICE_SEND_MESSAGE: Final = "send_message"
 
 ATTR_CONFIG_ENTRY_ID = "config_entry_id"
 ATTR_DATA = "data"
@@ -54,7 +55,7 @@ HOW_FIELDS: VolDictType = {
     vol.Optional(ATTR_KEEP_FOR): cv.positive_time_period,
 }
 
-_SCHEMA = vol.Schema(
+SCHEMA = vol.Schema(
     {
         **cv.TARGET_SERVICE_FIELDS,
         vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string,
@@ -92,7 +93,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
         DOMAIN,
         SERVICE_SEND_MESSAGE,
         _send_message,
-        vol.All(without_empty, _SCHEMA),
+        vol.All(without_empty, SCHEMA),
         supports_response=SupportsResponse.OPTIONAL,
     )
 
@@ -131,7 +132,24 @@ def request_of(
 
 async def _send_message(call: ServiceCall) -> ServiceResponse:
     """Send to the targeted recipients and the destinations."""
-    recipients = await _targeted_recipients(call)
+    sent = await async_send(call.hass, await async_requests_of(call, call.data.get(ATTR_MESSAGE)), call.context)
+    if not call.return_response:
+        return None
+    return {"messages": [_row_of(message, call.hass.config.country) for message in sent]}
+
+
+async def async_requests_of(call: ServiceCall, message: str | None) -> list[tuple[NetsapiensConfigEntry, SendRequest]]:
+    """Return what a call asks of each account, for the targeted recipients and the destinations.
+
+    Parameters:
+        call: of an action with a target and fields of HOW_FIELDS.
+        message: the text.
+
+    Raises:
+        ServiceValidationError: the target names something that is no recipient, or no account is the one that is meant.
+        Unauthorized: the caller may not text them.
+    """
+    recipients = await async_targeted_recipients(call)
     destinations = call.data.get(CONF_DESTINATION, [])
     if destinations or ATTR_MESSAGESESSION in call.data:
         await async_check_numbers(call.hass, call.context)
@@ -139,32 +157,28 @@ async def _send_message(call: ServiceCall) -> ServiceResponse:
     if destinations or not recipients or ATTR_CONFIG_ENTRY_ID in call.data:
         targeted = list(entries.values())
         if not destinations and not recipients:
-            targeted = await _accounts_with_conversation(call)
-        account = _account_of(call, targeted)
+            targeted = await async_accounts_with_conversation(call)
+        account = account_of(call, targeted)
         entries.setdefault(account.entry_id, account)
     else:
         account = recipients[0][0]
-    requests = [
+    return [
         (
             entry,
             request_of(
                 call.data,
                 destinations if entry is account else (),
                 [recipient for owner, recipient in recipients if owner is entry],
-                call.data.get(ATTR_MESSAGE),
+                message,
                 call.data.get(ATTR_TITLE),
             ),
         )
         for entry in entries.values()
     ]
-    sent = await async_send(call.hass, requests, call.context)
-    if not call.return_response:
-        return None
-    return {"messages": [_row_of(message, call.hass.config.country) for message in sent]}
 
 
 def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
-    """Return the row of an answer that tells of one message."""
+    """Return the row of an answer for one message."""
     message = sent.message
     return {
         "destination": [international(number) for number in message.destination],
@@ -173,10 +187,11 @@ def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
         "messagesession": message.messagesession,
         "status": sent.status,
         "message_id": sent.message_id,
+        "segments": segments_of(message.text) if message.message_type == "sms" else None,
     }
 
 
-async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
+async def async_accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
     """Return, of several accounts, the one that has the conversation to answer in; none where that is not asked."""
     messagesession = call.data.get(ATTR_MESSAGESESSION)
     entries: list[NetsapiensConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
@@ -192,7 +207,7 @@ async def _accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfi
     return found
 
 
-def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:
+def account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> NetsapiensConfigEntry:
     """Return the account for the destinations: the one named, else that of the target, else the only one."""
     entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
     if entry_id is None and len(targeted) == 1:
@@ -209,12 +224,18 @@ def _account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> Net
     return entry
 
 
-async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfigEntry, ConfigSubentry]]:
+async def async_targeted_recipients(
+    call: ServiceCall, permission: str = POLICY_CONTROL
+) -> list[tuple[NetsapiensConfigEntry, ConfigSubentry]]:
     """Return the recipients that the target names, each with its account.
+
+    Parameters:
+        call: of an action with a target.
+        permission: what the caller needs for each: ``read`` or ``control``.
 
     Raises:
         ServiceValidationError: the target names something that is no recipient, or that is not there.
-        Unauthorized: the caller may not control one of them.
+        Unauthorized: the caller has no such permission for one of them.
     """
     hass = call.hass
     target = TargetSelection({**call.data, **_all_of(call)})
@@ -233,7 +254,7 @@ async def _targeted_recipients(call: ServiceCall) -> list[tuple[NetsapiensConfig
                 _refuse_target("not_a_recipient", entity_id)
             continue
         found[entity_id] = _recipient_of(hass, entity)
-    await async_check_entities(hass, call.context, found, POLICY_CONTROL)
+    await async_check_entities(hass, call.context, found, permission)
     return list(found.values())
 
 

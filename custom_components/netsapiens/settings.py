@@ -9,22 +9,31 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID
 
+from .api import NetsapiensURLError, normalise_base_url
 from .const import (
     CONF_CLOUDHOOK_URL,
     CONF_FROM_NUMBER,
     CONF_HOURLY_LIMIT,
     CONF_INCOMING,
     CONF_KEEP_UNDELIVERED,
+    CONF_LIVE_URL,
     CONF_MMS_LIMIT,
+    CONF_OPT_OUT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
+    CONF_SAVE_PICTURES,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
+    INCOMING_LIVE,
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
     PICTURE_TEXT_SEPARATE,
     PICTURE_TEXT_TOGETHER,
+    SAVE_EVERYBODY,
+    SAVE_NOBODY,
+    SAVE_RECIPIENTS,
 )
 
 # The least and the most that the options' form takes.
@@ -39,20 +48,28 @@ class Settings:
 
     Attributes:
         from_number: the number to send from, as it is kept; None where there is none.
-        incoming: ``poll``, ``push`` or ``off``.
+        incoming: ``live``, ``poll``, ``push`` or ``off``.
+        live_url: the address of the PBX's live server, normalised; None where it is to be found.
         keep_undelivered: how long to keep trying, in minutes.
         hourly_limit: how many texts an hour are taken; 0 = any.
         mms_limit_kb: how large media may be.
         picture_text: ``separate`` or ``together``.
+        opt_out: whether people can opt out of texts.
+        plain_characters: whether a text gets plain quotes and dashes where that makes it cheaper.
+        save_pictures: whose media that comes in is kept: ``recipients``, ``everybody`` or ``nobody``.
         damaged: the names of the options that cannot be read.
     """
 
     from_number: str | None = None
-    incoming: str = INCOMING_POLL
+    incoming: str = INCOMING_LIVE
+    live_url: str | None = None
     keep_undelivered: float = DEFAULT_KEEP_UNDELIVERED
     hourly_limit: int = DEFAULT_HOURLY_LIMIT
     mms_limit_kb: int = DEFAULT_MMS_LIMIT
     picture_text: str = PICTURE_TEXT_SEPARATE
+    opt_out: bool = True
+    plain_characters: bool = False
+    save_pictures: str = SAVE_RECIPIENTS
     damaged: tuple[str, ...] = field(default=())
 
     @property
@@ -66,11 +83,15 @@ def read_settings(entry: ConfigEntry) -> Settings:
     options = _Options(entry.options)
     return Settings(
         from_number=options.text(CONF_FROM_NUMBER),
-        incoming=options.choice(CONF_INCOMING, (INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF)),
+        incoming=options.choice(CONF_INCOMING, (INCOMING_LIVE, INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF)),
+        live_url=options.address(CONF_LIVE_URL),
         keep_undelivered=options.number(CONF_KEEP_UNDELIVERED, KEEP_UNDELIVERED_RANGE, DEFAULT_KEEP_UNDELIVERED),
         hourly_limit=int(options.number(CONF_HOURLY_LIMIT, HOURLY_LIMIT_RANGE, DEFAULT_HOURLY_LIMIT)),
         mms_limit_kb=int(options.number(CONF_MMS_LIMIT, MMS_LIMIT_RANGE, DEFAULT_MMS_LIMIT)),
         picture_text=options.choice(CONF_PICTURE_TEXT, (PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER)),
+        opt_out=options.flag(CONF_OPT_OUT, default=True),
+        plain_characters=options.flag(CONF_PLAIN_CHARACTERS, default=False),
+        save_pictures=options.choice(CONF_SAVE_PICTURES, (SAVE_RECIPIENTS, SAVE_EVERYBODY, SAVE_NOBODY)),
         damaged=tuple(options.damaged),
     )
 
@@ -94,6 +115,15 @@ class _Options:
         self.damaged.append(key)
         return None
 
+    def address(self, key: str) -> str | None:
+        """Return an address, normalised; None where there is none."""
+        text = self.text(key)
+        try:
+            return normalise_base_url(text) if text else None
+        except NetsapiensURLError:
+            self.damaged.append(key)
+            return None
+
     def choice(self, key: str, choices: tuple[str, ...]) -> str:
         """Return one of several words; the first one where there is none."""
         value = self._options.get(key, choices[0])
@@ -101,6 +131,14 @@ class _Options:
             return value
         self.damaged.append(key)
         return choices[0]
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """Return a yes or no; the default where there is none."""
+        value = self._options.get(key, default)
+        if isinstance(value, bool):
+            return value
+        self.damaged.append(key)
+        return default
 
     def number(self, key: str, within: tuple[int, int], default: float) -> float:
         """Return a number; the default where there is none."""

@@ -1,7 +1,7 @@
 """Signing in: as seldom as can be, and never twice at once."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import gc
@@ -377,6 +377,48 @@ async def test_token_away_after_401(pbx: Simulator, api: NetsapiensAPI, fails: F
     with fails(NetsapiensConnectionError):
         await numbers(api)
     assert [record.status for record in pbx.requests_to("/smsnumbers")] == [401]
+
+
+async def test_further_requests_go_when_they_may(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """Whoever limits requests limits the token calls and the repetition after a 401 as well."""
+    further: list[str] = []
+
+    async def limited[ResultT](call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        before = len(pbx.requests)
+        result = await call()
+        further.extend(record.path.rpartition("/")[2] for record in pbx.requests[before:])
+        return result
+
+    api.run_further = limited
+    await numbers(api)
+    assert further == ["tokens"]
+    pbx.revoke_tokens()
+    await numbers(api)
+    assert further == ["tokens", "tokens", "smsnumbers"]
+
+
+async def test_a_token_call_that_has_not_gone_out_ends_with_the_last_who_waits(
+    pbx: Simulator, api: NetsapiensAPI
+) -> None:
+    """While its turn has not come, nothing is lost by dropping it; and the next one who needs a token makes another."""
+    turn = asyncio.Event()
+
+    async def limited[ResultT](call: Callable[[], Awaitable[ResultT]]) -> ResultT:
+        await turn.wait()
+        return await call()
+
+    api.run_further = limited
+    first, second = (asyncio.create_task(api.get_token()) for _ in range(2))
+    await asyncio.sleep(0.01)
+    first.cancel()
+    await asyncio.wait([first])
+    assert api._tokens._renewal is not None
+    second.cancel()
+    await asyncio.wait([second])
+    assert api._tokens._renewal is None
+    turn.set()
+    await api.get_token()
+    assert grants(pbx) == ["password"]
 
 
 # --- refusals -----------------------------------------------------------------

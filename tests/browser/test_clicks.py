@@ -31,7 +31,7 @@ async def test_add_an_account_and_a_recipient(person: Person, pbx: Simulator, ho
     await person.start_adding("User name and password")
     await person.fill({**account, "password": "not-this-one"})
     await person.press("Submit")
-    await person.see("The phone system refused the credentials")
+    await person.see("The password and the secret must be entered again.")
     assert await person.typed("username") == account["username"]
     assert await person.typed("password") == await person.typed("client_secret") == ""
 
@@ -100,7 +100,7 @@ async def test_send_from_the_actions_tool_and_get_a_reply(
 
     await _send_the_porch(person, home, tmp_path)
     phone = await person.page.context.new_page()
-    await phone.set_viewport_size({"width": 960, "height": 720})
+    await phone.set_viewport_size({"width": 960, "height": 760})
     await phone.goto(f"{pbx.url}/phone")
     await phone.get_by_placeholder("Text message").fill("Thanks! I'll be right down.")
     await phone.keyboard.press("Enter")
@@ -121,11 +121,11 @@ async def _send_the_porch(person: Person, home: RealHome, folder: Path) -> None:
     """Text what a camera would see, from the media folder."""
     sketch = await person.page.context.new_page()
     await sketch.set_content(PORCH)
-    await sketch.locator("svg").screenshot(path=folder / "porch.png")
+    await sketch.locator("svg").screenshot(path=folder / "Porch.png")
     await sketch.close()
     data = {"entity_id": "notify.ann", "message": "A parcel is at the door."}
     answer = await home.call(
-        "netsapiens", "send_message", {**data, "media": "media-source://media_source/local/porch.png"}, response=True
+        "netsapiens", "send_message", {**data, "media": "media-source://media_source/local/Porch.png"}, response=True
     )
     assert answer.status == 200, answer
 
@@ -166,7 +166,7 @@ async def test_sign_in_again_after_the_password_changed(
 
 async def test_reconfigure_the_address(person: Person, account: str, pbx: Simulator, home: RealHome) -> None:
     await person.open_menu("Reconfigure")
-    await person.see("Change the address or the credentials")
+    await person.see("Change where and how")
     assert await person.typed("username") == "1001@acme.example"
     await person.fill({"base_url": "http://127.0.0.1:1"})
     await person.press("Submit")

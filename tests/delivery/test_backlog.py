@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.delivery.ready import ReadyMessages
 from custom_components.netsapiens.delivery.results import SentMessage
 from custom_components.netsapiens.delivery.timing import QueueTiming
-from custom_components.netsapiens.messages import OutgoingMessage
+from custom_components.netsapiens.outgoing import OutgoingMessage
 from tests.conftest import AddAccount, close
 from tests.delivery.disk import spool_path
 from tests.delivery.quick import set_timing

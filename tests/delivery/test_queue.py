@@ -771,8 +771,8 @@ async def test_removing_the_account_says_what_is_dropped(
 @pytest.mark.parametrize(
     ("count", "language", "words"),
     [
-        (1, "en", "1 text that was waiting to be sent was dropped with the account `{account}`."),
-        (2, "en", "2 texts that were waiting to be sent were dropped with the account `{account}`."),
+        (1, "en", "1 text of the account `{account}` was waiting to be sent, and was dropped with it."),
+        (2, "en", "2 texts of the account `{account}` were waiting to be sent, and were dropped with it."),
         (2, "de", "2 Nachrichten, die noch auf den Versand warteten, wurden mit dem Konto `{account}` verworfen."),
     ],
 )

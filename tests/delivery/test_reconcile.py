@@ -11,7 +11,7 @@ import pytest
 from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
 from custom_components.netsapiens.api.models import Message, MessageSession
 from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSends, Reconciler, text_key
-from custom_components.netsapiens.messages import Media, OutgoingMessage
+from custom_components.netsapiens.outgoing import Media, OutgoingMessage
 from custom_components.netsapiens.pbx.throttle import Throttle
 
 ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")

@@ -9,7 +9,7 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.messages import Media
+from custom_components.netsapiens.outgoing import Media
 from tests.delivery.disk import spool_path
 from tests.delivery.test_queue import MESSAGES, QUEUED, _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle

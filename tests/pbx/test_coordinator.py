@@ -17,6 +17,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
 import custom_components.netsapiens as integration
+from custom_components.netsapiens.api import NumberAPI
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming, NetsapiensCoordinator
@@ -366,6 +367,23 @@ async def test_one_request_at_a_time_while_the_pbx_is_away(
     assert len(pbx.messages) == 1
     assert grants(pbx)[0] == "refresh_token"
     assert pbx.requests_to("/smsnumbers")
+
+
+async def test_requests_after_a_revoked_token_are_limited_too(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """Fifty requests whose token was revoked make one token call, and are not repeated in one burst."""
+    hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(burst=60, per_second=20.0), circuit=QUICK)
+    coordinator = coordinator_of(await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"}))
+    numbers = NumberAPI(coordinator.api)
+    pbx.revoke_tokens()
+    pbx.requests.clear()
+    began = hass.loop.time()
+    lists = await asyncio.gather(*(coordinator.throttle.run(numbers.get_numbers) for _ in range(50)))
+    assert all(lists)
+    assert grants(pbx) == ["refresh_token"]
+    assert len(pbx.requests_to("/smsnumbers")) == 100
+    assert hass.loop.time() - began > (101 - 60) / 20.0 * 0.9
 
 
 async def test_each_request_has_a_turn_of_its_own(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:

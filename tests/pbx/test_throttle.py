@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from hypothesis import given, settings, strategies as st
 import pytest
 
-from custom_components.netsapiens.api import NetsapiensConnectionError
+from custom_components.netsapiens.api import NetsapiensConnectionError, NetsapiensServerError
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitState, CircuitTiming
 from custom_components.netsapiens.pbx.fair_queue import READING
@@ -108,6 +108,35 @@ async def test_a_probe_that_is_cancelled_makes_room() -> None:
     probing.cancel()
     async with asyncio.timeout(20):
         await other
+
+
+async def test_a_token_call_of_the_probe_is_the_probe() -> None:
+    """A request that waits for its token must not keep the token call from going."""
+    throttle = throttle_of(probe_within=1000.0)
+    with pytest.raises(NetsapiensConnectionError):
+        await throttle.run(away)
+
+    async def needs_token() -> None:
+        assert throttle.breaker.state is CircuitState.HALF_OPEN
+        await throttle.run(answer)
+
+    async with asyncio.timeout(20):
+        await throttle.run(needs_token)
+    assert throttle.breaker.state is CircuitState.CLOSED
+
+
+async def test_a_shared_token_call_that_fails_counts_once() -> None:
+    """Many requests share one token call; its failure says no more of the PBX than that of one request."""
+    throttle = throttle_of()
+    shared = NetsapiensServerError("no token")
+
+    async def needs_token() -> None:
+        raise shared
+
+    for _ in range(20):
+        with pytest.raises(NetsapiensServerError):
+            await throttle.run(needs_token)
+    assert not throttle.is_away
 
 
 async def test_hurry_ends_the_wait() -> None:

@@ -5,7 +5,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 import uuid
 
@@ -169,7 +168,8 @@ async def test_a_picture_alone_is_told(
     attributes = hass.states.get(MESSAGES).attributes
     assert attributes["recipient"] == "Bob"
     assert attributes["media_type"] == "image/png"
-    assert attributes["media_url"]
+    assert attributes["media_content_id"].startswith(f"media-source://netsapiens/{looking.entry_id}/")
+    assert "media_url" not in attributes
 
 
 async def test_one_request_when_nothing_is_new(
@@ -513,10 +513,10 @@ def test_who_is_in_a_conversation() -> None:
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
     group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
-    received = received_message(row, group, datetime.now(UTC), account)
+    received = received_message(row, group, datetime.now(UTC), account, "entry")
     assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
     pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
-    assert received_message(row, pair, datetime.now(UTC), account).participants == ()
+    assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
 
 
 # --- failures ------------------------------------------------------------------------
@@ -964,10 +964,6 @@ async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: Ad
 
 
 def test_homes_do_not_ask_in_step() -> None:
-    poller = poller_module.Poller.__new__(poller_module.Poller)
-    poller._failures, poller._polls_left, poller._is_behind = 0, [], False
-    poller.timing, poller.is_pushed = PollTiming(), False
-    poller._hass = SimpleNamespace(loop=SimpleNamespace(time=lambda: 0.0))  # type: ignore[assignment]
-    waits = [poller._wait() for _ in range(200)]
+    waits = [poller_module.spread() * PollTiming().interval for _ in range(200)]
     assert 27 <= min(waits) < 28.5
     assert 31.5 < max(waits) <= 33

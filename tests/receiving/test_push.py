@@ -70,7 +70,7 @@ async def pushed(hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any],
 def is_pushed(entry: MockConfigEntry) -> bool:
     """Whether the first poll came to its end, and polling is left to the PBX's posts."""
     poller = entry.runtime_data.poller
-    return poller.ready.is_set() and poller.is_pushed
+    return poller.ready.is_set() and poller.is_announced
 
 
 def issues(hass: HomeAssistant) -> set[str]:
@@ -231,7 +231,7 @@ async def test_a_change_that_the_login_may_not_make_is_a_refusal(
     pbx.fault(FaultKind.UNAUTHORIZED, path=PATH, method="PUT", times=None)
     row.expires = pbx.now() + timedelta(days=1)
     await until(lambda: issues(hass) == {"push_refused"})
-    assert not pushed.runtime_data.poller.is_pushed
+    assert not pushed.runtime_data.poller.is_announced
     assert set(writes(pbx)[1:]) == {"PUT"}
 
 
@@ -241,7 +241,7 @@ async def test_one_that_could_not_be_made_is_made_later(
     refusal = pbx.fault(FaultKind.STATUS, path=PATH, method="POST", code=400, message="Try again", times=None)
     entry = await add_account(options=PUSH)
     await until(lambda: refusal.struck > 1)
-    assert not entry.runtime_data.poller.is_pushed
+    assert not entry.runtime_data.poller.is_announced
     assert issues(hass) == set()
     pbx.clear_faults()
     await until(lambda: is_pushed(entry))
@@ -301,7 +301,7 @@ async def test_no_external_url_until_there_is_one(
     entry = await add_account(options=PUSH)
     await until(lambda: issues(hass) == {"push_without_url"})
     assert pbx.requests_to(PATH) == []
-    assert not entry.runtime_data.poller.is_pushed
+    assert not entry.runtime_data.poller.is_announced
     await hass.config.async_update(external_url=url)
     await until(lambda: is_pushed(entry))
     assert issues(hass) == set()
@@ -318,7 +318,7 @@ async def test_a_fault_of_ours_does_not_end_it(
     with monkeypatch.context() as patch:
         patch.setattr(push_module, "_post_url", fail)
         await until(lambda: "Unexpected error while subscribing" in caplog.text)
-        assert not pushed.runtime_data.poller.is_pushed
+        assert not pushed.runtime_data.poller.is_announced
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)
 
@@ -380,7 +380,7 @@ async def test_switched_off(
     poller = pushed.runtime_data.poller
     assert (poller is None) is (incoming == "off")
     if poller is not None:
-        assert not poller.is_pushed
+        assert not poller.is_announced
         await until(poller.ready.is_set)
     await until_idle(pbx)
     before = len(pbx.requests_to("messagesessions"))
@@ -509,7 +509,7 @@ async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfig
 async def test_a_lost_post_is_made_up_for(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
 ) -> None:
-    set_timing(hass, PollTiming(interval=0.2, pushed_interval=0.3))
+    set_timing(hass, PollTiming(interval=0.2, backstop_interval=0.3))
     entry = await add_account(options=PUSH)
     await until(lambda: is_pushed(entry))
     pbx.on_event = None
@@ -630,19 +630,6 @@ async def test_neither_is_logged_secret(
     ours = [record for record in caplog.records if record.name.startswith("custom_components.netsapiens")]
     assert ours
     assert not any(pushed.data["webhook_id"] in record.getMessage() for record in ours)
-
-
-def test_two_thousand_posts_a_second_lead_to_few_looks() -> None:
-    posts = push_module._Posts()
-    assert posts.take(0.0, 0)
-    taken = sum(posts.take(number / 2000, 0) for number in range(20_000))
-    assert taken <= 10
-    assert posts.take(60.0, 0)
-
-
-def test_posts_that_messages_follow_are_not_limited() -> None:
-    posts = push_module._Posts()
-    assert all(posts.take(number / 10, number) for number in range(200))
 
 
 async def test_other_options_leave_the_subscription_and_a_stopped_receiver_alone(

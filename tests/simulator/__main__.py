@@ -15,6 +15,7 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=8090)
     parser.add_argument("--tls", action="store_true", help="https with a certificate of its own")
     parser.add_argument("--token-life", type=float, default=3600, help="seconds that an access token lives")
+    parser.add_argument("--live-port", type=int, help="where the live server listens; 0: on any port; default: nowhere")
     asyncio.run(_run(parser.parse_args()))
 
 
@@ -22,7 +23,7 @@ async def _run(options: argparse.Namespace) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with Simulator(tls=options.tls, host=options.host, port=options.port) as pbx:
+    async with Simulator(tls=options.tls, host=options.host, port=options.port, live_port=options.live_port) as pbx:
         pbx.token_life = options.token_life
         print(json.dumps(_greeting(pbx)), flush=True)  # noqa: T201
         await stop.wait()
@@ -30,6 +31,8 @@ async def _run(options: argparse.Namespace) -> None:
 
 def _greeting(pbx: Simulator) -> dict[str, object]:
     greeting: dict[str, object] = {"url": pbx.url, "phone": f"{pbx.url}/phone", **pbx.account, "numbers": pbx.numbers}
+    if pbx.live is not None:
+        greeting["live_url"] = pbx.live.url
     if pbx.ssl_cafile:
         greeting["ssl_cafile"] = pbx.ssl_cafile
     return greeting

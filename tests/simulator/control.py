@@ -77,6 +77,8 @@ class ControlRoutes:
                 "fault_counts": dict(pbx.fault_counts),
                 "faults": [fault.kind.value for fault in pbx.faults],
                 "subscriptions": len(pbx.subscriptions),
+                "live_url": pbx.live.url if pbx.live else None,
+                "live_subscribed": pbx.live.subscribed if pbx.live else 0,
             }
         )
 

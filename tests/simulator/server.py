@@ -20,11 +20,13 @@ from .access import RECORD
 from .control import ControlRoutes
 from .errors import ApiError, no_route
 from .faults import DATE_OFF_BY, Dropped, Fault, FaultBook, FaultKind, misbehave
+from .live import LiveServer
 from .model import RequestRecord
 from .phone import routes as phone_routes
 from .push import Pusher
 from .reply import html, json_answer
 from .routes_accounts import AccountRoutes
+from .routes_jwt import JwtRoutes
 from .routes_messages import MessageRoutes
 from .routes_subscriptions import SubscriptionRoutes
 from .state import Pbx
@@ -42,7 +44,9 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 class Simulator(Pbx):
     """A NetSapiens PBX on this machine."""
 
-    def __init__(self, *, tls: bool = False, host: str = "127.0.0.1", port: int = 0) -> None:
+    def __init__(
+        self, *, tls: bool = False, host: str = "127.0.0.1", port: int = 0, live_port: int | None = None
+    ) -> None:
         super().__init__()
         self.host = host
         self.port = port
@@ -53,6 +57,8 @@ class Simulator(Pbx):
         self._tls_door: TlsDoor | None = None
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         self._tokens_in_flight = 0
+        self.live: LiveServer | None = None
+        self._live_port = live_port
         self._fault_book = FaultBook()
         self._pusher = Pusher(self)
         self._runner: web.AppRunner | None = None
@@ -91,6 +97,16 @@ class Simulator(Pbx):
         shown = f"[{self.host}]" if ":" in self.host else self.host
         self.url = f"{'https' if self._tls else 'http'}://{shown}:{self.port}"
         self._pusher.start()
+        if self._live_port is not None:
+            await self.start_live(self._live_port)
+
+    async def start_live(self, port: int = 0, *, ping_interval: float = 25, ping_timeout: float = 20) -> LiveServer:
+        """Start the live server, beside the PBX."""
+        if self.live is None:
+            pings = {"ping_interval": ping_interval, "ping_timeout": ping_timeout}
+            self.live = LiveServer(self, self.host, port, tls=self._tls_door, **pings)
+        await self.live.start()
+        return self.live
 
     async def stop(self) -> None:
         """Go down as in a power cut: every connection is gone, the state stays."""
@@ -99,6 +115,8 @@ class Simulator(Pbx):
         server, runner = self._server, self._runner
         self._server = self._runner = None
         await self._pusher.stop()
+        if self.live is not None:
+            await self.live.stop()
         for listener in server.sockets:
             asyncio.get_running_loop().remove_reader(listener.fileno())
         await asyncio.sleep(0)  # what was accepted a moment ago is a connection before the server is closed
@@ -122,7 +140,12 @@ class Simulator(Pbx):
 
     def _app(self) -> web.Application:
         app = web.Application(middlewares=[self._middleware], client_max_size=BODY_LIMIT)
-        api = (*AccountRoutes(self).routes(), *MessageRoutes(self).routes(), *SubscriptionRoutes(self).routes())
+        api = (
+            *AccountRoutes(self).routes(),
+            *MessageRoutes(self).routes(),
+            *JwtRoutes(self).routes(),
+            *SubscriptionRoutes(self).routes(),
+        )
         app.add_routes(web.RouteDef(r.method, BASE + r.path, r.handler, r.kwargs) for r in api)
         app.add_routes([web.get("/ns-api/", self._read_media), *ControlRoutes(self).routes(), *phone_routes()])
         app.on_response_prepare.append(self._stamp)

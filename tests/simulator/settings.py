@@ -27,7 +27,17 @@ class Settings:
     push_delay: float = 0.0
     subscription_refusal: int | None = None
     describes_keys: bool = True
+    hostname: str = "core1.pbx.example"
+    jwt_life: float = 86400
+    jwt_refusal: int | None = None
+    live_event: str = "chat"
+    live_deaf: bool = False  # for what comes in
+    live_refuses: bool = False
+    live_silent: bool = False  # a subscription never completes
     loses_mms_text: bool = False
+    contacts_refusal: int | None = None  # the status with which contacts are not shown
+    link_life: float = 600.0  # seconds that a link to media serves
+    media_link: str = ""  # where such links lead instead
 
     @property
     def is_45(self) -> bool:

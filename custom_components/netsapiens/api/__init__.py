@@ -5,6 +5,7 @@ Needs aiohttp and nothing of Home Assistant. ``pip install .`` of the repository
 """
 
 from .client import NetsapiensAPI
+from .contacts import Contact, ContactAPI
 from .exceptions import (
     NetsapiensAuthError,
     NetsapiensConfigError,
@@ -21,6 +22,7 @@ from .exceptions import (
     NetsapiensTLSError,
     NetsapiensURLError,
 )
+from .jwt import Jwt, JwtAPI
 from .messages import MessageAPI
 from .models import Account, Message, MessageSession, SmsNumber, Subscription
 from .numbers import NumberAPI
@@ -29,6 +31,10 @@ from .url import normalise_base_url
 
 __all__ = [
     "Account",
+    "Contact",
+    "ContactAPI",
+    "Jwt",
+    "JwtAPI",
     "Message",
     "MessageAPI",
     "MessageSession",

@@ -17,8 +17,9 @@ from .config import base_url_of, verify_ssl_of
 from .exceptions import NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .models import Account
 from .naive_times import NaiveTimes
-from .tokens import Tokens
+from .tokens import RunRequest, Tokens
 from .transport import TIMEOUT, Transport
+from .values import as_text
 
 
 class NetsapiensAPI:
@@ -110,6 +111,19 @@ class NetsapiensAPI:
         self._tokens.on_token = call
 
     @property
+    def run_further(self) -> RunRequest:
+        """Makes the requests that a call needs beside its own: token calls, and the repetition after a 401.
+
+        They go at once unless this is set. Set it where requests are limited, so that these are limited as well.
+        """
+        return self._tokens.run_further
+
+    @run_further.setter
+    def run_further(self, run: RunRequest) -> None:
+        """Set what makes them."""
+        self._tokens.run_further = run
+
+    @property
     def clock(self) -> PbxClock:
         """The PBX's own clock."""
         return self._transport.clock
@@ -169,8 +183,34 @@ class NetsapiensAPI:
         answer = await send(token=token.access)
         if answer.status == 401:  # noqa: PLR2004
             token = await self._tokens.renewed(token)
-            answer = await send(token=token.access)
+            answer = await self.run_further(partial(send, token=token.access))
         return check(answer, [*private, token.access, *self._tokens.secrets])
+
+    async def request_jwt(self, refresh: str | None = None) -> Any:
+        """Ask for a JWT; ``JwtAPI`` reads the answer.
+
+        Parameters:
+            refresh: a refresh token; None to ask with the login's own credentials.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: POST /ns-api/v2/jwt
+        """
+        body, token = ({"refresh": refresh}, None) if refresh else await self._tokens.jwt_grant()
+        answer = await self._transport.exchange("POST", "jwt", body=body, token=token)
+        return check(answer, [refresh or "", *self._tokens.secrets])
+
+    async def get_hostname(self) -> str:
+        """Return the name of the host that answers, as it says itself; empty where it does not.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: GET /ns-api/v2/version
+        """
+        answer = check(await self._transport.exchange("GET", "version"))
+        return as_text(answer.get("hostname")).strip() if isinstance(answer, dict) else ""
 
     async def get_version(self) -> str:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
@@ -180,7 +220,7 @@ class NetsapiensAPI:
 
         API: GET /ns-api/v2/version
         """
-        await self.get_token()
+        await self._tokens.live()
         if version := self.account.version:
             return version
         try:
@@ -189,13 +229,21 @@ class NetsapiensAPI:
             return ""
         return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
 
+    async def signed_in(self) -> Account:
+        """Return who we are; this signs in where need be.
+
+        Raises:
+            NetsapiensError: as ``get_token``.
+        """
+        return (await self._tokens.live()).account
+
     async def domain_path(self) -> str:
         """Return the path of the domain's records, ``domains/{domain}``, quoted; this signs in where need be.
 
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        domain = (await self._tokens.live()).account.domain
+        domain = (await self.signed_in()).domain
         return f"domains/{_quoted(domain) if domain else '~'}"
 
     async def user_path(self, user: str | None = None) -> str:
@@ -207,7 +255,7 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        account = (await self._tokens.live()).account
+        account = await self.signed_in()
         if user is None and not (account.domain and account.user):
             return "domains/~/users/~"
         return f"{await self.domain_path()}/users/{_quoted(user or account.user)}"

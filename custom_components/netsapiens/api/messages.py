@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from functools import partial
 from itertools import islice
 import re
 from types import TracebackType
@@ -171,10 +172,11 @@ class MessageAPI:
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
-        for _ in range(_CLOCK_READINGS):
+        read = partial(self.get_messagesessions, limit=1)
+        for reading in range(_CLOCK_READINGS):
             if self._api.clock.is_settled:
                 return
-            await self.get_messagesessions(limit=1)
+            await (self._api.run_further(read) if reading else read())
 
 
 def _page(limit: int | None, start: int) -> dict[str, str]:

@@ -19,6 +19,8 @@ _MAX_SHOWN = 200
 _MAX_WORDS = 4096  # what is longer is no reason for a refusal
 _NUMBER = re.compile(r"\d(?:[-. ()/]{0,3}\d){6,}|\d{5,}")
 
+_JWT = re.compile(r"\beyJ[\w-]{5,}(?:\.[\w-]*)*", re.ASCII)
+
 _ROUNDS = 3  # escapes in escapes
 _ESCAPE = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))", re.DOTALL)
 _BASE64_RUN = re.compile(r"[A-Za-z0-9+/]{6,}")
@@ -44,7 +46,7 @@ def shown(words: str, private: Iterable[str]) -> str:
     if len(words) > _MAX_WORDS or _has_private(words, [text for text in private if text.strip()]):
         return ""
     plain = " ".join("".join(char if char.isprintable() else " " for char in words).split())
-    plain = _NUMBER.sub(_last_digits, plain)
+    plain = _NUMBER.sub(_last_digits, _JWT.sub("…", plain))
     return plain if len(plain) <= _MAX_SHOWN else f"{plain[:_MAX_SHOWN]}…"
 
 

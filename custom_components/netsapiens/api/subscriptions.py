@@ -57,8 +57,7 @@ class SubscriptionAPI:
 
         API: POST /ns-api/v2/subscriptions
         """
-        await self._api.get_token()
-        account = self._api.account
+        account = await self._api.signed_in()
         body = {
             "model": model,
             "post-url": post_url,
@@ -105,8 +104,8 @@ class SubscriptionAPI:
 
         API: DELETE /ns-api/v2/subscriptions/{id}
         """
-        await self._api.get_token()
-        body = {"subscription_id": subscription.id, "domain": self._api.account.domain}
+        account = await self._api.signed_in()
+        body = {"subscription_id": subscription.id, "domain": account.domain}
         await self._api.request("DELETE", _path_of(subscription), body=body)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 import logging
 import math
 import time
-from typing import Any
+from typing import Any, Protocol, TypeVar
 
 from .answers import Answer, check, reason_of
 from .config import login_of
@@ -27,6 +27,8 @@ from .transport import Transport
 from .values import as_text
 
 _LOGGER = logging.getLogger(__name__)
+
+_ResultT = TypeVar("_ResultT")
 
 _DEFAULT_LIFE = 3600.0  # seconds; what every PBX gives
 _MAX_LIFE = 30 * 86400.0
@@ -56,6 +58,18 @@ class Token:
         return min(_MIN_LIFE, self.life / 10)
 
 
+class RunRequest(Protocol):
+    """Makes a request when it may go."""
+
+    async def __call__(self, call: Callable[[], Awaitable[_ResultT]], /) -> _ResultT:
+        """Make it, and return what it returns."""
+
+
+async def run_at_once(call: Callable[[], Awaitable[_ResultT]]) -> _ResultT:
+    """Make a request at once."""
+    return await call()
+
+
 class _NoTokenError(NetsapiensServerError):
     """A token call was answered with success and no token, or with a 404: of the call, or of what it named."""
 
@@ -73,6 +87,7 @@ class Tokens:
     Attributes:
         newest: the newest token; None before there was one.
         on_token: called whenever a new token came.
+        run_further: makes each token call; at once where nobody sets another one.
     """
 
     def __init__(self, config: Mapping[str, Any], transport: Transport) -> None:
@@ -83,8 +98,11 @@ class Tokens:
         self._login = {name: login[name] for name in ("username", "password") if login}
         self.newest: Token | None = None
         self.on_token: Callable[[], None] | None = None
+        self.run_further: RunRequest = run_at_once
         self._refresh_token = ""
         self._renewal: asyncio.Task[Token] | None = None
+        self._waiting = 0  # for the call under way
+        self._is_calling = False  # it has gone out, and does not wait for its turn any more
 
     async def close(self) -> None:
         """Drop a token call under way."""
@@ -121,6 +139,13 @@ class Tokens:
             token = await self.renewed(token)
         return token
 
+    async def jwt_grant(self) -> tuple[dict[str, str], str | None]:
+        """Return what a call for a JWT says, and the token that goes with it; an API key names the user."""
+        if self._key is None:
+            return {"grant_type": "password", **self._client, **self._login}, None
+        account = (await self.live()).account
+        return {"user": account.user, "domain": account.domain}, self._key.key
+
     async def live(self) -> Token:
         """Return a token to use now. One that nears its end still serves where a new one cannot be had."""
         token = self.newest
@@ -143,10 +168,18 @@ class Tokens:
             return self.newest
         renewal = self._renewal_here()
         if renewal is None:
-            renewal = self._renewal = asyncio.create_task(self._renew())
+            self._waiting, self._is_calling = 0, False
+            renewal = self._renewal = asyncio.create_task(self._renew_in_turn())
             renewal.add_done_callback(self._renewal_done)
         # Not awaited itself: who gives up waiting must not stop a call whose refresh token is already used up.
-        await asyncio.wait([renewal])
+        self._waiting += 1
+        try:
+            await asyncio.wait([renewal])
+        finally:
+            self._waiting -= 1
+            if renewal is self._renewal and not self._waiting and not self._is_calling:
+                self._renewal = None  # nobody waits for a call that has not gone out
+                renewal.cancel()
         if renewal.cancelled():
             raise NetsapiensConnectionError("closed while signing in")
         return renewal.result()
@@ -163,11 +196,16 @@ class Tokens:
         if not renewal.cancelled():
             renewal.exception()  # seen, even where nobody waits any more
 
+    async def _renew_in_turn(self) -> Token:
+        """Get a new token when a token call may go."""
+        return await self.run_further(self._renew)
+
     async def _renew(self) -> Token:
         """Get a new token: by the refresh token, and where that is refused, once by the password.
 
         An API key is its own token; it is asked for what it may do.
         """
+        self._is_calling = True
         if self._key is not None:
             return await self._check_key(self._key)
         if refresh := self._refresh_token:

@@ -98,24 +98,16 @@ class Transport:
             NetsapiensConnectionError: and its kinds; ``maybe_done`` says whether the request may have gone out.
             NetsapiensServerError: an answer over 10 MiB, or one that was cut off.
         """
-        headers = {"Accept": _JSON}
-        if token is not None:
-            headers["Authorization"] = f"Bearer {token}"
-        data = None
+        headers, data = self._headers(token), None
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             headers["Content-Type"] = _JSON
-        if time.monotonic() < self._fresh_until:
-            headers["Connection"] = "close"
-        url = URL(self._root + path, encoded=True)
-        if params:
-            url = url.with_query(params)
         session = await self._client()
         started = time.monotonic()
         try:
             async with session.request(
                 method,
-                url,
+                URL(self._root + path, encoded=True).update_query(params or {}),
                 data=data,
                 headers=headers,
                 timeout=timeout or self._timeout,
@@ -136,6 +128,15 @@ class Transport:
             call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
             _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
         return answer
+
+    def _headers(self, token: str | None) -> dict[str, str]:
+        """Return the headers of a request; the connection is not kept for a while after one broke."""
+        headers = {"Accept": _JSON}
+        if token is not None:
+            headers["Authorization"] = f"Bearer {token}"
+        if time.monotonic() < self._fresh_until:
+            headers["Connection"] = "close"
+        return headers
 
     async def _client(self) -> aiohttp.ClientSession:
         """Return the session to use."""

@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.async_ import create_eager_task
 
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from .delivery import Deliverer
 from .entry import QueueEntry

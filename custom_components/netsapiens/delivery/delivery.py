@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError
 from ..api.models import as_text
 from ..errors import call_safely, log_unexpected, translated
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from .entry import QueueEntry
 from .expiry import Expiry
@@ -98,9 +98,8 @@ class Deliverer:
                 else:
                     await self._attempt(entry)
         except (Exception, asyncio.CancelledError) as err:
-            if isinstance(err, asyncio.CancelledError) and (
-                self.is_stopped or entry.task is not asyncio.current_task()
-            ):
+            is_ours = self.is_stopped or entry.task is not asyncio.current_task()
+            if isinstance(err, asyncio.CancelledError) and is_ours:
                 self._apply(entry, Event.CANCELLED)
                 raise
             log_unexpected(_LOGGER, "sending a text", err)
@@ -136,10 +135,10 @@ class Deliverer:
         """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
         if entry.delivery.needs_persist:
             await self._persistence.writable.wait()  # not as one of those that wait for the PBX
-        api, fresh = self._coordinator.api, entry.is_fresh
-        await self._coordinator.async_ensure_token(entry.caller, fresh=fresh)
+        api = self._coordinator.api
+        await self._coordinator.async_ensure_token()
         if not api.clock.is_settled:
-            await self._throttle.run(self._api.settle_clock, entry.caller, fresh=fresh)
+            await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
         self._expiry.correct(self.pbx_now())
         if entry.delivery.step is Step.COUNT:
             baseline, is_certain = self._history.baseline(entry.message, api.now())

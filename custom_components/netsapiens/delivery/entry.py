@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from homeassistant.exceptions import HomeAssistantError
 
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from .reconcile import Baseline, ordering_keys
 from .results import Answer
 from .state import Delivery, State

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from homeassistant.core import callback
 
 from ..errors import call_safely
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from .entry import QueueEntry
 from .results import FailedMessage
 

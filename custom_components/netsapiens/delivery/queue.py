@@ -16,7 +16,7 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings
 from ..storage import DAMAGE

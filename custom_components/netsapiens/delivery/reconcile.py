@@ -17,7 +17,7 @@ import time
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession, same_number
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle

@@ -6,7 +6,7 @@ from datetime import datetime
 from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
-from ..messages import OutgoingMessage
+from ..outgoing import OutgoingMessage
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..api.messages import is_session_id
 from ..const import DOMAIN
-from ..messages import Media, OutgoingMessage, label_of
+from ..outgoing import Media, OutgoingMessage, label_of
 from ..storage import text_of
 from .deadline import Deadline
 from .reconcile import Baseline

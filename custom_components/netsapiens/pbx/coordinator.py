@@ -1,7 +1,6 @@
 """Owns the login to the PBX: token refresh, and what the account has."""
 
 import asyncio
-from collections.abc import Hashable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 import logging
@@ -31,7 +30,6 @@ from ..const import DOMAIN
 from ..errors import translated
 from .backoff import Backoff
 from .facts import AccountFacts, async_get_numbers
-from .fair_queue import READING
 from .login import can_sign_in_again, create_api, login_of
 from .throttle import Throttle, create_throttle
 
@@ -112,6 +110,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         self.api: NetsapiensAPI = api
         self.throttle: Throttle = same.throttle if same else create_throttle(hass)
         self.api.on_token = self._plan_refresh
+        self.api.run_further = self.throttle.run
         self._reading: asyncio.Task[None] | None = None
         self._cancel_retry: CALLBACK_TYPE = _nothing
         self._cancel_refresh: CALLBACK_TYPE = _nothing
@@ -172,12 +171,10 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         numbers = await async_get_numbers(self.api, known, throttle=self.throttle)
         return AccountFacts(self.api.account, version, numbers)
 
-    async def async_ensure_token(self, caller: Hashable = READING, *, fresh: bool = False) -> None:
+    async def async_ensure_token(self) -> None:
         """Sign in if no token lives, e.g. after an outage that was longer than its life.
 
-        Parameters:
-            caller: whom it is for; callers take turns.
-            fresh: whether it is for a message's first attempt, so that a new caller passes those that wait.
+        However many wait for a token, one call is made. It takes a turn of the throttle, as every token call does.
 
         Raises:
             NetsapiensError: no token could be had.
@@ -185,7 +182,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         API: POST /ns-api/v2/tokens, or GET /ns-api/v2/apikeys/~
         """
         if self.api.token_left <= 0:
-            await self.throttle.run(self.api.get_token, caller, fresh=fresh)
+            await self.api.get_token()
 
     @override
     async def async_shutdown(self) -> None:
@@ -250,7 +247,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     async def _refresh_token(self) -> None:
         """Get a new token; the old one goes on serving meanwhile."""
         try:
-            await self.throttle.run(lambda: self.api.get_token(min_left=float("inf")))
+            await self.api.get_token(min_left=float("inf"))
         except NetsapiensAuthError as err:
             self.note_failure(err)
         except NetsapiensError as err:

@@ -41,7 +41,7 @@ def can_sign_in_again(data: Mapping[str, Any]) -> bool:
 
 
 @callback
-def _session(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
+def session_of(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
     """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests."""
     sessions = hass.data.setdefault(_SESSIONS, {})
     if verify_ssl not in sessions:
@@ -65,4 +65,4 @@ def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:
         NetsapiensConfigError: a part of the credentials is missing.
     """
     login = login_of(data)
-    return NetsapiensAPI(login, _session(hass, verify_ssl=login[CONF_VERIFY_SSL]))
+    return NetsapiensAPI(login, session_of(hass, verify_ssl=login[CONF_VERIFY_SSL]))

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Hashable
+from contextvars import ContextVar
 from dataclasses import dataclass
+import weakref
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
@@ -14,6 +16,8 @@ from .rate_limiter import RateLimit, RateLimiter
 
 _RATE = RateLimit()
 _CIRCUIT = CircuitTiming()
+_OUTER: ContextVar[Permit | None] = ContextVar("netsapiens_permit", default=None)
+"""The permit of the request that asks for a further one, such as a token."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,7 @@ class Throttle:
         self._limiter = RateLimiter(timing.rate)
         self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
+        self._last_error: Callable[[], NetsapiensError | None] = lambda: None
 
     @property
     def is_away(self) -> bool:
@@ -65,6 +70,8 @@ class Throttle:
     ) -> ResultT:
         """Make a request when its turn has come.
 
+        A request that needs a further one, such as a token, may call this for it, so that it has a turn of its own.
+
         Parameters:
             call: makes the request.
             caller: whom it is for; callers take turns.
@@ -73,16 +80,22 @@ class Throttle:
         Raises:
             NetsapiensError: the request's own.
         """
+        if (outer := _OUTER.get()) is not None:
+            self.breaker.release(outer)  # where it is the probe: the further request finds out now
         permit = await self._turn(caller, fresh)
+        mark = _OUTER.set(permit)
         try:
             result = await call()
         except NetsapiensError as err:
-            self.breaker.note_failure(err, permit)
+            if self._last_error() is not err:  # else that of a token call, which all that waited for it raise
+                self._last_error = weakref.ref(err)
+                self.breaker.note_failure(err, permit)
             raise
         else:
             self.breaker.note_success()
             return result
         finally:
+            _OUTER.reset(mark)
             self._end_turn(permit)
 
     @callback

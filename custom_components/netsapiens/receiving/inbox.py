@@ -32,11 +32,13 @@ class PollResult:
         failure: why some conversations could not be read, which the next poll tries again; None if all were.
         gets_on: whether these are others than at the poll before.
         is_behind: whether something was left to the next poll, which should come at once.
+        requests: how many it took.
     """
 
     failure: NetsapiensError | None
     gets_on: bool
     is_behind: bool
+    requests: int
 
 
 class Inbox:
@@ -149,7 +151,7 @@ class Inbox:
         self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
         gets_on = look.failed.keys() != self._unread
         self._unread = set(look.failed)
-        return PollResult(next(iter(look.failed.values()), None), gets_on, bool(look.left))
+        return PollResult(next(iter(look.failed.values()), None), gets_on, bool(look.left), self._reader.requests)
 
     def _keep_due(self, sessions: list[MessageSession]) -> None:
         """Note which conversations have to be read, the one that is due longest first."""
@@ -272,7 +274,8 @@ class Inbox:
         """Report one message."""
         self.reported += 1
         try:
-            self._report(received_message(one.row, one.session, one.at, self._coordinator.data.account))
+            entry_id, account = self._coordinator.config_entry.entry_id, self._coordinator.data.account
+            self._report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
         except Exception as err:  # noqa: BLE001
             # One that cannot be reported must not keep the others back.
             log_unexpected(_LOGGER, "reporting a message", err)

@@ -1,28 +1,34 @@
 """When to poll: at an interval, after a wake-up, and later where the PBX is away.
 
-The PBX's lists are the truth; a post of the PBX only says that it is time to poll.
+The PBX's lists are the truth; what it announces only says that it is time to poll.
 """
 
 import asyncio
 import logging
 import random
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..api import NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..phone import async_load_metadata
+from .announcer import Announcer
 from .checkpoint import Checkpoint
 from .inbox import Inbox
+from .intervals import AdaptiveInterval
 from .timing import PollTiming
 
 _LOGGER = logging.getLogger(__name__)
 
 _SPREAD = 0.1
 _WORTH_A_LINE = 5  # failures in a row
-_POLLS = (0.0, 1.5, 4.0, 10.0)  # seconds after a post; the lists lag
+
+
+def spread() -> float:
+    """Return which share of its interval a poller waits: homes must not strike one PBX in step."""
+    return random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
 
 
 class Poller:
@@ -35,7 +41,7 @@ class Poller:
 
     Attributes:
         timing: the same, from the next poll on.
-        is_pushed: whether the PBX is known to say when to poll, so that this is done more seldom.
+        announcer: what has the PBX announce messages; None where nothing does.
         ready: set once the first poll came to its end.
         inbox: the same.
     """
@@ -44,18 +50,26 @@ class Poller:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
         self.inbox = inbox
-        self._polls_left: list[float] = []  # when to poll again after a post, by the loop's clock
+        self._polls_left: list[float] = []  # when to poll again after an announcement, by the loop's clock
         self._failures = 0
         self._is_behind = False
+        self._adaptive = AdaptiveInterval(timing, self._hass.loop.time)
+        self._replan = asyncio.Event()  # set while the wait for the next poll is to be worked out again
         self._task: asyncio.Task[None] | None = None
+        self._awaited: list[asyncio.Future[None]] = []  # each done when the next poll to begin has ended
         self.timing = timing
-        self.is_pushed = False
+        self.announcer: Announcer | None = None
         self.ready = asyncio.Event()
 
     @property
     def interval(self) -> float:
         """Seconds between polls, ±10 %."""
-        return self.timing.pushed_interval if self.is_pushed else self.timing.interval
+        return self.timing.backstop_interval if self.is_announced else self._adaptive.seconds(self.timing)
+
+    @property
+    def is_announced(self) -> bool:
+        """Whether all messages are known to be announced. Replies to numbers of others in the domain are not."""
+        return self.announcer is not None and self.announcer.is_proven and not self.foreign_senders
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -83,14 +97,39 @@ class Poller:
             self._task.cancel()
             await asyncio.wait([self._task])
             self._task = None
+        _set_done(self._awaited)
         await self.inbox.finish()
 
     @callback
     def poll_soon(self) -> None:
         """Poll at once: something may have come in."""
         now = self._hass.loop.time()
-        self._polls_left = [now + after for after in _POLLS]
+        self._polls_left = [now + after for after in self.timing.follow_ups]
         self.inbox.wake_up.set()
+        self._replan.set()
+
+    async def async_poll_now(self) -> None:
+        """Poll at once, and return when that poll has ended, however it ended."""
+        if self._task is None:
+            return
+        awaited = self._hass.loop.create_future()
+        self._awaited.append(awaited)
+        self.inbox.wake_up.set()
+        self._replan.set()
+        await awaited
+
+    @callback
+    def async_expect_answer(self) -> CALLBACK_TYPE:
+        """Poll more often while a question waits for its answer, until the returned callback is called."""
+        end = self._adaptive.async_expect_answer()
+        self._replan.set()
+        return end
+
+    @callback
+    def async_text_went_out(self) -> None:
+        """Poll more often for a while: a text went out, and an answer to it is likely."""
+        self._adaptive.async_text_went_out()
+        self._replan.set()
 
     # --- when to poll ----------------------------------------------------------------
 
@@ -100,6 +139,7 @@ class Poller:
         await async_load_metadata(self._hass)  # those who get a message read its number
         while True:
             self.inbox.wake_up.clear()
+            awaited, self._awaited = self._awaited, []
             failure: Exception | None
             try:
                 failure = await self._poll()
@@ -113,12 +153,20 @@ class Poller:
             else:
                 self._coordinator.note_success()
             self._count(failure)
+            _set_done(awaited)
             await asyncio.sleep(self.timing.pause)
+            await self._rest()
+
+    async def _rest(self) -> None:
+        """Wait until the next poll is due, or asked for."""
+        began, share = self._hass.loop.time(), spread()
+        while not self.inbox.wake_up.is_set():
+            self._replan.clear()
             try:
-                async with asyncio.timeout(self._wait()):
-                    await self.inbox.wake_up.wait()
+                async with asyncio.timeout_at(began + self._wait(share)):
+                    await self._replan.wait()
             except TimeoutError:
-                pass
+                return
 
     def _count(self, failure: Exception | None) -> None:
         """Count the failures in a row."""
@@ -129,8 +177,12 @@ class Poller:
         if self._failures == _WORTH_A_LINE:
             _LOGGER.warning("Messages cannot be read, which is tried again: %s", failure)
 
-    def _wait(self) -> float:
-        """Return how long to wait for the next poll, in seconds; homes must not strike one PBX in step."""
+    def _wait(self, share: float) -> float:
+        """Return how long to wait for the next poll, in seconds.
+
+        Parameters:
+            share: which share of the interval to wait.
+        """
         if self._failures:
             first, longest = self.timing.first_wait, self.timing.longest_wait
             return first / 2 + Backoff(first, longest).wait(self._failures - 1)
@@ -140,7 +192,7 @@ class Poller:
         self._polls_left = [due for due in self._polls_left if due > now]
         if self._polls_left:
             return self._polls_left[0] - now
-        return self.interval * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
+        return self.interval * share
 
     async def _poll(self) -> NetsapiensError | None:
         """Poll once; return why some conversations could not be read, if so.
@@ -151,7 +203,15 @@ class Poller:
         self._is_behind = False
         result = await self.inbox.poll(self.timing, self.interval)
         self._is_behind = result.is_behind
+        self._adaptive.count(result.requests)
         if result.gets_on:
             self._failures = 0
         self.ready.set()
         return result.failure
+
+
+def _set_done(awaited: list[asyncio.Future[None]]) -> None:
+    """Let those go on who wait for a poll."""
+    for one in awaited:
+        if not one.done():
+            one.set_result(None)

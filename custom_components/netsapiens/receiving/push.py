@@ -6,9 +6,10 @@ What is posted is a wake-up and nothing else, so that a forged post can make no 
 import asyncio
 from collections.abc import Callable, Mapping
 from datetime import timedelta
+from functools import partial
 import logging
 import random
-from typing import Any
+from typing import Any, override
 
 from aiohttp.hdrs import METH_POST
 from aiohttp.web import Request, Response
@@ -27,46 +28,22 @@ from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator, create_api
 from ..pbx.throttle import Throttle, create_throttle
 from ..settings import cloudhook_url_of, webhook_id_of
+from .announcer import Announcer
 from .poller import Poller
+from .received import ReceivedMessage
 from .timing import PushTiming, timing_of
+from .wake_ups import WakeUps
 
 _LOGGER = logging.getLogger(__name__)
 
 _MODEL = "message"
 _LIFE = timedelta(days=7)  # of a subscription; renewed when half of it is over
 _SPREAD = 0.2
-_POSTS_AT_ONCE, _POSTS_A_SECOND = 5.0, 0.5  # each leads to two polls before the next, a request each
 _UNAUTHORIZED, _CONFLICT = 401, 409
 _REFUSALS = {_UNAUTHORIZED, 403, 404}
 
 
-class _Posts:
-    """A rate limiter: whoever knows the webhook must not use up the requests that texts need.
-
-    Posts of the PBX itself are followed by a message, and are not limited.
-    """
-
-    def __init__(self) -> None:
-        self._left, self._at, self._reported = _POSTS_AT_ONCE, 0.0, 0
-
-    def take(self, now: float, reported: int) -> bool:
-        """Whether a post leads to a poll.
-
-        Parameters:
-            now: when it came, by the loop's clock.
-            reported: how many messages were reported until then.
-        """
-        self._left = min(_POSTS_AT_ONCE, self._left + (now - self._at) * _POSTS_A_SECOND)
-        if reported > self._reported:
-            self._left = _POSTS_AT_ONCE
-        self._at, self._reported = now, reported
-        if self._left < 1:
-            return False
-        self._left -= 1
-        return True
-
-
-class Push:
+class Push(Announcer):
     """Keeps one subscription at the PBX for an account.
 
     Parameters:
@@ -80,16 +57,29 @@ class Push:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
-        self._poller = poller
         self._webhook_id = webhook_id
         self._timing = timing
         self._api = SubscriptionAPI(coordinator.api)
         self._failures = 0
         self._errors = 0  # how often in a row the subscription was in error
         self._moved = asyncio.Event()
-        self._posts = _Posts()
+        self._wake_ups = WakeUps(self._hass, poller)
+        self._is_subscribed = False
         self._ends: list[Callable[[], object]] = []
 
+    @property
+    @override
+    def is_proven(self) -> bool:
+        """Whether there is a subscription."""
+        return self._is_subscribed
+
+    @property
+    @override
+    def diagnostics(self) -> dict[str, int | str]:
+        """Whether there is a subscription."""
+        return {"state": "subscribed" if self._is_subscribed else "not_subscribed"}
+
+    @override
     @callback
     def async_start(self) -> None:
         """Listen, and see to the subscription."""
@@ -99,17 +89,29 @@ class Push:
         task = self._hass.async_create_background_task(self._run(), "netsapiens push", eager_start=False)
         self._ends = [self._hass.bus.async_listen(EVENT_CORE_CONFIG_UPDATE, self._note_move), task.cancel]
 
-    @callback
-    def async_stop(self) -> None:
+    @override
+    async def async_stop(self) -> None:
         """Stop listening. The subscription stays: this may be a restart."""
+        self._wake_ups.async_cancel()
         webhook.async_unregister(self._hass, self._webhook_id)
         for end in self._ends:
             end()
 
+    @override
     @callback
     def async_check(self) -> None:
         """See to the subscription at once: the external URL or the account's options may have changed."""
         self._moved.set()
+
+    @override
+    @callback
+    def async_found(self, received: ReceivedMessage) -> None:
+        """Do nothing: the subscription's own status says whether it works."""
+
+    @override
+    @callback
+    def async_text_went_out(self) -> None:
+        """Do nothing: its post leads to a poll like any other."""
 
     @callback
     def _note_move(self, _event: Event) -> None:
@@ -118,8 +120,7 @@ class Push:
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and poll."""
-        if self._posts.take(self._hass.loop.time(), self._poller.inbox.reported):
-            self._poller.poll_soon()
+        self._wake_ups.async_ask()
         return Response()
 
     async def _run(self) -> None:
@@ -135,10 +136,10 @@ class Push:
 
     async def _check(self) -> float:
         """See to the subscription once; return how many seconds to wait until the next time."""
-        self._poller.is_pushed = False
+        self._is_subscribed = False
         try:
             url = await _post_url(self._hass, self._entry, self._webhook_id)
-            await self._coordinator.throttle.run(lambda: self._subscribe(url))
+            await self._subscribe(url)
         except NoURLAvailableError:
             raise_push_issue(self._hass, self._entry, "push_without_url")
             return self._timing.check
@@ -155,8 +156,7 @@ class Push:
             return self._timing.check
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
-        # Replies to numbers of others in the domain are not posted: the subscription is the login's own.
-        self._poller.is_pushed = not self._poller.foreign_senders
+        self._is_subscribed = True
         return self._timing.check
 
     def _back_off(self, err: NetsapiensError) -> float:
@@ -168,21 +168,22 @@ class Push:
 
     async def _subscribe(self, url: str) -> None:
         """Make sure that there is one subscription, that it posts here, and that it does not end soon."""
-        await self._coordinator.api.get_token()
-        own = [one for one in await self._api.get_subscriptions() if _is_ours(one, self._entry.data)]
+        run = self._coordinator.throttle.run
+        await self._coordinator.async_ensure_token()
+        own = [one for one in await run(self._api.get_subscriptions) if _is_ours(one, self._entry.data)]
         keep = next((one for one in own if one.post_url == url), own[0] if own else None)
         self._errors = self._errors + 1 if keep is not None and keep.status == "error" else 0
         if keep is not None and self._errors > 1:
             keep, self._errors = None, 0  # forgetting its errors did not help; begin anew
         for other in own:
             if other is not keep:
-                await _delete(self._api, other)
+                await _delete(self._api, other, self._coordinator.throttle)
         now = self._coordinator.api.now()
         if keep is None:
             await self._create(url)
         elif keep.post_url != url or self._errors or keep.expires is None or keep.expires < now + _LIFE / 2:
             try:
-                await self._api.update_subscription(keep, url, now + _LIFE)
+                await run(partial(self._api.update_subscription, keep, url, now + _LIFE))
             except NetsapiensRequestError as err:
                 if err.status == _UNAUTHORIZED:
                     raise
@@ -191,7 +192,8 @@ class Push:
     async def _create(self, url: str) -> None:
         """Subscribe. An equal subscription that the list did not show is as good."""
         try:
-            await self._api.create_subscription(_MODEL, url, self._coordinator.api.now() + _LIFE)
+            expires = self._coordinator.api.now() + _LIFE
+            await self._coordinator.throttle.run(lambda: self._api.create_subscription(_MODEL, url, expires))
         except NetsapiensRequestError as err:
             if err.status != _CONFLICT:
                 raise
@@ -207,10 +209,10 @@ def _is_ours(subscription: Subscription, data: Mapping[str, Any]) -> bool:
     return subscription.model == _MODEL and any(mark and mark in subscription.post_url for mark in marks)
 
 
-async def _delete(api: SubscriptionAPI, subscription: Subscription) -> None:
+async def _delete(api: SubscriptionAPI, subscription: Subscription, throttle: Throttle) -> None:
     """End a subscription; one that ended in between is fine."""
     try:
-        await api.delete_subscription(subscription)
+        await throttle.run(lambda: api.delete_subscription(subscription))
     except NetsapiensRequestError as err:
         if err.status == _UNAUTHORIZED:
             raise
@@ -256,7 +258,7 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], throttle:
         api = create_api(hass, data)
         try:
             async with asyncio.timeout(timing_of(hass).push.end_within):
-                await (throttle or create_throttle(hass)).run(lambda: _delete_subscriptions(api, data))
+                await _delete_subscriptions(api, data, throttle or create_throttle(hass))
         finally:
             await api.close()
     except NetsapiensError, TimeoutError:
@@ -270,10 +272,10 @@ async def async_end_push(hass: HomeAssistant, data: Mapping[str, Any], throttle:
             _LOGGER.debug("No cloudhook to delete: %s", type(err).__name__)
 
 
-async def _delete_subscriptions(api: NetsapiensAPI, data: Mapping[str, Any]) -> None:
+async def _delete_subscriptions(api: NetsapiensAPI, data: Mapping[str, Any], throttle: Throttle) -> None:
     """End the subscriptions that post to us."""
-    await api.get_token()
+    await throttle.run(api.get_token)
     subscriptions = SubscriptionAPI(api)
-    for one in await subscriptions.get_subscriptions():
+    for one in await throttle.run(subscriptions.get_subscriptions):
         if _is_ours(one, data):
-            await _delete(subscriptions, one)
+            await _delete(subscriptions, one, throttle)

@@ -14,6 +14,7 @@ from ..pbx.listing import reaches, read_since
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .checkpoint import fingerprint
+from .received import ListedBetween
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -22,7 +23,8 @@ _NOT_ITS_DOMAIN = {_UNAUTHORIZED, 403, 404}  # statuses of another user's conver
 _ASK_AGAIN = 1800.0  # seconds, where they are not shown: each 401 costs a token
 _FEW = 100  # messages; mostly enough of a conversation
 _LONG = 256 * 1024  # characters of so many messages; then larger pages would be too large to be taken
-_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation, not messages
+MESSAGE_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation
+_NEXT_TO = 8  # of our own texts before a message, and behind it, tell what it may answer
 _QUARTER = 900  # seconds; zones differ by whole ones
 
 MOST_ROWS = 10_000  # messages a look
@@ -39,6 +41,7 @@ class Inbound:
         listed: its place in the conversation as the PBX orders it; the newest has the highest.
         row: the message.
         session: its conversation.
+        between: where it stands among our own messages.
     """
 
     at: datetime
@@ -46,6 +49,7 @@ class Inbound:
     listed: int
     row: Message
     session: MessageSession
+    between: ListedBetween
 
 
 class Reader:
@@ -57,6 +61,7 @@ class Reader:
     Attributes:
         rows: how many messages were read at this look.
         text: how many characters they had.
+        requests: how many that took.
     """
 
     def __init__(self, coordinator: NetsapiensCoordinator) -> None:
@@ -64,11 +69,11 @@ class Reader:
         self._api = MessageAPI(coordinator.api)
         self._not_shown: dict[str, float] = {}  # users whose conversations are not shown, and when to ask again
         self._newest_first = True
-        self.rows = self.text = 0
+        self.rows = self.text = self.requests = 0
 
     def begin_look(self) -> None:
         """Count anew what is read."""
-        self.rows = self.text = 0
+        self.rows = self.text = self.requests = 0
 
     @property
     def is_spent(self) -> bool:
@@ -116,13 +121,15 @@ class Reader:
 
     async def _sessions_of(self, user: str | None, since: datetime) -> tuple[list[MessageSession], bool]:
         """Return a user's conversations as the PBX lists them, and whether they are all."""
-        return await read_since(
-            lambda start: self._coordinator.throttle.run(
+
+        async def page(start: int) -> list[MessageSession]:
+            """Return a page of the list."""
+            self.requests += 1
+            return await self._coordinator.throttle.run(
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
-            ),
-            lambda session: session.last_time,
-            since,
-        )
+            )
+
+        return await read_since(page, lambda session: session.last_time, since)
 
     @property
     def foreign_senders(self) -> dict[str, set[str]]:
@@ -188,6 +195,7 @@ class Reader:
 
     async def _page(self, session: MessageSession, size: int, start: int) -> list[Message]:
         """Return a page of a conversation's messages."""
+        self.requests += 1
         rows = await self._coordinator.throttle.run(
             lambda: self._api.get_messages(session.id, limit=size, start=start, user=session.owner)
         )
@@ -204,7 +212,7 @@ class Reader:
         if not times or times[0] == times[-1]:
             return
         by_time = times[0] > times[-1]
-        is_first, is_last = (_is_last_of(session, row) for row in (rows[0], rows[-1]))
+        is_first, is_last = (is_last_of(session, row) for row in (rows[0], rows[-1]))
         if is_first in {is_last, by_time}:
             self._newest_first = by_time
 
@@ -214,19 +222,28 @@ class Reader:
         counts: Counter[str] = Counter()
         found = []
         dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
-        for at, listed, row in sorted(dated, key=lambda one: one[:2]):
-            if row.type not in _KINDS or row.is_outbound(account):
+        dated.sort(key=lambda one: one[:2])
+        ours = [row.text for _, _, row in dated if row.is_outbound(account)]
+        passed = 0  # of ours
+        read_at = self._coordinator.hass.loop.time()
+        for at, listed, row in dated:
+            if row.is_outbound(account):
+                passed += 1
+                continue
+            if row.type not in MESSAGE_KINDS:
                 continue
             # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
             # A time may turn out to be in another zone.
             second = int(at.timestamp()) % _QUARTER
             name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
             counts[name] += 1
-            found.append(Inbound(at, fingerprint(session.id, name, str(counts[name])), listed, row, session))
+            before, after = ours[max(passed - _NEXT_TO, 0) : passed], ours[passed : passed + _NEXT_TO]
+            between = ListedBetween(tuple(before), tuple(after), read_at)
+            found.append(Inbound(at, fingerprint(session.id, name, str(counts[name])), listed, row, session, between))
         return found
 
 
-def _is_last_of(session: MessageSession, row: Message) -> bool:
+def is_last_of(session: MessageSession, row: Message) -> bool:
     """Whether a message may be a conversation's last one, whatever its time."""
     return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
 

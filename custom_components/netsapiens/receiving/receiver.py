@@ -1,7 +1,7 @@
-"""The way in of a loaded account, as its options say: polled, pushed, or off."""
+"""The way in of a loaded account, as its options say: live, polled, pushed, or off."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 
 from homeassistant.components import webhook
@@ -12,11 +12,13 @@ from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.start import async_at_started
 
 from ..api.models import as_time
-from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_OFF, INCOMING_PUSH
+from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_LIVE, INCOMING_OFF, INCOMING_PUSH
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..settings import read_settings, webhook_id_of
+from .announcer import Announcer
 from .inbox import Inbox
+from .live import Live
 from .poller import Poller
 from .push import Push, async_end_push
 from .received import ReceivedMessage
@@ -30,18 +32,25 @@ class Receiver:
     Parameters:
         coordinator: the account.
         report: called with each message, once.
+        before_save: has on disk what the reported messages changed.
 
     Attributes:
         poller: what polls for messages; None where that is switched off.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None]) -> None:
+    def __init__(
+        self,
+        coordinator: NetsapiensCoordinator,
+        report: Callable[[ReceivedMessage], None],
+        before_save: Callable[[], Awaitable[None]] | None = None,
+    ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._report = report
+        self._before_save = before_save
         self._mode: str | None = None  # as it was started
-        self._push: Push | None = None
+        self._announcer: Announcer | None = None
         self._ends: list[CALLBACK_TYPE] = []
         self._changing = asyncio.Lock()
         self.poller: Poller | None = None
@@ -58,20 +67,20 @@ class Receiver:
         timing = timing_of(self._hass)
         inbox = Inbox(
             self._coordinator,
-            CheckpointStore(self._hass, entry.entry_id),
-            self._report,
+            CheckpointStore(self._hass, entry.entry_id, self._before_save),
+            self._received,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
         )
         poller = self.poller = Poller(self._coordinator, inbox, timing.poll)
-        if self._mode == INCOMING_PUSH:
-            self._push = Push(self._coordinator, poller, self._webhook_id(), timing.push)
-            self._push.async_start()
+        announcer = self._announcer = poller.announcer = self._create_announcer(self._mode, poller)
 
         @callback
         def look(_hass: HomeAssistant) -> None:
             """Poll, now that automations listen."""
             poller.async_start()
+            if announcer is not None:
+                announcer.async_start()
 
         async def stop(_event: Event) -> None:
             """Leave what comes in from now on to the next start: automations do not run any more."""
@@ -93,9 +102,9 @@ class Receiver:
         for end in self._ends:
             end()
         self._ends = []
-        if self._push is not None:
-            self._push.async_stop()
-            self._push = None
+        if self._announcer is not None:
+            await self._announcer.async_stop()
+            self._announcer = None
         if self.poller is not None:
             await self.poller.async_stop()
             self.poller = None
@@ -108,8 +117,41 @@ class Receiver:
             if read_settings(self._entry).incoming != self._mode:
                 await self._stop()
                 self.async_start()
-            elif self._push is not None:
-                self._push.async_check()
+            elif self._announcer is not None:
+                self._announcer.async_check()
+
+    @callback
+    def async_text_went_out(self) -> None:
+        """Learn that a text went out, to which an answer is likely."""
+        if self.poller is not None:
+            self.poller.async_text_went_out()
+        if self._announcer is not None:
+            self._announcer.async_text_went_out()
+
+    @property
+    def diagnostics(self) -> dict[str, dict[str, int | str]]:
+        """What helps to find a fault of what announces messages."""
+        if self._mode is None or self._announcer is None:
+            return {}
+        return {self._mode: self._announcer.diagnostics}
+
+    def _create_announcer(self, mode: str, poller: Poller) -> Announcer | None:
+        """Return what has the PBX announce messages, as the options say."""
+        timing = timing_of(self._hass)
+        if mode == INCOMING_LIVE:
+            return Live(self._coordinator, poller, timing.live)
+        if mode == INCOMING_PUSH:
+            return Push(self._coordinator, poller, self._webhook_id(), timing.push)
+        return None
+
+    def _received(self, received: ReceivedMessage) -> None:
+        """Report a message. One to a number of others in the domain is not expected to be announced."""
+        announcer, poller = self._announcer, self.poller
+        if announcer is not None and poller is not None:
+            others = poller.foreign_senders.values()
+            if not any(received.to_number in numbers for numbers in others):
+                announcer.async_found(received)
+        self._report(received)
 
     def _report_damaged(self, aside: str) -> datetime | None:
         """Report that the checkpoint was lost; return up to when the events show what was reported."""

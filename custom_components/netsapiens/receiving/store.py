@@ -1,5 +1,6 @@
 """How far the poller is, on disk."""
 
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 import logging
 from pathlib import Path
@@ -20,10 +21,14 @@ class CheckpointStore:
 
     Parameters:
         entry_id: the account's.
+        before_save: has on disk what the reported messages changed; a message counts as reported only after that.
     """
 
-    def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry_id: str, before_save: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
         self._hass = hass
+        self._before_save = before_save
         self._store = DurableStore(
             hass, VERSION, f"{DOMAIN}.inbox.{entry_id}", private=True, atomic_writes=True, not_written="place_not_kept"
         )
@@ -51,6 +56,8 @@ class CheckpointStore:
         Raises:
             HomeAssistantError: it could not be written.
         """
+        if self._before_save is not None:
+            await self._before_save()
         await self._store.async_save(
             {
                 "until": place.until.timestamp(),

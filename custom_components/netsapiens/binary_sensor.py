@@ -1,0 +1,74 @@
+"""Whether a recipient opted out of texts."""
+
+from typing import override
+
+from homeassistant.components.binary_sensor import BinarySensorEntity
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import EntityCategory
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .account import NetsapiensConfigEntry
+from .entity import RecipientEntity, async_add_for_recipients
+from .errors import safe
+from .phone import InvalidNumberError, parse_destination
+from .recipients import DamagedRecipientError, read_recipient
+from .settings import read_settings
+from .signals import opt_outs_changed
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: NetsapiensConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the recipients' entities."""
+    async_add_for_recipients(hass, entry, async_add_entities, OptedOut)
+
+
+class OptedOut(RecipientEntity, BinarySensorEntity):
+    """On where somebody of a recipient opted out of texts from the number that the recipient is texted from."""
+
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+    _attr_entity_registry_enabled_default = False
+    _attr_translation_key = "opted_out"
+
+    def __init__(self, entry: NetsapiensConfigEntry, recipient: ConfigSubentry) -> None:
+        super().__init__(entry, recipient, "opted_out")
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Follow who opts out and in, and what changes of the recipient."""
+        await super().async_added_to_hass()
+        signal = opt_outs_changed(self._entry)
+        self.async_on_remove(async_dispatcher_connect(self.hass, signal, safe(self._write)))
+
+    @callback
+    def _write(self) -> None:
+        """Show it."""
+        self.async_write_ha_state()
+
+    @property
+    @override
+    def is_on(self) -> bool | None:
+        """Return whether a text to the recipient would be refused; None where its numbers cannot be read."""
+        opt_outs, recipient = self._entry.runtime_data.opt_outs, self._entry.subentries.get(self._recipient_id)
+        if recipient is None:
+            return None
+        try:
+            data = read_recipient(recipient)
+            if not opt_outs.current:
+                return False  # and no number has to be read
+            region = self.hass.config.country
+            destinations = [parse_destination(text, region) for text in data.destination]
+        except DamagedRecipientError, InvalidNumberError:
+            return None
+        sender = data.from_number or read_settings(self._entry).from_number
+        return any(
+            opt_outs.among(None if one.is_extension else sender, [one.number])
+            for one in destinations
+            if one.is_extension or sender
+        )

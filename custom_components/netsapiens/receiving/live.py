@@ -1,0 +1,277 @@
+"""The live connection: the PBX's own Socket.IO server says at once that something came in.
+
+The vendor documents none of it. An event is a reason to poll and nothing else, and whether there are any for texts is
+proven by what polling finds.
+"""
+
+import asyncio
+from datetime import datetime, timedelta
+from enum import StrEnum
+import logging
+import random
+from typing import override
+
+from homeassistant.core import callback
+
+from ..api import NetsapiensAuthError, NetsapiensError, NetsapiensNoUserError, NetsapiensRequestError
+from ..errors import log_unexpected
+from ..pbx.backoff import Backoff
+from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.login import session_of
+from ..settings import read_settings
+from .announcer import Announcer
+from .live_address import LiveAddresses
+from .live_jwt import LiveJwt
+from .live_socket import LiveRefusedError, LiveSocket, LiveUnreachableError
+from .poller import Poller
+from .proof import Proof
+from .received import ReceivedMessage
+from .timing import LiveTiming
+from .wake_ups import WakeUps
+
+_LOGGER = logging.getLogger(__name__)
+
+_APPLICATION = "home-assistant"
+_SECOND = timedelta(seconds=1)  # to which messages are dated
+_SPREAD = 0.1
+
+
+class LiveState(StrEnum):
+    """What is known of the live connection."""
+
+    CONNECTING = "connecting"
+    CONNECTED = "connected"  # whether texts are announced is not known yet
+    PROVEN = "proven"
+    DEAF = "deaf"  # texts are not announced
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class Live(Announcer):
+    """Keeps one live connection for an account, where there is a server for it.
+
+    Parameters:
+        coordinator: the account.
+        poller: what is to poll.
+        timing: when to connect, and what proves that it is of use.
+    """
+
+    def __init__(self, coordinator: NetsapiensCoordinator, poller: Poller, timing: LiveTiming) -> None:
+        self._hass = coordinator.hass
+        self._coordinator = coordinator
+        self._poller = poller
+        self._timing = timing
+        self._wake_ups = WakeUps(self._hass, poller)
+        self._jwt = LiveJwt(coordinator, timing)
+        self._addresses = LiveAddresses(coordinator, None)
+        self._backoff = Backoff(timing.first_wait, timing.longest_wait, jitter=1 / 3)
+        self._failures = 0
+        self._wake = asyncio.Event()  # set while the connection, or the wait for it, is to be looked at
+        self._state = LiveState.CONNECTING
+        self._proof: Proof | None = None  # of the connection that is up
+        self._up_since: datetime | None = None  # by the PBX's clock
+        self._settling: set[asyncio.TimerHandle] = set()
+        self._task: asyncio.Task[None] | None = None
+        self._events = self._connections = 0
+
+    @property
+    def state(self) -> LiveState:
+        """What is known of the connection."""
+        if self._proof is None:
+            return self._state
+        return LiveState.PROVEN if self._proof.is_proven else LiveState.CONNECTED
+
+    @property
+    @override
+    def is_proven(self) -> bool:
+        """Whether texts are announced; after one that was not, the next must not be late."""
+        return self._proof is not None and self._proof.is_proven and not self._proof.missed
+
+    @property
+    @override
+    def diagnostics(self) -> dict[str, int | str]:
+        """The state, and how often something happened since the account was loaded."""
+        return {
+            "state": self.state.value,
+            "connections": self._connections,
+            "events": self._events,
+            "missed_in_a_row": self._proof.missed if self._proof else 0,
+        }
+
+    @override
+    @callback
+    def async_start(self) -> None:
+        """Connect in a moment, and again whenever the connection is gone."""
+        self._task = self._hass.async_create_background_task(self._run(), "netsapiens live", eager_start=False)
+
+    @override
+    async def async_stop(self) -> None:
+        """Disconnect."""
+        self._wake_ups.async_cancel()
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+
+    @override
+    @callback
+    def async_check(self) -> None:
+        """Connect anew where the options name another address."""
+        self._wake.set()
+
+    @override
+    @callback
+    def async_found(self, received: ReceivedMessage) -> None:
+        """Learn whether a message that a poll found had been announced; it came in while the connection was up."""
+        if self._proof is None or self._up_since is None or received.timestamp < self._up_since - _SECOND:
+            return
+        self._proof.found(self._hass.loop.time())
+        proof = self._proof
+
+        def settle() -> None:
+            self._settling.discard(timer)
+            proof.settle(self._hass.loop.time())
+            if proof.is_deaf:
+                self._wake.set()
+
+        timer = self._hass.loop.call_later(self._timing.proof.after, settle)
+        self._settling.add(timer)
+
+    @override
+    @callback
+    def async_text_went_out(self) -> None:
+        """Expect that a text of ours is announced as well."""
+        if self._proof is not None:
+            self._proof.text_went_out(self._hass.loop.time())
+
+    # --- the connection --------------------------------------------------------------
+
+    async def _run(self) -> None:
+        """Keep a connection."""
+        await asyncio.sleep(random.uniform(0, self._timing.start_within))  # noqa: S311
+        while True:
+            if self._is_elsewhere:
+                self._addresses = LiveAddresses(
+                    self._coordinator, read_settings(self._coordinator.config_entry).live_url
+                )
+                self._failures = 0
+            self._enter(LiveState.CONNECTING)
+            began = self._hass.loop.time()
+            self._enter(await self._try())
+            await self._rest(self._wait(self._hass.loop.time() - began))
+
+    @property
+    def _is_elsewhere(self) -> bool:
+        """Whether the options name another address than the one that is used."""
+        return read_settings(self._coordinator.config_entry).live_url != self._addresses.chosen
+
+    def _enter(self, state: LiveState) -> None:
+        """Note a state; the log has a line where it is another one."""
+        if state is not self._state:
+            _LOGGER.debug("The live connection is %s", state.value)
+        self._state = state
+
+    def _wait(self, took: float) -> float:
+        """Return how many seconds to wait for the next attempt; homes must not come back to one PBX together.
+
+        Parameters:
+            took: how many seconds the last attempt, and the connection where there was one, lasted.
+        """
+        if self._state is LiveState.DEAF:
+            self._failures = 0
+            return self._timing.deaf_wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311
+        if self._state is LiveState.CONNECTING and took >= self._timing.steady:
+            self._failures = 0
+            return random.uniform(0, self._timing.first_wait)  # noqa: S311
+        self._failures += 1
+        return self._backoff.wait(self._failures - 1)
+
+    async def _rest(self, wait: float) -> None:
+        """Wait for the next attempt, unless the options name another address."""
+        try:
+            async with asyncio.timeout(wait):
+                while not self._is_elsewhere:
+                    self._wake.clear()
+                    await self._wake.wait()
+        except TimeoutError:
+            pass
+
+    async def _try(self) -> LiveState:
+        """Connect, and keep the connection until its end; return what there is to say of it then."""
+        before = self._connections
+        try:
+            async for address in self._addresses.candidates():
+                try:
+                    return await self._serve(address)
+                except LiveUnreachableError:
+                    if self._connections > before:
+                        return LiveState.CONNECTING  # it was up: it is likely to come back
+        except LiveRefusedError, NetsapiensAuthError, NetsapiensNoUserError, NetsapiensRequestError:
+            self._jwt.forget()
+            return LiveState.REFUSED
+        except NetsapiensError:
+            pass
+        except Exception as err:  # noqa: BLE001
+            # A fault of ours must not end it: polling goes on, and the next attempt may go well.
+            log_unexpected(_LOGGER, "the live connection", err)
+        return LiveState.UNREACHABLE
+
+    async def _serve(self, address: str) -> LiveState:
+        """Connect to one address, and keep the connection until its end.
+
+        Raises:
+            LiveUnreachableError: there is no server, or the connection ended.
+            LiveRefusedError: the server refuses.
+            NetsapiensError: there is no JWT.
+        """
+        verify_ssl: bool = self._coordinator.login["verify_ssl"]
+        session = session_of(self._hass, verify_ssl=verify_ssl)
+        socket = LiveSocket(
+            session, self._timing, verify_ssl=verify_ssl, on_event=self._announced, on_end=self._wake.set
+        )
+        try:
+            await socket.connect(address)
+            await self._subscribe(socket)
+            self._connections += 1
+            self._up_since = self._coordinator.api.now()
+            self._proof = Proof(self._timing.proof)
+            _LOGGER.debug("The live connection is connected")
+            self._poller.poll_soon()
+            return await self._hold(socket)
+        finally:
+            self._proof = self._up_since = None
+            for timer in self._settling:
+                timer.cancel()
+            self._settling.clear()
+            await socket.close()
+
+    async def _subscribe(self, socket: LiveSocket) -> None:
+        """Subscribe to the texts of the account's user."""
+        bearer = await self._jwt.get()
+        account = self._coordinator.api.account
+        request = {"type": "chat", "user": account.user, "domain": account.domain}
+        await socket.subscribe({**request, "bearer": bearer, "application": _APPLICATION})
+
+    async def _hold(self, socket: LiveSocket) -> LiveState:
+        """Keep the connection, with a JWT that lives."""
+        while True:
+            self._wake.clear()
+            try:
+                async with asyncio.timeout(min(self._jwt.renew_in, socket.check_in)):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._subscribe(socket)
+            socket.check()
+            if self._is_elsewhere:
+                return LiveState.CONNECTING
+            if self._proof is not None and self._proof.is_deaf:
+                await self._subscribe(socket)  # a connection that is dead is not deaf
+                return LiveState.DEAF
+
+    @callback
+    def _announced(self) -> None:
+        """Poll: something may have come in."""
+        self._events += 1
+        if self._proof is not None:
+            self._proof.announced(self._hass.loop.time())
+        self._wake_ups.async_ask()

@@ -1,0 +1,55 @@
+"""Where the PBX's live server may be."""
+
+from collections.abc import AsyncIterator
+from urllib.parse import urlsplit
+
+from ..api import NetsapiensError, NetsapiensURLError, normalise_base_url
+from ..pbx.coordinator import NetsapiensCoordinator
+from .live_jwt import not_counted
+
+_PORT = 8001  # on every core
+
+
+class LiveAddresses:
+    """The addresses to try.
+
+    Parameters:
+        coordinator: the account.
+        chosen: the one that the options name, normalised; None where they name none.
+    """
+
+    def __init__(self, coordinator: NetsapiensCoordinator, chosen: str | None) -> None:
+        self._coordinator = coordinator
+        self.chosen = chosen
+        self._host: str | None = None  # that the PBX names; empty where it names none
+
+    async def candidates(self) -> AsyncIterator[str]:
+        """Yield the one that was chosen; or the account's host, then the host that the PBX names."""
+        if self.chosen is not None:
+            yield self.chosen
+            return
+        own = urlsplit(self._coordinator.api.api_url)
+        first = _address(own.scheme, own.hostname or "")
+        if first is not None:
+            yield first
+        second = _address("https", await self._named())
+        if second is not None and urlsplit(second).hostname != own.hostname:
+            yield second
+
+    async def _named(self) -> str:
+        """Return the host that the PBX names; it is asked once."""
+        if self._host is None:
+            try:
+                self._host = await not_counted(self._coordinator, self._coordinator.api.get_hostname)
+            except NetsapiensError:
+                return ""
+        return self._host
+
+
+def _address(scheme: str, host: str) -> str | None:
+    """Return the address of a live server; None where that is no host."""
+    shown = f"[{host}]" if ":" in host else host
+    try:
+        return normalise_base_url(f"{scheme}://{shown}:{_PORT}") if host else None
+    except NetsapiensURLError:
+        return None

@@ -1,0 +1,616 @@
+"""The live connection: an event within a moment, and polling as ever where there is no server for it."""
+
+import asyncio
+from collections.abc import AsyncGenerator
+from dataclasses import replace
+import logging
+import time
+from typing import Any
+
+import aiohttp
+from homeassistant.core import HomeAssistant
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
+from custom_components.netsapiens.receiving.timing import (
+    RECEIVING_TIMING,
+    LiveTiming,
+    PollTiming,
+    ProofTiming,
+    ReceivingTiming,
+)
+from tests.conftest import AddAccount, recipient
+from tests.helpers import until, until_idle
+from tests.receiving.test_poller import ANN, Told
+from tests.simulator import Simulator
+from tests.simulator.live import LiveServer
+
+NUMBER = "18585550199"
+PROOF = ProofTiming(before=2.0, after=0.3, echo=0.2)
+LIVE = LiveTiming(
+    start_within=0.0,
+    connect_within=2.0,
+    status_within=0.5,
+    close_within=0.3,
+    first_wait=0.3,
+    longest_wait=1.0,
+    steady=0.1,
+    renew_ahead=(1.0, 1.5),
+    proof=PROOF,
+)
+SLOW = PollTiming(interval=600.0, backstop_interval=600.0, follow_ups=(0.0, 0.6), active=0.0)
+QUICK = replace(SLOW, interval=0.2)
+
+
+@pytest.fixture(autouse=True)
+def _timing(hass: HomeAssistant) -> None:
+    """Connect at once, and poll so seldom that what is quick was announced."""
+    set_timing(hass)
+
+
+def set_timing(hass: HomeAssistant, poll: PollTiming = SLOW, **live: Any) -> None:
+    """Set the timing of accounts that are set up from now on."""
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(poll=poll, live=replace(LIVE, **live))
+
+
+@pytest.fixture
+async def told(hass: HomeAssistant) -> Told:
+    """What the event entities reported."""
+    return Told(hass)
+
+
+@pytest.fixture
+async def server(pbx: Simulator) -> AsyncGenerator[LiveServer]:
+    """The PBX's live server."""
+    server = await pbx.start_live(ping_interval=1.5, ping_timeout=1.5)
+    yield server
+    await server.stop()
+
+
+def options_of(server: LiveServer | str) -> dict[str, Any]:
+    """The options of an account that uses this server."""
+    return {"from_number": NUMBER, "incoming": "live", "live_url": server if isinstance(server, str) else server.url}
+
+
+def state_of(entry: MockConfigEntry) -> Any:
+    """What the diagnostics say of the connection."""
+    return entry.runtime_data.receiver.diagnostics.get("live", {}).get("state")
+
+
+async def connected(entry: MockConfigEntry) -> MockConfigEntry:
+    """Wait until the connection is up, and the poll that follows is over."""
+    await until(lambda: state_of(entry) in {"connected", "proven"})
+    await until(entry.runtime_data.poller.ready.is_set)
+    return entry
+
+
+@pytest.fixture
+async def live(pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told) -> MockConfigEntry:
+    """An account with its connection."""
+    entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
+    await until_idle(pbx, 0.9)
+    return entry
+
+
+def lists(pbx: Simulator) -> int:
+    """Count the polls."""
+    return sum(record.path.endswith("/messagesessions") for record in pbx.requests if record.method == "GET")
+
+
+# --- what it is for ------------------------------------------------------------------
+
+
+async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+    """A text is reported although the next poll is far off, and proves that texts are announced."""
+    began = time.monotonic()
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+    assert time.monotonic() - began < 1
+    assert state_of(live) == "proven"
+    assert live.runtime_data.poller.is_announced
+
+
+async def test_what_is_asked_for(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
+    """The subscription is of the account's user, with a JWT of its own and our name."""
+    [request] = server.subscriptions
+    bearer = request.pop("bearer")
+    assert bearer in pbx.jwt_book.live
+    assert request == {"type": "chat", "user": "1001", "domain": "acme.example", "application": "home-assistant"}
+
+
+async def test_with_an_api_key(pbx: Simulator, server: LiveServer, hass: HomeAssistant, told: Told) -> None:
+    """With an API key the JWT is delegated for the account's user."""
+    key = pbx.add_key("nsd_").key
+    data = {"base_url": pbx.url, "api_key": key, "domain": "acme.example", "user": "1001", "verify_ssl": True}
+    entry = MockConfigEntry(
+        domain="netsapiens",
+        title="1001@acme.example",
+        unique_id="1001@acme.example",
+        data={**data, "action": "netsapiens"},
+        options=options_of(server),
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await connected(entry)
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+
+
+@pytest.mark.parametrize("event", ["chat", "message", "sms-new", "9"])
+async def test_any_event_is_a_reason_to_look(pbx: Simulator, live: MockConfigEntry, told: Told, event: str) -> None:
+    """Which event a text makes is not known, so every one counts."""
+    pbx.live_event = event
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+
+
+async def test_a_status_is_no_reason_to_look(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
+    """A status says how the subscription is, and nothing of texts."""
+    before = lists(pbx)
+    await server.emit("status", {"status": "Subscription Complete"})
+    await asyncio.sleep(0.3)
+    assert lists(pbx) == before
+
+
+async def test_a_list_that_lags_is_looked_at_again(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+    """The event may come before the list shows the text, which is announced all the same."""
+    pbx.lag = 0.2
+    await pbx.receive(from_number=ANN, text="Late")
+    await until(lambda: told.texts() == ["Late"])
+    assert state_of(live) == "proven"
+
+
+async def test_idle_beside_a_proven_connection(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+    """Nothing is asked while nothing comes."""
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+    await until_idle(pbx, 0.9)
+    before = len(pbx.requests)
+    await asyncio.sleep(1)
+    assert len(pbx.requests) == before
+
+
+async def test_live_is_the_default_and_finds_its_server(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], told: Told
+) -> None:
+    """An account that never chose tries port 8001, asks which host it is, and goes on polling."""
+    pbx.hostname = "localhost:1"  # no host
+    set_timing(hass, QUICK)
+    entry = MockConfigEntry(
+        domain="netsapiens",
+        title="1001@acme.example",
+        unique_id="1001@acme.example",
+        data={**account, "action": "netsapiens"},
+    )
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: state_of(entry) == "unreachable")
+    await until(entry.runtime_data.poller.ready.is_set)
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+    assert len(pbx.requests_to("/jwt")) == 0
+    assert len(pbx.requests_to("/version")) == 1
+
+
+# --- floods and what is no event -------------------------------------------------------
+
+
+async def test_a_flood_leads_to_few_looks(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told
+) -> None:
+    """A thousand events a second lead to one look in 0.3 s at most, block nothing, and lose no text."""
+    before, began = lists(pbx), time.monotonic()
+    flood = asyncio.create_task(server.flood(2.0))
+    await asyncio.sleep(0.5)
+    await pbx.receive(from_number=ANN, text="In between")
+    await flood
+    looks, took = lists(pbx) - before, time.monotonic() - began
+    assert 1 <= looks <= took / 0.3 + 1
+    await until(lambda: told.texts() == ["In between"], within=5)
+    assert live.runtime_data.receiver.diagnostics["live"]["events"] > 1000
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        "2{no json",
+        "2[]",
+        "2{}",
+        "2[1]",
+        "2" + "[" * 50_000,
+        '2["' + "x" * 500_000 + '"]',
+        "",
+        "9",
+        '51-["chat",{"_placeholder":true,"num":7}]',
+        '599999999999-["chat"]',
+        b"\x00\x01\x02",
+        '0/other,{"sid":"x"}',
+        "0[1]",
+        '2/other,["chat"]',
+        '3["unknown"]',
+        '2123["chat"]',
+        '4{"message":"no"}X',
+    ],
+)
+async def test_what_is_no_packet_does_no_harm(
+    pbx: Simulator,
+    server: LiveServer,
+    live: MockConfigEntry,
+    told: Told,
+    caplog: pytest.LogCaptureFixture,
+    packet: str | bytes,
+) -> None:
+    """Whatever the server sends, the next text is reported and nothing is in the log."""
+    await server.send_raw(packet)
+    await server.emit("status", "Complete")
+    await asyncio.sleep(0.1)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: told.texts() == ["After"])
+    assert [record for record in caplog.records if record.levelno >= logging.WARNING and "live" in record.name] == []
+    assert "Traceback" not in caplog.text
+    assert "never retrieved" not in caplog.text
+
+
+# --- what can go wrong -----------------------------------------------------------------
+
+
+async def test_kicked(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
+    """What came in while the connection was gone is read when it is back."""
+    await server.kick()
+    await until(lambda: state_of(live) == "connecting")
+    await pbx.receive(from_number=ANN, text="Meanwhile")
+    await until(lambda: told.texts() == ["Meanwhile"])
+    await connected(live)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: told.texts() == ["Meanwhile", "After"])
+
+
+async def test_dropped(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
+    """A connection that breaks comes back."""
+    server.drop()
+    await until(lambda: server.connected == 2)
+    await connected(live)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: told.texts() == ["After"])
+
+
+async def test_silent(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
+    """A server that is gone without a word is noticed by its ping."""
+    server.fall_silent()
+    await pbx.receive(from_number=ANN, text="Meanwhile")
+    await until(lambda: server.connected == 2)
+    await until(lambda: told.texts() == ["Meanwhile"])
+
+
+async def test_silent_with_lazy_pings(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
+    """Where the server pings seldom, ours notice it."""
+    server = await pbx.start_live(ping_interval=300, ping_timeout=300)
+    set_timing(hass, silence=0.5)
+    entry = await connected(await add_account(options=options_of(server)))
+    server.fall_silent()
+    await until(lambda: server.connected == 2)
+    await connected(entry)
+
+
+async def test_gone(hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
+    """A server that goes down is connected to again when it is back."""
+    await server.stop()
+    await until(lambda: state_of(live) == "unreachable")
+    await server.start()
+    await connected(live)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: told.texts() == ["After"])
+
+
+async def test_refused(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """A subscription that is refused is tried again later, with another JWT; texts are polled."""
+    pbx.live_refuses = True
+    set_timing(hass, QUICK)
+    entry = await add_account(options=options_of(server))
+    await until(lambda: len(server.subscriptions) >= 2)
+    await until(lambda: state_of(entry) == "refused")
+    assert server.subscriptions[0]["bearer"] != server.subscriptions[1]["bearer"]
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+    pbx.live_refuses = False
+    await connected(entry)
+
+
+async def test_a_subscription_that_never_completes(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """A server that does not answer the subscription counts as a refusal."""
+    pbx.live_silent = True
+    set_timing(hass, QUICK)
+    entry = await add_account(options=options_of(server))
+    await until(lambda: state_of(entry) == "refused")
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+
+
+async def test_a_subscription_that_is_taken_back(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
+    """A later status without the word is a refusal as well."""
+    await server.emit("status", {"status": "Session expired"})
+    await until(lambda: len(server.subscriptions) == 2)
+    await connected(live)
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
+async def test_no_jwt(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told, status: int
+) -> None:
+    """Where the PBX gives no JWT, texts go in and out as ever, and nobody is asked to sign in again."""
+    pbx.jwt_refusal = status
+    hass.data[THROTTLE_TIMING] = ThrottleTiming()
+    set_timing(hass, QUICK)
+    entry = await add_account(recipient("Ann", ANN), options=options_of(server))
+    await until(lambda: len(pbx.requests_to("/jwt")) >= 4)
+    assert state_of(entry) in {"connecting", "refused" if status < 500 else "unreachable"}
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+    assert not entry.runtime_data.coordinator.throttle.is_away
+    action = {"entity_id": "notify.ann", "message": "Hello"}
+    await hass.services.async_call("notify", "send_message", action, blocking=True)
+    assert hass.config_entries.flow.async_progress() == []
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://nowhere.invalid:8001"])
+async def test_unreachable(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, caplog: pytest.LogCaptureFixture, url: str
+) -> None:
+    """Nobody there, or no such host: texts are polled, without a warning."""
+    set_timing(hass, QUICK)
+    entry = await add_account(options=options_of(url))
+    await until(lambda: state_of(entry) == "unreachable")
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+    ours = [record for record in caplog.records if "netsapiens" in record.name and "loader" not in record.name]
+    assert [record.getMessage() for record in ours if record.levelno >= logging.WARNING] == []
+
+
+async def test_something_else_answers(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A web server that speaks no Socket.IO is no live server."""
+    entry = await add_account(options=options_of(pbx.url))
+    await until(lambda: state_of(entry) == "unreachable")
+
+
+async def test_a_wrong_first_word(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A WebSocket server that speaks something else is closed, and nothing of it is left."""
+    closed = asyncio.Event()
+
+    async def talk(request: aiohttp.web.Request) -> aiohttp.web.WebSocketResponse:
+        socket = aiohttp.web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_str("Hello")
+        async for _ in socket:
+            pass
+        closed.set()
+        return socket
+
+    app = aiohttp.web.Application()
+    app.router.add_get("/socket.io/", talk)
+    runner = aiohttp.web.AppRunner(app)
+    await runner.setup()
+    await aiohttp.web.TCPSite(runner, "127.0.0.1", 0).start()
+    entry = await add_account(options=options_of(f"http://127.0.0.1:{runner.addresses[0][1]}"))
+    await until(lambda: state_of(entry) == "unreachable")
+    await until(closed.is_set)
+    await runner.cleanup()
+
+
+@pytest.mark.parametrize("verify_ssl", [True, False])
+async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -> None:
+    """The live server's certificate is checked where the account's is, and only there."""
+    async with Simulator(tls=True, live_port=0) as pbx:
+        assert pbx.live is not None
+        data = {**pbx.account, "verify_ssl": False, "action": "netsapiens"}
+        entry = MockConfigEntry(
+            domain="netsapiens",
+            title="1001@acme.example",
+            unique_id="1001@acme.example",
+            data=data,
+            options=options_of(pbx.live),
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        if verify_ssl:
+            await connected(entry)
+            entry.runtime_data.coordinator.login["verify_ssl"] = True
+            pbx.live.drop()
+            await until(lambda: state_of(entry) == "unreachable")
+        else:
+            await connected(entry)
+        assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+# --- deaf --------------------------------------------------------------------------------
+
+
+async def test_deaf(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """After three texts that only polling found, the connection is closed, and polling goes on."""
+    set_timing(hass, QUICK)
+    pbx.live_deaf = True
+    entry = await connected(await add_account(options=options_of(server)))
+    for number in range(3):
+        await asyncio.sleep(0.5)
+        assert state_of(entry) == "connected"
+        await pbx.receive(from_number=ANN, text=f"Text {number}")
+        await until(lambda number=number: len(told.texts()) == number + 1)
+    await until(lambda: state_of(entry) == "deaf")
+    await until(lambda: server.subscribed == 0)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts()[-1] == "Polled")
+    assert len(server.subscriptions) == 2  # asked once more before it was given up
+    pbx.live_deaf = False
+    await hass.config_entries.async_reload(entry.entry_id)
+    await connected(entry)
+
+
+async def test_deaf_is_tried_again(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """What was deaf is tried again later."""
+    set_timing(hass, QUICK, deaf_wait=0.5)
+    pbx.live_deaf = True
+    entry = await connected(await add_account(options=options_of(server)))
+    for number in range(3):
+        await pbx.receive(from_number=ANN, text=f"Text {number}")
+    await until(lambda: state_of(entry) == "deaf")
+    pbx.live_deaf = False
+    await connected(entry)
+    assert len(told.texts()) == 3
+
+
+async def test_a_dead_connection_is_not_deaf(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """Texts that came while the server was gone without a word do not count."""
+    set_timing(hass, QUICK, status_within=0.3)
+    entry = await connected(await add_account(options=options_of(server)))
+    server.fall_silent()
+    for number in range(3):
+        await pbx.receive(from_number=ANN, text=f"Text {number}")
+    await until(lambda: server.connected == 2)
+    await connected(entry)
+    await pbx.receive(from_number=ANN, text="After")
+    await until(lambda: state_of(entry) == "proven")
+    assert len(told.texts()) == 4
+
+
+async def test_our_own_texts_prove_nothing(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """The announcement of a text of ours is none of the answer that only a poll found."""
+    set_timing(hass, QUICK)
+    pbx.live_deaf = True
+    entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
+    action = {"entity_id": "notify.ann", "message": "Shall I?"}
+    await hass.services.async_call("notify", "send_message", action, blocking=True)
+    await pbx.receive(from_number=ANN, text="Yes")
+    await until(lambda: told.texts() == ["Yes"])
+    await asyncio.sleep(0.5)
+    assert state_of(entry) == "connected"
+
+
+# --- credentials, options, logs ------------------------------------------------------------
+
+
+async def test_a_jwt_is_renewed_without_a_gap(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """Ahead of its end the JWT is renewed by its refresh token, on the same connection."""
+    pbx.jwt_life = 4
+    entry = await connected(await add_account(options=options_of(server)))
+    await until(lambda: len(server.subscriptions) >= 3)
+    assert server.connected == 1
+    assert state_of(entry) == "connected"
+    assert len({request["bearer"] for request in server.subscriptions}) >= 3
+    bodies = [record.body for record in pbx.requests_to("/jwt")]
+    assert ["refresh" in body for body in bodies] == [False, *[True] * (len(bodies) - 1)]
+
+
+async def test_a_refused_refresh_token(pbx: Simulator, server: LiveServer, add_account: AddAccount) -> None:
+    """Where the refresh token is refused, the password serves."""
+    pbx.jwt_life = 4
+    entry = await connected(await add_account(options=options_of(server)))
+    pbx.jwt_book.refresh.clear()
+    await until(lambda: len(server.subscriptions) == 2)
+    assert state_of(entry) == "connected"
+    assert server.connected == 1
+
+
+async def test_a_new_password_reaches_it(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry
+) -> None:
+    """After the password was changed in the dialog, the connection is made with the new one."""
+    pbx.first_user.password = "another-password"
+    hass.config_entries.async_update_entry(live, data={**live.data, "password": "another-password"})
+    await until(lambda: len(server.subscriptions) == 2)
+    await connected(live)
+    assert pbx.requests_to("/jwt")[-1].body["password"] == "another-password"
+
+
+async def test_another_address(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount
+) -> None:
+    """Another address in the options is taken at once, without a reload."""
+    set_timing(hass, first_wait=600.0)
+    entry = await add_account(options=options_of("http://127.0.0.1:9"))
+    await until(lambda: state_of(entry) == "unreachable")
+    account = entry.runtime_data
+    hass.config_entries.async_update_entry(entry, options=options_of(server))
+    await connected(entry)
+    hass.config_entries.async_update_entry(entry, options=options_of("http://127.0.0.1:9"))
+    await until(lambda: state_of(entry) == "unreachable")
+    assert entry.runtime_data is account
+
+
+@pytest.mark.parametrize("incoming", ["poll", "off"])
+async def test_switched_off(hass: HomeAssistant, server: LiveServer, live: MockConfigEntry, incoming: str) -> None:
+    """Another choice in the options ends the connection."""
+    hass.config_entries.async_update_entry(live, options={**live.options, "incoming": incoming})
+    await until(lambda: server.subscribed == 0)
+    await until(lambda: live.runtime_data.receiver.diagnostics == {})
+
+
+async def test_the_account_loads_as_fast(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """An address that does not answer keeps nobody waiting, at the start and at the end."""
+    hole = await hass.loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+    url = f"http://127.0.0.1:{hole.sockets[0].getsockname()[1]}"
+    began = time.monotonic()
+    entry = await add_account(options=options_of(url))
+    await until(entry.runtime_data.poller.ready.is_set)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert time.monotonic() - began < 2
+    hole.close()
+
+
+async def test_nothing_private_is_logged(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told, caplog: Any
+) -> None:
+    """No JWT, password or text is in any log, whoever's and at whatever level."""
+    for name in ("", "socketio", "socketio.client", "engineio", "engineio.client", "aiohttp", "asyncio", "netsapiens"):
+        logging.getLogger(name).setLevel(logging.DEBUG)
+    caplog.set_level(logging.DEBUG)
+    pbx.jwt_life = 4
+    entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
+    await pbx.receive(from_number=ANN, text="The safe opens with 4711 and a spoon")
+    await until(told.texts)
+    await until(lambda: len(server.subscriptions) >= 2)
+    await server.send_raw("2{The safe opens with 4711 and a spoon")
+    await server.kick()
+    await connected(entry)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    secrets = [*pbx.jwt_book.live, *pbx.jwt_book.refresh, pbx.first_user.password, pbx.client_secret]
+    lines = [record for record in caplog.records if record.name != "homeassistant.core"]  # events on the bus
+    text = "\n".join(f"{record.getMessage()} {record.exc_text or ''}" for record in lines)
+    assert [secret for secret in secrets if secret in text] == []
+    assert "spoon" not in text
+    assert "eyJ" not in text
+
+
+async def test_the_session_stays_open_and_no_task_is_left(
+    hass: HomeAssistant, server: LiveServer, live: MockConfigEntry
+) -> None:
+    """Home Assistant's own session outlives the connection, whose tasks end with it."""
+    from engineio.base_client import connected_clients
+
+    from custom_components.netsapiens.pbx.login import session_of
+
+    session = session_of(hass, verify_ssl=True)
+    assert await hass.config_entries.async_unload(live.entry_id)
+    await until(lambda: server.subscribed == 0)
+    assert not session.closed
+    assert connected_clients == []
+    names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+    assert [name for name in names if "AsyncClient" in name] == []
