@@ -8,15 +8,18 @@ from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
+from .card import async_add_card, async_remove_card
 from .changes import Changes
 from .const import DOMAIN
 from .facts import async_follow_facts
+from .feed import async_follow_account
 from .issues import check_options, check_recipients
 from .notify_actions import NamedActions
 from .phone import load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
+from .websocket import async_setup_websocket
 
 PLATFORMS = [Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
 
@@ -24,8 +27,9 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action."""
+    """Register the action, and the commands of the conversation card."""
     async_setup_services(hass)
+    async_setup_websocket(hass)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -58,7 +62,9 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
+    entry.async_on_unload(async_follow_account(hass, entry))
     entry.async_on_unload(account.reports.async_follow(account.queue))
+    await async_add_card(hass)
     account.receiver.async_start()
 
 
@@ -78,3 +84,5 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete what is kept of an account."""
     await async_remove_account(hass, entry)
+    if not hass.config_entries.async_entries(DOMAIN):
+        async_remove_card(hass)

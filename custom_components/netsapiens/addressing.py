@@ -49,7 +49,7 @@ async def async_conversation(account: NetsapiensData, messagesession: str) -> Ex
         return None
     region = account.coordinator.hass.config.country
     candidates = account.addresses.recipients_with(found.others[0]) if found.others else []
-    recipient = next((one for one in candidates if _is_with(read_recipient(one), found, region)), None)
+    recipient = next((one for one in candidates if is_with(read_recipient(one), found, region)), None)
     return replace(found, recipient=recipient)
 
 
@@ -66,7 +66,7 @@ async def _async_destination(account: NetsapiensData, text: str) -> str:
     return f"+{known.pop()}" if len(known) == 1 else text
 
 
-def _is_with(recipient: RecipientData, conversation: ExistingConversation, region: str | None) -> bool:
+def is_with(recipient: RecipientData, conversation: ExistingConversation, region: str | None) -> bool:
     """Whether a conversation is with a recipient and nobody else: all of a group, or one of its numbers."""
     numbers = numbers_of(recipient, region)
     if len(conversation.others) > 1 and len(numbers) != len(conversation.others):

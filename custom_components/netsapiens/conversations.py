@@ -18,6 +18,7 @@ _ASK_AGAIN = 30.0  # seconds after it could not be asked
 _SENDERS_FOR = 600.0  # seconds for which the list of who texted us serves
 _MOST = 1000  # conversations that are remembered
 _MOST_PAGES = 10
+_BATCH = 200  # conversations that are looked at before others may run
 
 
 class Conversations:
@@ -97,18 +98,54 @@ class Conversations:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
         return number_of(from_pbx(number, self._coordinator.hass.config.country))
 
+    async def async_all_with(self, is_with: Callable[[ExistingConversation], bool]) -> list[MessageSession]:
+        """Return the conversations that a check picks: of the login, and of others whose numbers we send from.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked.
+
+        API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
+        """
+        account = self._coordinator.data.account
+        found = []
+        own: dict[str | None, Collection[str]] = {None: ()}
+        for owner, senders in (own | dict(self._shared_senders())).items():
+            try:
+                rows = await self._all_pages(owner)
+            except NetsapiensRequestError:
+                if owner is None:
+                    raise
+                continue  # the login may not see that user's
+            for number, row in enumerate(rows):
+                if number % _BATCH == _BATCH - 1:
+                    await asyncio.sleep(0)
+                ours = owner is None or any(same_number(row.sms_number, sender) for sender in senders)
+                if ours and is_with(conversation_of(row, account)):
+                    found.append(row)
+        return found
+
+    async def _all_pages(self, owner: str | None) -> list[MessageSession]:
+        """Return a user's conversations."""
+        found: list[MessageSession] = []
+        for page in range(_MOST_PAGES):
+            rows = await self._page(owner, page * MAX_ROWS)
+            found += rows
+            if len(rows) < MAX_ROWS:
+                break
+        return found
+
     async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation that the PBX lists: of the login, or of another user with a number we send from."""
         account = self._coordinator.data.account
         if (row := await self._find_row(None, messagesession)) is not None:
-            return _conversation_of(row, account)
+            return conversation_of(row, account)
         for owner, senders in self._shared_senders().items():
             try:
                 row = await self._find_row(owner, messagesession)
             except NetsapiensRequestError:
                 continue  # the login may not see that user's
             if row is not None and any(same_number(row.sms_number, sender) for sender in senders):
-                return _conversation_of(row, account)
+                return conversation_of(row, account)
         return None
 
     async def _find_row(self, owner: str | None, messagesession: str) -> MessageSession | None:
@@ -128,7 +165,7 @@ class Conversations:
         )
 
 
-def _conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
+def conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
     """Return a conversation from its row in the list."""
     our_number = row.sms_number or None
     return ExistingConversation(row.id, _others_of(row.remotes or row.participants, our_number, account), our_number)

@@ -7,6 +7,7 @@ from homeassistant.core import HomeAssistant
 
 from .delivery.store import QueueStore
 from .issues import clear_all, raise_texts_dropped
+from .outgoing_log import async_forget_log
 from .pbx.store import FactsStore
 from .receiving.push import async_end_push
 from .receiving.store import CheckpointStore
@@ -31,3 +32,4 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await CheckpointStore(hass, entry.entry_id).async_remove()
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
+    async_forget_log(hass, entry.entry_id)

@@ -14,7 +14,7 @@ from .errors import log_unexpected
 from .messages import OutgoingMessage
 from .phone import async_load_metadata
 from .receiving.received import ReceivedMessage
-from .signals import message_failed, message_received, message_sent
+from .signals import message_failed, message_out, message_received, message_sent
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -49,7 +49,8 @@ class Reports:
 
     @callback
     def sent(self, message: OutgoingMessage) -> None:
-        """Report a message that the PBX took to the recipient's notify entity."""
+        """Report a message that the PBX took, also to the recipient's notify entity."""
+        async_dispatcher_send(self._hass, message_out(self._entry), message)
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 

@@ -89,6 +89,23 @@ class FailedMessage:
     timestamp: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingMessage:
+    """A message that was answered ``queued`` and is not out yet.
+
+    Attributes:
+        key: what it is known by while Home Assistant runs.
+        message: which.
+        until: when its time is up.
+        listed_since: by the PBX's clock, from when on the PBX may list it; None where it surely does not.
+    """
+
+    key: str
+    message: OutgoingMessage
+    until: datetime
+    listed_since: datetime | None
+
+
 class _Call:
     """Who waits until all of several messages were answered. Woken in one step, where `asyncio.wait` takes two."""
 
@@ -239,6 +256,20 @@ class DeliveryQueue:
         """When the first of the messages that wait is given up; None where none waits."""
         waiting = [item.deadline for item in self._items if item.on_disk]
         return dt_util.utcnow() + timedelta(seconds=min(waiting) - self._hass.loop.time()) if waiting else None
+
+    def waiting(self) -> list[WaitingMessage]:
+        """Return the messages that were answered ``queued``, in the order in which they came."""
+        now, loop_now = dt_util.utcnow(), self._hass.loop.time()
+        return [
+            WaitingMessage(
+                str(id(item)),
+                item.message,
+                now + timedelta(seconds=item.deadline - loop_now),
+                item.trace.since if item.trace is not None and item.in_doubt else None,
+            )
+            for item in self._items
+            if item.on_disk and item.answer is not None
+        ]
 
     @property
     def is_away(self) -> bool:
