@@ -43,6 +43,7 @@ BASE_PLATFORMS_AND_ALLOWED = {
     "camera",
     "diagnostics",
     "event",
+    "frontend",
     "image",
     "media_player",
     "media_source",

@@ -110,7 +110,7 @@ async def test_a_conversation_and_all_that_happens_in_it(hass: HomeAssistant, pb
     await card.until(lambda: ("sent", "The door is open.") in card.lines)
     await pbx.receive(from_number=ANN, text="Thanks")
     await card.until(lambda: ("received", "Thanks") in card.lines)
-    draft = Draft("sms", [ANN], "From the desk", pbx.first_user.numbers[0].number)
+    draft = Draft("sms", "From the desk", [ANN], pbx.first_user.numbers[0].number)
     pbx.send(pbx.first_user, draft, pbx.inbound[0].messagesession)
     await card.until(lambda: ("sent", "From the desk") in card.lines)
     await until_idle(pbx, 0.1)
@@ -137,7 +137,7 @@ async def test_the_card_sends(hass: HomeAssistant, pbx: Simulator, card: Card) -
 async def test_a_picture_of_the_clipboard(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """Words and picture go out as two messages, and show as two."""
     await card.open()
-    data = base64.b64encode(picture(RED)).decode()
+    data = base64.b64encode(picture("PNG", RED)).decode()
     assert (await card.ask("send", key="k1", message="Look", data=data, mime_type="image/png"))["success"]
     await card.until(lambda: all(key[0] not in "cs" for key in card.rows) and len(card.rows) == 2)
     assert [row.type for row in pbx.messages] == ["sms", "mms"]

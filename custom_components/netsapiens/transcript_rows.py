@@ -5,6 +5,7 @@ from typing import Any
 
 from .account import NetsapiensConfigEntry
 from .phone import from_pbx, international
+from .recipients import read_recipient
 from .transcript import Listed, Own, Status
 
 _LAST_OF_SECOND = 10**9
@@ -48,8 +49,9 @@ def _name_of(entry: NetsapiensConfigEntry, listed: Listed) -> str:
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.coordinator.data.account.domain} else row.from_user_id
     number = row.from_number or inside
-    if recipients := account.addresses.recipients_with(number):
-        return recipients[0].title
+    alone = (one for one in account.addresses.recipients_with(number) if len(read_recipient(one).destination) == 1)
+    if (recipient := next(alone, None)) is not None:
+        return recipient.title
     if row.type.startswith("chat"):
         return number
     return international(from_pbx(number, account.coordinator.hass.config.country))

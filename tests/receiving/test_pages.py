@@ -64,7 +64,7 @@ async def test_oldest_first_lists(hass: HomeAssistant, pbx: Simulator, entry: Mo
 async def test_no_more_is_read_than_is_asked_for(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     """A conversation that was last active before all that is shown is not read."""
     await fill(pbx, 5)
-    pbx.send(pbx.first_user, Draft("sms", [BOB], "Newer", pbx.first_user.numbers[0].number), None)
+    pbx.send(pbx.first_user, Draft("sms", "Newer", [BOB], pbx.first_user.numbers[0].number), None)
     written_at(pbx.messages[-1], 1000)
     pages = await pages_of(entry)
     before = len(pbx.requests_to("/messages"))

@@ -133,13 +133,18 @@ class MessagePages:
         rows = await self._page(known.session, _SMALL, 0)
         if known.start and len(rows) >= _SMALL and not self._meets(known.session, rows):
             rows = await self._page(known.session, MAX_ROWS, 0)  # more came in than a page holds
-        fresh = self._fresh(known.session, rows)
-        older = [] if known.start else [one for one in fresh if one.at < since]
-        known.start += len(fresh)  # what is new moved the others down
-        known.rows.extend(older)
-        if older:
-            known.bound = older[-1].at
-        return [one for one in fresh if one not in older]
+        unseen = [one for one in _dated(known.session, rows) if one.key not in self._seen]
+        found = [one for one in unseen if one.at >= since]
+        self._seen.update(one.key for one in found)
+        if known.start:
+            known.start += len(found)  # they moved the others down
+        else:
+            older = [one for one in unseen if one.at < since]
+            self._seen.update(one.key for one in older)
+            known.rows.extend(older)
+            known.start = len(rows)
+            known.bound = older[-1].at if older else min(known.bound, since)
+        return found
 
     def _meets(self, session: MessageSession, rows: Sequence[Message]) -> bool:
         """Whether one of these rows was read before, so that nothing is missing in between."""
