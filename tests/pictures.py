@@ -1,5 +1,6 @@
 """Pictures to send, and what arrived of them."""
 
+import base64
 from io import BytesIO
 from typing import Any
 
@@ -29,3 +30,6 @@ def picked(name: str, kind: str = "image/jpeg") -> dict[str, Any]:
 def arrived(pbx: Simulator) -> list[bytes | None]:
     """The pictures that the PBX got, in order."""
     return [message.media for message in pbx.messages]
+
+
+PNG_BASE64 = base64.b64encode(picture("red", "PNG")).decode()

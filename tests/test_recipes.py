@@ -109,6 +109,21 @@ async def test_when_a_text_did_not_get_out(
     assert notification["message"].startswith("To Ann:\nHello\n\nThe phone system")
 
 
+@pytest.mark.parametrize("expected_lingering_timers", [True])  # the utility meter leaves that of its cycle
+async def test_a_warning_beyond_a_number_of_texts(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The utility meter follows the sensor, and the automation warns once the month has more than 1,000."""
+    await add_account(recipient("Ann", ANN))
+    sensor = "sensor.1001_acme_example_sent_messages"
+    assert f"\n  - {sensor}\n" in REFERENCE  # the chart's
+    await use(hass, "**A warning beyond a number of texts a month.**", REFERENCE)
+    await hass.services.async_call(
+        "notify", "send_message", {"entity_id": "notify.ann", "message": "Hi"}, blocking=True
+    )
+    await until(lambda: hass.states.get("sensor.texts_this_month").state == "1")
+    hass.states.async_set(sensor, "1002", hass.states.get(sensor).attributes)
+    await until(lambda: len(persistent_notification._async_get_or_create_notifications(hass)) == 1)
+
+
 def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
     words = (ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8")
     shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(json.loads(words))).split())

@@ -81,6 +81,7 @@ async def test_one_number(hass: HomeAssistant, pbx: Simulator, entry: MockConfig
         "messagesession": message.messagesession,
         "status": "sent",
         "message_id": row["message_id"],
+        "segments": 1,
     }
     assert row["message_id"] is None or isinstance(row["message_id"], str)
 

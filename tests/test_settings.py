@@ -69,6 +69,8 @@ async def test_one_accounts_damaged_data_stop_no_account(
         ("incoming", "loud", "poll"),
         ("incoming", ["off"], "poll"),
         ("picture_text", {}, "separate"),
+        ("plain_characters", "yes", False),
+        ("save_pictures", "some", "recipients"),
         ("from_number", 12, None),
     ],
 )

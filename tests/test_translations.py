@@ -15,7 +15,7 @@ LANGUAGES = ["de", "es", "fr", "nl"]
 # Words that are the same in another language.
 SAME = {
     *("MMS", "SMS", "Chat", "Client-ID", "Domain", "Name", "Number", "Data", "Media", "Account", "Message", "Messages"),
-    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video", "{count} SMS"),
+    *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video", "Contact", "{count} SMS"),
 }
 
 

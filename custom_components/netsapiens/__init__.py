@@ -10,25 +10,28 @@ from homeassistant.helpers.typing import ConfigType
 from .account import NetsapiensConfigEntry
 from .card import async_add_card, async_remove_card
 from .changes import Changes
-from .const import DOMAIN
+from .const import DOMAIN, INCOMING_OFF
 from .facts import async_follow_facts
 from .feed import async_follow_account
 from .issues import check_options, check_recipients
+from .media_view import MediaView
 from .notify_actions import NamedActions
 from .phone import load_metadata
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
+from .settings import read_settings
 from .websocket import async_setup_websocket
 
-PLATFORMS = [Platform.EVENT, Platform.NOTIFY, Platform.SENSOR]
+PLATFORMS = [Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the action, and the commands of the conversation card."""
+    """Register the action, the address of what came with texts, and the commands of the conversation card."""
     async_setup_services(hass)
+    hass.http.register_view(MediaView)
     async_setup_websocket(hass)
 
     @callback
@@ -59,6 +62,9 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
+    await account.pictures.store.async_load()
+    if read_settings(entry).incoming != INCOMING_OFF:
+        account.contacts.async_refresh()  # ahead of the first texts
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
@@ -72,6 +78,8 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     """Take an account's entities away. What was asked for goes on: this may be a reload."""
     account = entry.runtime_data
     await account.receiver.async_stop()  # first: what it reports must still be heard
+    await account.pictures.async_stop()
+    await account.contacts.async_stop()
     account.queue.async_hold_reports()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
         entry.async_on_unload(account.reports.async_follow(account.queue))

@@ -3,14 +3,18 @@
 from dataclasses import dataclass, field
 
 from homeassistant.config_entries import ConfigEntry
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .address_book import AddressBook
+from .contacts import ContactBook
 from .conversations import Conversations
 from .delivery.queue import DeliveryQueue
 from .pbx.coordinator import NetsapiensCoordinator
+from .receiving.pictures import Pictures
 from .receiving.poller import Poller
 from .receiving.receiver import Receiver
 from .reports import Reports
+from .signals import media_changed
 
 
 @dataclass(slots=True)
@@ -23,6 +27,8 @@ class NetsapiensData:
         device_id: the account's device.
         addresses: whose number is whose.
         conversations: whom the account's conversations are with.
+        contacts: the PBX's contacts.
+        pictures: the media that comes in.
         reports: what becomes of messages, for the entities.
         receiver: the way in.
     """
@@ -32,6 +38,8 @@ class NetsapiensData:
     device_id: str
     addresses: AddressBook = field(init=False)
     conversations: Conversations = field(init=False)
+    contacts: ContactBook = field(init=False)
+    pictures: Pictures = field(init=False)
     reports: Reports = field(init=False)
     receiver: Receiver = field(init=False)
 
@@ -42,7 +50,9 @@ class NetsapiensData:
         self.conversations = Conversations(
             self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
-        self.reports = Reports(hass, entry, self.addresses, self.conversations)
+        self.contacts = ContactBook(self.coordinator)
+        self.pictures = Pictures(self.coordinator, lambda: async_dispatcher_send(hass, media_changed(entry)))
+        self.reports = Reports(hass, entry, self.addresses, self.conversations, self.pictures)
         self.receiver = Receiver(self.coordinator, self.reports.received)
 
     @property

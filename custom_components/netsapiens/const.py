@@ -14,6 +14,7 @@ CONF_ACTION: Final = "action"
 CONF_RECIPIENT_ACTIONS: Final = "recipient_actions"
 
 SUBENTRY_RECIPIENT: Final = "recipient"
+CONF_CONTACT: Final = "contact"
 CONF_DESTINATION: Final = "destination"
 CONF_GROUP: Final = "group"
 
@@ -26,6 +27,11 @@ DEFAULT_MMS_LIMIT: Final = 600
 CONF_PICTURE_TEXT: Final = "picture_text"
 PICTURE_TEXT_SEPARATE: Final = "separate"
 PICTURE_TEXT_TOGETHER: Final = "together"
+CONF_PLAIN_CHARACTERS: Final = "plain_characters"
+CONF_SAVE_PICTURES: Final = "save_pictures"
+SAVE_RECIPIENTS: Final = "recipients"
+SAVE_EVERYBODY: Final = "everybody"
+SAVE_NOBODY: Final = "nobody"
 
 CONF_CLOUDHOOK_URL: Final = "cloudhook_url"
 CONF_INCOMING: Final = "incoming"

@@ -72,6 +72,7 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
             "bare_times_from_utc": in_hours(coordinator.api.naive_times.offset),
         },
         "poller": None if poller is None else poller.diagnostics,
+        "pictures": entry.runtime_data.pictures.diagnostics,
         "queue": {
             "queued": queue.queued,
             "taken_last_hour": queue.taken_last_hour,

@@ -74,16 +74,23 @@ class _Messages(EventEntity, Entity):
                 "from_number": shown(received.from_number),
                 "to_number": shown(received.to_number),
                 "recipient": recipient,
+                "contact": self._contact_of(received.from_number),
                 "message_type": received.message_type,
                 "messagesession": received.messagesession,
                 "message_id": received.message_id,
                 "timestamp": received.timestamp.isoformat(),
                 "participants": [shown(number) for number in received.participants],
                 "media_type": received.media_type,
-                "media_url": received.media_url,
+                "media_content_id": received.media_content_id,
             },
         )
         self.async_write_ha_state()
+
+    def _contact_of(self, number: str) -> str | None:
+        """Return what the PBX's contacts call a number; the next message has what is newer."""
+        contacts = self._entry.runtime_data.contacts
+        contacts.async_refresh()
+        return contacts.name_of(number)
 
     @callback
     def _listen(self, recipient_id: str | None) -> None:

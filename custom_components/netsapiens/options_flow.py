@@ -11,6 +11,7 @@ from homeassistant.const import (
     UnitOfTime,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -27,11 +28,16 @@ from .const import (
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
+    CONF_SAVE_PICTURES,
     INCOMING_OFF,
     INCOMING_POLL,
     INCOMING_PUSH,
     PICTURE_TEXT_SEPARATE,
     PICTURE_TEXT_TOGETHER,
+    SAVE_EVERYBODY,
+    SAVE_NOBODY,
+    SAVE_RECIPIENTS,
 )
 from .flow_forms import async_read_sender, known_numbers, sender_schema, with_shown_sender
 from .markdown import plain
@@ -70,6 +76,13 @@ _PICTURE_TEXT = SelectSelector(
         mode=SelectSelectorMode.LIST,
     )
 )
+_SAVE_PICTURES = SelectSelector(
+    SelectSelectorConfig(
+        options=[SAVE_RECIPIENTS, SAVE_EVERYBODY, SAVE_NOBODY],
+        translation_key="save_pictures",
+        mode=SelectSelectorMode.LIST,
+    )
+)
 _COUNT = NumberSelector(
     NumberSelectorConfig(min=HOURLY_LIMIT_RANGE[0], max=HOURLY_LIMIT_RANGE[1], step=1, mode=NumberSelectorMode.BOX)
 )
@@ -83,7 +96,12 @@ def _delivery_fields(settings: Settings) -> VolDictType:
         vol.Required(CONF_HOURLY_LIMIT, default=settings.hourly_limit): _COUNT,
         vol.Required(CONF_MMS_LIMIT, default=settings.mms_limit_kb): _KILOBYTES,
         vol.Required(CONF_PICTURE_TEXT, default=settings.picture_text): _PICTURE_TEXT,
+        vol.Required(CONF_PLAIN_CHARACTERS, default=settings.plain_characters): BooleanSelector(),
+        vol.Required(CONF_SAVE_PICTURES, default=settings.save_pictures): _SAVE_PICTURES,
     }
+
+
+_CHOSEN = (CONF_INCOMING, CONF_PICTURE_TEXT, CONF_PLAIN_CHARACTERS, CONF_SAVE_PICTURES)
 
 
 class NetsapiensOptionsFlow(OptionsFlow):
@@ -98,7 +116,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
             if not errors:
                 keys = (CONF_KEEP_UNDELIVERED, CONF_HOURLY_LIMIT, CONF_MMS_LIMIT)
                 counts = {key: int(user_input[key]) for key in keys}
-                chosen = {key: user_input[key] for key in (CONF_INCOMING, CONF_PICTURE_TEXT)}
+                chosen = {key: user_input[key] for key in _CHOSEN}
                 return self.async_create_entry(data={**sender, **chosen, **counts})
         settings = read_settings(self.config_entry)
         await async_load_metadata(self.hass)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    ConfigEntryState,
     ConfigSubentry,
     ConfigSubentryFlow,
     SubentryFlowResult,
@@ -13,17 +14,25 @@ from homeassistant.const import (
 )
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
+from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
+from .account import NetsapiensConfigEntry
 from .const import (
+    CONF_CONTACT,
     CONF_DESTINATION,
     CONF_FROM_NUMBER,
     CONF_GROUP,
 )
+from .contacts import ContactChoice
 from .flow_forms import (
     async_read_sender,
     cleaned,
@@ -60,14 +69,17 @@ class RecipientFlow(ConfigSubentryFlow):
 
     def __init__(self) -> None:
         self._wrong: list[str] = []
+        self._contacts: dict[str, ContactChoice] = {}
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask who it is."""
         errors: dict[str, str] = {}
         if user_input is not None:
-            name, data = await self._async_read(user_input, errors)
+            name, data = await self._async_read(self._with_contact(user_input), errors)
             if not errors:
                 return self.async_create_entry(title=name, data=data)
+        else:
+            self._contacts = await self._async_contacts()
         # A first field for a number: without it the form opens with nothing but a button to add one.
         return await self._async_show("user", user_input or {CONF_DESTINATION: [""]}, errors)
 
@@ -88,10 +100,12 @@ class RecipientFlow(ConfigSubentryFlow):
     async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:
         """Show the form."""
         await async_load_metadata(self.hass)
+        needed = vol.Optional if self._contacts else vol.Required
         schema = vol.Schema(
             {
-                vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(CONF_DESTINATION): _NUMBERS,
+                **self._contact_field(),
+                needed(CONF_NAME): TextSelector(),
+                needed(CONF_DESTINATION): _NUMBERS,
                 vol.Optional(CONF_GROUP, default=False): BooleanSelector(),
                 vol.Optional(CONF_FROM_NUMBER): sender_selector(
                     known_numbers(self._get_entry()), self.hass.config.country
@@ -104,6 +118,30 @@ class RecipientFlow(ConfigSubentryFlow):
             errors=errors,
             description_placeholders={"number": ", ".join(self._wrong) or "-"},
         )
+
+    async def _async_contacts(self) -> dict[str, ContactChoice]:
+        """Return the PBX's contacts by what the form shows of them; none where they cannot be had."""
+        entry: NetsapiensConfigEntry = self._get_entry()
+        if entry.state is not ConfigEntryState.LOADED:
+            return {}
+        return {choice.label: choice for choice in await entry.runtime_data.contacts.async_choices()}
+
+    def _contact_field(self) -> VolDictType:
+        """Return the field to choose a contact, where there are any."""
+        if not self._contacts:
+            return {}
+        options = [SelectOptionDict(value=label, label=label) for label in self._contacts]
+        config = SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
+        return {vol.Optional(CONF_CONTACT): SelectSelector(config)}
+
+    def _with_contact(self, user_input: dict[str, Any]) -> dict[str, Any]:
+        """Return what was filled in, with the contact's name and number where these were left empty."""
+        filled = {CONF_NAME: "", CONF_DESTINATION: [], **user_input}
+        chosen = self._contacts.get(filled.get(CONF_CONTACT, ""))
+        if chosen is not None:
+            filled[CONF_NAME] = cleaned(filled)[CONF_NAME] or chosen.name
+            filled[CONF_DESTINATION] = split_numbers(filled[CONF_DESTINATION]) or [chosen.number]
+        return filled
 
     async def _async_read(self, user_input: dict[str, Any], errors: dict[str, str]) -> tuple[str, dict[str, Any]]:
         """Return the name and the data that the form gives; remember the numbers that are none."""

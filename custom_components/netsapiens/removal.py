@@ -9,6 +9,7 @@ from .delivery.store import QueueStore
 from .issues import clear_all, raise_texts_dropped
 from .outgoing_log import async_forget_log
 from .pbx.store import FactsStore
+from .receiving.pictures_store import async_remove_media
 from .receiving.push import async_end_push
 from .receiving.store import CheckpointStore
 from .runtime import async_end, async_forget, async_give_up, label_in
@@ -30,6 +31,7 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await store.async_remove()
     await FactsStore(hass, entry.entry_id).async_remove()
     await CheckpointStore(hass, entry.entry_id).async_remove()
+    await async_remove_media(hass, entry.entry_id)
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
     async_forget_log(hass, entry.entry_id)

@@ -13,6 +13,7 @@ from .delivery.queue import DeliveryQueue, FailedMessage
 from .errors import log_unexpected
 from .messages import OutgoingMessage
 from .phone import async_load_metadata
+from .receiving.pictures import Pictures
 from .receiving.received import ReceivedMessage
 from .signals import message_failed, message_out, message_received, message_sent
 
@@ -26,15 +27,22 @@ class Reports:
         entry: the account.
         addresses: whose number is whose.
         conversations: remembers who texted us.
+        pictures: keeps what comes with a message.
     """
 
     def __init__(
-        self, hass: HomeAssistant, entry: ConfigEntry, addresses: AddressBook, conversations: Conversations
+        self,
+        hass: HomeAssistant,
+        entry: ConfigEntry,
+        addresses: AddressBook,
+        conversations: Conversations,
+        pictures: Pictures,
     ) -> None:
         self._hass = hass
         self._entry = entry
         self._addresses = addresses
         self._conversations = conversations
+        self._pictures = pictures
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
@@ -51,6 +59,7 @@ class Reports:
     def sent(self, message: OutgoingMessage) -> None:
         """Report a message that the PBX took, also to the recipient's notify entity."""
         async_dispatcher_send(self._hass, message_out(self._entry), message)
+        async_dispatcher_send(self._hass, message_sent(self._entry, None))
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))
 
@@ -72,5 +81,7 @@ class Reports:
             log_unexpected(_LOGGER, "looking for the sender of a message", err)
             senders = []
         name = senders[0].title if senders else None
-        for recipient_id in (None, *(sender.subentry_id for sender in senders)):
+        recipient_ids = tuple(sender.subentry_id for sender in senders)
+        for recipient_id in (None, *recipient_ids):
             async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
+        self._pictures.take(received, recipient_ids)

@@ -104,6 +104,8 @@ async def _async_go_on(
 
 async def async_give_up(account: NetsapiensData) -> None:
     """End the parts of an account that could not be set up."""
+    await account.pictures.async_stop()
+    await account.contacts.async_stop()
     await account.queue.async_stop()
     await account.coordinator.async_close()
 

@@ -27,6 +27,7 @@ from .messages import (
 )
 from .phone import async_load_metadata
 from .recipients import is_damaged
+from .segments import plain_where_cheaper
 from .settings import read_settings
 
 
@@ -131,8 +132,19 @@ async def _prepare(
     await async_check_sources(hass, sources, context)
     attached = attached_media(request)
     conversations = compose(account.coordinator, request, has_media=bool(attached or sources))
-    together = read_settings(entry).picture_text == PICTURE_TEXT_TOGETHER
+    settings = read_settings(entry)
+    together = settings.picture_text == PICTURE_TEXT_TOGETHER
+    if settings.plain_characters and not (together and (attached or sources)):
+        conversations = [_with_plain_words(one) for one in conversations]
     return _Call(entry, account, request, together, attached, sources, conversations)
+
+
+def _with_plain_words(conversation: Conversation) -> Conversation:
+    """Return what a conversation gets, its words in plain characters where they are billed by their length."""
+    words = conversation.words
+    if words is None or words.message_type != "sms":
+        return conversation
+    return replace(conversation, words=replace(words, text=plain_where_cheaper(words.text)))
 
 
 async def _send(hass: HomeAssistant, call: _Call) -> None:

@@ -1,14 +1,16 @@
-"""How many texts wait to be sent."""
+"""How many texts wait to be sent, and how many the PBX took."""
 
 from typing import override
 
-from homeassistant.components.sensor import SensorEntity, SensorStateClass
+from homeassistant.components.sensor import RestoreSensor, SensorEntity, SensorStateClass
 from homeassistant.const import EntityCategory
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .entity import AccountEntity
+from .signals import message_sent
 
 PARALLEL_UPDATES = 0
 
@@ -18,8 +20,8 @@ async def async_setup_entry(
     entry: NetsapiensConfigEntry,
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
-    """Add the account's sensor."""
-    async_add_entities([QueuedMessages(entry)])
+    """Add the account's sensors."""
+    async_add_entities([QueuedMessages(entry), SentMessages(entry)])
 
 
 class QueuedMessages(AccountEntity, SensorEntity):
@@ -43,3 +45,32 @@ class QueuedMessages(AccountEntity, SensorEntity):
     def native_value(self) -> int:
         """Return how many wait."""
         return self._entry.runtime_data.queue.queued
+
+
+class SentMessages(AccountEntity, RestoreSensor):
+    """Counts the texts that the PBX took, those that had to wait too. Goes on after a restart."""
+
+    _attr_native_value: int
+    _attr_state_class = SensorStateClass.TOTAL_INCREASING
+    _attr_translation_key = "sent_messages"
+
+    def __init__(self, entry: NetsapiensConfigEntry) -> None:
+        super().__init__(entry, "sent_messages")
+        self._attr_native_value = 0
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        """Go on from the last count, and follow what the PBX takes."""
+        await super().async_added_to_hass()
+        last = await self.async_get_last_sensor_data()
+        if last is not None and isinstance(last.native_value, int) and last.native_value > 0:
+            self._attr_native_value = last.native_value
+        self.async_on_remove(
+            async_dispatcher_connect(self.hass, message_sent(self._entry, None), self._count),
+        )
+
+    @callback
+    def _count(self) -> None:
+        """Count one more."""
+        self._attr_native_value += 1
+        self.async_write_ha_state()

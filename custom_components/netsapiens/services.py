@@ -23,6 +23,7 @@ from .delivery.queue import SentMessage
 from .messages import SendRequest
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
+from .segments import segments_of
 from .sending import async_send
 
 SERVICE_SEND_MESSAGE = "send_message"
@@ -173,6 +174,7 @@ def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
         "messagesession": message.messagesession,
         "status": sent.status,
         "message_id": sent.message_id,
+        "segments": segments_of(message.text) if message.message_type == "sms" else None,
     }
 
 

@@ -17,6 +17,8 @@ from .const import (
     CONF_KEEP_UNDELIVERED,
     CONF_MMS_LIMIT,
     CONF_PICTURE_TEXT,
+    CONF_PLAIN_CHARACTERS,
+    CONF_SAVE_PICTURES,
     DEFAULT_HOURLY_LIMIT,
     DEFAULT_KEEP_UNDELIVERED,
     DEFAULT_MMS_LIMIT,
@@ -25,6 +27,9 @@ from .const import (
     INCOMING_PUSH,
     PICTURE_TEXT_SEPARATE,
     PICTURE_TEXT_TOGETHER,
+    SAVE_EVERYBODY,
+    SAVE_NOBODY,
+    SAVE_RECIPIENTS,
 )
 
 # The least and the most that the options' form takes.
@@ -44,6 +49,8 @@ class Settings:
         hourly_limit: how many texts an hour are taken; 0 = any.
         mms_limit_kb: how large media may be.
         picture_text: ``separate`` or ``together``.
+        plain_characters: whether a text gets plain quotes and dashes where that makes it cheaper.
+        save_pictures: whose media that comes in is kept: ``recipients``, ``everybody`` or ``nobody``.
         damaged: the names of the options that cannot be read.
     """
 
@@ -53,6 +60,8 @@ class Settings:
     hourly_limit: int = DEFAULT_HOURLY_LIMIT
     mms_limit_kb: int = DEFAULT_MMS_LIMIT
     picture_text: str = PICTURE_TEXT_SEPARATE
+    plain_characters: bool = False
+    save_pictures: str = SAVE_RECIPIENTS
     damaged: tuple[str, ...] = field(default=())
 
     @property
@@ -71,6 +80,8 @@ def read_settings(entry: ConfigEntry) -> Settings:
         hourly_limit=int(options.number(CONF_HOURLY_LIMIT, HOURLY_LIMIT_RANGE, DEFAULT_HOURLY_LIMIT)),
         mms_limit_kb=int(options.number(CONF_MMS_LIMIT, MMS_LIMIT_RANGE, DEFAULT_MMS_LIMIT)),
         picture_text=options.choice(CONF_PICTURE_TEXT, (PICTURE_TEXT_SEPARATE, PICTURE_TEXT_TOGETHER)),
+        plain_characters=options.switch(CONF_PLAIN_CHARACTERS),
+        save_pictures=options.choice(CONF_SAVE_PICTURES, (SAVE_RECIPIENTS, SAVE_EVERYBODY, SAVE_NOBODY)),
         damaged=tuple(options.damaged),
     )
 
@@ -101,6 +112,14 @@ class _Options:
             return value
         self.damaged.append(key)
         return choices[0]
+
+    def switch(self, key: str) -> bool:
+        """Return whether a switch is on; off where it cannot be read."""
+        value = self._options.get(key, False)
+        if isinstance(value, bool):
+            return value
+        self.damaged.append(key)
+        return False
 
     def number(self, key: str, within: tuple[int, int], default: float) -> float:
         """Return a number; the default where there is none."""

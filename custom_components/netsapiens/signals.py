@@ -14,8 +14,13 @@ def recipients_changed(entry: ConfigEntry) -> SignalType[()]:
     return SignalType(f"{DOMAIN}_recipients_{entry.entry_id}")
 
 
+def media_changed(entry: ConfigEntry) -> SignalType[()]:
+    """Return the signal that what is kept of the media that came in changed."""
+    return SignalType(f"{DOMAIN}_media_{entry.entry_id}")
+
+
 def message_sent(entry: ConfigEntry, recipient_id: str | None) -> SignalType[()]:
-    """Return the signal that the PBX took a message to a recipient."""
+    """Return the signal that the PBX took a message to a recipient; None for those of the whole account."""
     return SignalType(f"{DOMAIN}_sent_{entry.entry_id}_{recipient_id}")
 
 

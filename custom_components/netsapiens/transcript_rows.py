@@ -5,6 +5,7 @@ from typing import Any
 
 from .account import NetsapiensConfigEntry
 from .phone import from_pbx, international
+from .receiving.pictures_id import media_id_of
 from .recipients import read_recipient
 from .transcript import Listed, Own, Status
 
@@ -30,7 +31,7 @@ def rows_of(entry: NetsapiensConfigEntry, shown: Iterable[Listed | Own]) -> list
 
 def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
     """Return a message that the PBX lists."""
-    row = listed.row
+    row, media = listed.row, media_id_of(entry.entry_id, listed.session, listed.row)
     return {
         "key": listed.key,
         "status": Status.SENT if listed.is_outbound else Status.RECEIVED,
@@ -39,7 +40,7 @@ def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
         "text": row.text,
         "sender": None if listed.is_outbound else _name_of(entry, listed),
         "media_type": row.media_type or ("image/*" if listed.has_media else None),
-        "media_content_id": None,
+        "media_content_id": media.content_id if media is not None else None,
     }
 
 

@@ -40,12 +40,15 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
 async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, setups: list[str]) -> None:
     form = await hass.config_entries.options.async_init(entry.entry_id)
     counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
-    assert {"incoming", "picture_text"} | counts <= required(form)
+    assert {"incoming", "picture_text", "plain_characters", "save_pictures"} | counts <= required(form)
     fields = {str(marker): marker for marker in form["data_schema"].schema}
     assert fields["incoming"].default() == "poll"
     assert fields["mms_limit_kb"].default() == 600
     assert fields["picture_text"].default() == "separate"
     assert options_of(form, "picture_text") == ["separate", "together"]
+    assert fields["plain_characters"].default() is False
+    assert fields["save_pictures"].default() == "recipients"
+    assert options_of(form, "save_pictures") == ["recipients", "everybody", "nobody"]
     typed = {
         "from_number": "18585550199",
         "incoming": "off",
@@ -53,6 +56,8 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
         "hourly_limit": 0,
         "mms_limit_kb": 700,
         "picture_text": "together",
+        "plain_characters": True,
+        "save_pictures": "everybody",
     }
     result = await hass.config_entries.options.async_configure(form["flow_id"], typed)
     assert result["type"] is FlowResultType.CREATE_ENTRY

@@ -70,6 +70,7 @@ async def test_a_camera(hass: HomeAssistant, pbx: Simulator, camera: Any) -> Non
         "messagesession": message.messagesession,
         "status": "sent",
         "message_id": row["message_id"],
+        "segments": None,
     }
 
 

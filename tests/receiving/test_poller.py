@@ -169,7 +169,8 @@ async def test_a_picture_alone_is_told(
     attributes = hass.states.get(MESSAGES).attributes
     assert attributes["recipient"] == "Bob"
     assert attributes["media_type"] == "image/png"
-    assert attributes["media_url"]
+    assert attributes["media_content_id"].startswith(f"media-source://netsapiens/{looking.entry_id}/")
+    assert "media_url" not in attributes
 
 
 async def test_one_request_when_nothing_is_new(
@@ -513,10 +514,10 @@ def test_who_is_in_a_conversation() -> None:
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
     group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
-    received = received_message(row, group, datetime.now(UTC), account)
+    received = received_message(row, group, datetime.now(UTC), account, "entry")
     assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
     pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
-    assert received_message(row, pair, datetime.now(UTC), account).participants == ()
+    assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
 
 
 # --- failures ------------------------------------------------------------------------

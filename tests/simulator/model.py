@@ -29,6 +29,7 @@ class User:
     display_name: str = ""
     mfa: bool = False
     numbers: list[SmsNumber] = field(default_factory=list)
+    contacts: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def uid(self) -> str:

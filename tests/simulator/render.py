@@ -14,6 +14,10 @@ CAST_KEYS = {
     "dialed",
     "from-number",
     "terminating-number",
+    "phonenumber-work",
+    "phonenumber-cell",
+    "phonenumber-home",
+    "phonenumber-fax",
     "messagesession-id",
     "messagesession-remote",
     "messagesession-sms-number",
@@ -77,6 +81,21 @@ def sms_number(owner: User, row: SmsNumber) -> dict[str, Any]:
         "carrier": row.carrier,
         "mms-capable": row.mms_capable,
         "group-mms-capable": row.group_mms_capable,
+    }
+
+
+def contact(contact_id: str, first: str, last: str, company: str, numbers: dict[str, str]) -> dict[str, Any]:
+    """A contact; its numbers by ``work``, ``cell``, ``home`` and ``fax``."""
+    return {
+        "unique-id": contact_id,
+        "name-first-name": first,
+        "name-middle-name": "",
+        "name-last-name": last,
+        "email": "",
+        "company": company,
+        **{f"phonenumber-{kind}": numbers.get(kind, "") for kind in ("work", "cell", "fax", "home")},
+        "tags": "",
+        "created-datetime": "2026-01-02T03:04:05+00:00",
     }
 
 

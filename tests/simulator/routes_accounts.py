@@ -29,6 +29,7 @@ class AccountRoutes:
             web.get("/apikeys/~", self.key),
             web.get("/domains/{domain}/smsnumbers", self.domain_numbers),
             web.get("/domains/{domain}/users/{user}", self.user),
+            web.get("/domains/{domain}/users/{user}/contacts", self.contacts),
             web.get("/domains/{domain}/users/{user}/smsnumbers", self.numbers),
             web.get("/domains/{domain}/users/{user}/smsnumbers/count", self.count),
         ]
@@ -159,6 +160,13 @@ class AccountRoutes:
         """List a user's texting numbers."""
         _, user = user_of(self._pbx, request)
         return self._number_page(request, [user])
+
+    async def contacts(self, request: web.Request) -> web.Response:
+        """List a user's contacts."""
+        _, user = user_of(self._pbx, request)
+        if self._pbx.contacts_refusal is not None:
+            raise ApiError(self._pbx.contacts_refusal, "Permission denied")
+        return page(self._pbx, request, user.contacts, lambda row: render.cast(row, self._pbx))
 
     async def count(self, request: web.Request) -> web.Response:
         """Count a user's texting numbers."""

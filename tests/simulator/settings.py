@@ -28,6 +28,9 @@ class Settings:
     subscription_refusal: int | None = None
     describes_keys: bool = True
     loses_mms_text: bool = False
+    contacts_refusal: int | None = None  # the status with which contacts are not shown
+    link_life: float = 600.0  # seconds that a link to media serves
+    media_link: str = ""  # where such links lead instead
 
     @property
     def is_45(self) -> bool:

@@ -19,6 +19,7 @@ from .tokens import ApiKey, Token, TokenBook
 
 FIRST_LOGIN = "1001@acme.example"
 FIRST_NUMBER = "18585550199"
+STAMP = "%Y%m%d%H%M%S"  # of a link to media
 
 
 class Pbx(Settings):
@@ -87,6 +88,12 @@ class Pbx(Settings):
         own = self.first_user.user if prefix == "nsu_" else ""
         domain = self.first_user.domain if prefix in {"nsu_", "nsd_"} else "*"
         return self.token_book.issue_key(prefix, user=own if user is None else user, domain=domain, read_only=read_only)
+
+    def add_contact(self, first: str = "", last: str = "", *, company: str = "", **numbers: str) -> dict[str, Any]:
+        """Add a contact to the first account: `add_contact("Ann", "Acme", cell="8585550123")`."""
+        contacts = self.first_user.contacts
+        contacts.append(render.contact(f"c{len(contacts)}", first, last, company, numbers))
+        return contacts[-1]
 
     @property
     def numbers(self) -> list[str]:
@@ -306,13 +313,18 @@ class Pbx(Settings):
         """The signed, old-style link to a message's media; empty without media."""
         if message.media is None:
             return ""
-        stamp = self.now().strftime("%Y%m%d%H%M%S")
+        if self.media_link:
+            return self.media_link
+        stamp = self.now().strftime(STAMP)
         query = f"object=message&action=read_media&domain={user.domain}&user={user.user}&time={stamp}&id={message.id}"
         return f"{self.url}/ns-api/?{query}&auth={self._signature(message.id, stamp)}"
 
     def media_by_link(self, file_id: str, stamp: str, auth: str) -> StoredMessage | None:
         """The message behind such a link, where the signature holds."""
         if not hmac.compare_digest(auth.encode(), self._signature(file_id, stamp).encode()):
+            return None
+        made = datetime.strptime(stamp, STAMP).replace(tzinfo=UTC)
+        if self.now() - made > timedelta(seconds=self.link_life):
             return None
         return self._media.get(file_id)
 

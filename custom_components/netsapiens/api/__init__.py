@@ -5,6 +5,7 @@ Needs aiohttp and nothing of Home Assistant. ``pip install .`` of the repository
 """
 
 from .client import NetsapiensAPI
+from .contacts import Contact, ContactAPI
 from .exceptions import (
     NetsapiensAuthError,
     NetsapiensConfigError,
@@ -29,6 +30,8 @@ from .url import normalise_base_url
 
 __all__ = [
     "Account",
+    "Contact",
+    "ContactAPI",
     "Message",
     "MessageAPI",
     "MessageSession",

@@ -59,8 +59,10 @@ const ICONS = {
   picture: "M5 4h14a2 2 0 0 1 2 2v12a2 2 0 0 1-2 2H5a2 2 0 0 1-2-2V6a2 2 0 0 1 2-2m0 14h14l-4.5-6-3.5 4.5-2.500-3z",
   send: "M4 20l17-8L4 4v6l11 2-11 2z",
   down: "M12 16.500l-6-6L7.400 9.100l4.600 4.600 4.600-4.600 1.400 1.400z",
-  clock: "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18m0 16a7 7 0 1 1 0-14 7 7 0 0 1 0 14m1-12h-2v6l4.500 2.700 1-1.600-3.500-2.100z",
-  close: "M18.300 7.100L16.900 5.700 12 10.600 7.100 5.700 5.700 7.100l4.900 4.900-4.900 4.900 1.400 1.400 4.900-4.900 4.900 4.900 1.400-1.400-4.900-4.900z",
+  clock:
+    "M12 3a9 9 0 1 0 0 18 9 9 0 0 0 0-18m0 16a7 7 0 1 1 0-14 7 7 0 0 1 0 14m1-12h-2v6l4.500 2.700 1-1.600-3.500-2.100z",
+  close:
+    "M18.300 7.100L16.900 5.700 12 10.600 7.100 5.700 5.700 7.100l4.900 4.900-4.900 4.900 1.400 1.400 4.900-4.900 4.900 4.900 1.400-1.400-4.900-4.900z",
 };
 
 /** Links, phone numbers and one-time codes; each as such, and nothing else as anything but text. */
@@ -310,7 +312,8 @@ class ConversationCard extends HTMLElement {
     this._hass = hass;
     if (hass.language !== this._language) this._loadWords(hass);
     if (before && before.connected === false && hass.connected) this._restart();
-    if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone)) this._showAll();
+    if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone))
+      this._showAll();
     if (!before) this._follow();
   }
 
@@ -329,16 +332,27 @@ class ConversationCard extends HTMLElement {
   /** @param {any} hass */
   static getStubConfig(hass) {
     const registry = hass?.entities || {};
-    const mine = Object.values(registry).find((one) => one.platform === "netsapiens" && one.entity_id.startsWith("notify."));
+    const mine = Object.values(registry).find(
+      (one) => one.platform === "netsapiens" && one.entity_id.startsWith("notify."),
+    );
     return { entity: mine ? mine.entity_id : "notify.example" };
   }
 
   static getConfigForm() {
     return {
       schema: [
-        { name: "entity", required: true, selector: { entity: { filter: [
-          { integration: "netsapiens", domain: "notify" }, { integration: "netsapiens", domain: "event" },
-        ] } } },
+        {
+          name: "entity",
+          required: true,
+          selector: {
+            entity: {
+              filter: [
+                { integration: "netsapiens", domain: "notify" },
+                { integration: "netsapiens", domain: "event" },
+              ],
+            },
+          },
+        },
         { name: "title", selector: { text: {} } },
         { name: "limit", selector: { number: { min: 1, max: 200, mode: "box" } } },
       ],
@@ -381,7 +395,7 @@ class ConversationCard extends HTMLElement {
    * @param {Record<string, unknown>} [values]
    */
   _t(key, values) {
-    return (this._localize && this._localize(SCOPE + key, values)) || "";
+    return this._localize?.(SCOPE + key, values) || "";
   }
 
   get _locale() {
@@ -424,7 +438,12 @@ class ConversationCard extends HTMLElement {
     if (this._dayKey(at) === this._dayKey(now)) return this._t("today");
     if (this._dayKey(at) === this._dayKey(yesterday)) return this._t("yesterday");
     const isThisYear = at.getFullYear() === now.getFullYear();
-    return this._format({ weekday: "short", month: "short", day: "numeric", ...(isThisYear ? {} : { year: "numeric" }) }).format(at);
+    return this._format({
+      weekday: "short",
+      month: "short",
+      day: "numeric",
+      ...(isThisYear ? {} : { year: "numeric" }),
+    }).format(at);
   }
 
   // --- the frame ------------------------------------------------------------------------
@@ -489,7 +508,10 @@ class ConversationCard extends HTMLElement {
   _labels() {
     this._text.placeholder = this._t("text");
     for (const [node, key] of /** @type {[HTMLElement, string][]} */ ([
-      [this._text, "text"], [this._attach, "add_picture"], [this._send, "send"], [this._close, "close"],
+      [this._text, "text"],
+      [this._attach, "add_picture"],
+      [this._send, "send"],
+      [this._close, "close"],
     ])) {
       node.setAttribute("aria-label", this._t(key));
       if (node !== this._text) node.title = this._t(key);
@@ -545,7 +567,12 @@ class ConversationCard extends HTMLElement {
     clearTimeout(this._timer);
     const subscription = this._subscription;
     this._subscription = null;
-    subscription?.then((end) => end(), () => undefined).catch(() => undefined);
+    subscription
+      ?.then(
+        (end) => end(),
+        () => undefined,
+      )
+      .catch(() => undefined);
   }
 
   _subscribe() {
@@ -638,7 +665,10 @@ class ConversationCard extends HTMLElement {
     const first = this._sorted.find((row) => !row.order[0] && !("reason" in row));
     try {
       const answer = await this._hass.callWS({
-        type: "netsapiens/conversation/older", entity_id: this._config.entity, before: first?.key ?? null, limit: PAGE,
+        type: "netsapiens/conversation/older",
+        entity_id: this._config.entity,
+        before: first?.key ?? null,
+        limit: PAGE,
       });
       if (epoch !== this._epoch) return;
       this._about.has_older = answer.has_older;
@@ -753,8 +783,12 @@ class ConversationCard extends HTMLElement {
    */
   _isRun(one, other) {
     const isOurs = (/** @type {Row} */ row) => row.status !== "received";
-    return isOurs(one) === isOurs(other) && one.sender === other.sender && one.order[0] === other.order[0] &&
-      one.at.slice(0, 16) === other.at.slice(0, 16);
+    return (
+      isOurs(one) === isOurs(other) &&
+      one.sender === other.sender &&
+      one.order[0] === other.order[0] &&
+      one.at.slice(0, 16) === other.at.slice(0, 16)
+    );
   }
 
   /**
@@ -776,7 +810,10 @@ class ConversationCard extends HTMLElement {
   _bubble(row) {
     const isOurs = row.status !== "received";
     const isPending = row.status === "waiting" || row.status === "sending";
-    const item = make("li", `${isOurs ? "mine " : ""}${isPending ? "pending " : ""}${row.status === "failed" ? "failed" : ""}`);
+    const item = make(
+      "li",
+      `${isOurs ? "mine " : ""}${isPending ? "pending " : ""}${row.status === "failed" ? "failed" : ""}`,
+    );
     item.append(make("span", "sender", isOurs ? this._t("you") : row.sender || ""));
     const bubble = make("div", "bubble");
     if (row.media_type) bubble.append(this._media(row));
@@ -829,7 +866,12 @@ class ConversationCard extends HTMLElement {
       reason.textContent = words;
     });
     if (!this._about.can_send) return;
-    for (const [key, command] of row.can_retry ? [["retry", "retry"], ["dismiss", "dismiss"]] : [["dismiss", "dismiss"]]) {
+    for (const [key, command] of row.can_retry
+      ? [
+          ["retry", "retry"],
+          ["dismiss", "dismiss"],
+        ]
+      : [["dismiss", "dismiss"]]) {
       const button = /** @type {HTMLButtonElement} */ (make("button", "", this._t(key)));
       button.type = "button";
       button.addEventListener("click", () => {
@@ -876,7 +918,8 @@ class ConversationCard extends HTMLElement {
     let link = this._links.get(id);
     if (!link) {
       link = this._hass.callWS({ type: "media_source/resolve_media", media_content_id: id }).then(
-        (/** @type {{url: string}} */ found) => this._hass.hassUrl(found.url), () => null,
+        (/** @type {{url: string}} */ found) => this._hass.hassUrl(found.url),
+        () => null,
       );
       this._links.set(id, /** @type {Promise<string|null>} */ (link));
       setTimeout(() => this._links.delete(id), 3600000);
@@ -975,22 +1018,24 @@ class ConversationCard extends HTMLElement {
 
   /** Choose a picture with Home Assistant's own picker. */
   _pick() {
-    this.dispatchEvent(new CustomEvent("show-dialog", {
-      bubbles: true,
-      composed: true,
-      detail: {
-        dialogTag: "dialog-media-player-browse",
-        dialogImport: () => customElements.whenDefined("dialog-media-player-browse"),
-        dialogParams: {
-          action: "pick",
-          entityId: "browser",
-          navigateIds: [{ media_content_id: undefined, media_content_type: undefined }],
-          accept: ["image/*"],
-          /** @param {any} picked */
-          mediaPickedCallback: (picked) => this._pickedMedia(picked.item),
+    this.dispatchEvent(
+      new CustomEvent("show-dialog", {
+        bubbles: true,
+        composed: true,
+        detail: {
+          dialogTag: "dialog-media-player-browse",
+          dialogImport: () => customElements.whenDefined("dialog-media-player-browse"),
+          dialogParams: {
+            action: "pick",
+            entityId: "browser",
+            navigateIds: [{ media_content_id: undefined, media_content_type: undefined }],
+            accept: ["image/*"],
+            /** @param {any} picked */
+            mediaPickedCallback: (picked) => this._pickedMedia(picked.item),
+          },
         },
-      },
-    }));
+      }),
+    );
   }
 
   /** @param {{media_content_id: string, title: string, thumbnail?: string}} item */
@@ -1003,15 +1048,23 @@ class ConversationCard extends HTMLElement {
   _submit() {
     const { text, picture } = this._draft;
     if (!(text.trim() || picture) || !this._hass) return;
-    const key = [...crypto.getRandomValues(new Uint8Array(12))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+    const key = [...crypto.getRandomValues(new Uint8Array(12))]
+      .map((byte) => byte.toString(16).padStart(2, "0"))
+      .join("");
     if (picture?.preview) this._previews.set(`c${key}`, picture.preview);
     this._keepDraft({ text: "", picture: null });
     this._isAtEnd = true;
     const { data, mime_type, media } = picture || {};
-    const fields = { ...(text.trim() ? { message: text } : {}), ...(data ? { data, mime_type } : {}), ...(media ? { media } : {}) };
-    this._command("send", { key, ...fields }).catch(() => undefined).then((isTaken) => {
-      if (!isTaken && !this._draft.text && !this._draft.picture) this._keepDraft({ text, picture });
-    });
+    const fields = {
+      ...(text.trim() ? { message: text } : {}),
+      ...(data ? { data, mime_type } : {}),
+      ...(media ? { media } : {}),
+    };
+    this._command("send", { key, ...fields })
+      .catch(() => undefined)
+      .then((isTaken) => {
+        if (!isTaken && !this._draft.text && !this._draft.picture) this._keepDraft({ text, picture });
+      });
   }
 
   /**
@@ -1021,7 +1074,11 @@ class ConversationCard extends HTMLElement {
    */
   async _command(command, fields) {
     try {
-      await this._hass.callWS({ type: `netsapiens/conversation/${command}`, entity_id: this._config.entity, ...fields });
+      await this._hass.callWS({
+        type: `netsapiens/conversation/${command}`,
+        entity_id: this._config.entity,
+        ...fields,
+      });
       return true;
     } catch (error) {
       this._showBanner(await this._errorWords(error));
@@ -1032,7 +1089,12 @@ class ConversationCard extends HTMLElement {
 
 if (!customElements.get(TAG)) customElements.define(TAG, ConversationCard);
 
-const entry = { type: TAG, ...ENGLISH, preview: true, documentationURL: "https://github.com/netsapiens-homeassistant/netsapiens" };
+const entry = {
+  type: TAG,
+  ...ENGLISH,
+  preview: true,
+  documentationURL: "https://github.com/netsapiens-homeassistant/netsapiens",
+};
 /** @type {any} */
 const page = window;
 page.customCards = page.customCards || [];

@@ -138,7 +138,8 @@ async def _async_picture(hass: HomeAssistant, source: Source, name: str) -> byte
     if (entity_id := source.entity_id) is None:
         return None
     domain = entity_id.partition(".")[0]
-    if domain not in _IMAGE_DOMAINS or domain not in hass.config.components:
+    is_gone = domain not in hass.config.components or hass.states.get(entity_id) is None
+    if is_gone or domain not in _IMAGE_DOMAINS:
         raise MediaError("media_not_found", media=source.shown)
     if domain == "camera":
         from homeassistant.components.camera import async_get_image  # noqa: PLC0415 - as above

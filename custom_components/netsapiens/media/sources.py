@@ -13,6 +13,7 @@ from urllib.parse import unquote
 from homeassistant.auth.permissions.const import POLICY_READ
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.network import is_hass_url
 from yarl import URL
 
@@ -20,6 +21,7 @@ from ..const import DOMAIN
 from ..permissions import async_check_entities
 
 MEDIA_SOURCE = "media-source://"
+_OURS = f"{MEDIA_SOURCE}{DOMAIN}/"
 _HTTPS, _HTTP = "https://", "http://"
 _IMAGE_SOURCES = (f"{MEDIA_SOURCE}camera/", f"{MEDIA_SOURCE}image/")
 _ENTITY = re.compile(r"(camera|image)\.[a-z0-9_]+")
@@ -36,6 +38,8 @@ class Source:
         shown: what an error may say of it: of a URL the host alone, of speech not the words.
         name: what people call it; None where nobody does.
         entity_id: whose picture it is; who sends it must be allowed to read that.
+        shown_by: an entity that shows the same, where media is of nobody's own; who sends it must be allowed to read
+            that, too.
         media_id: a ``media-source://`` id.
         url: an address on the web.
         path: a file.
@@ -45,6 +49,7 @@ class Source:
     shown: str
     name: str | None = None
     entity_id: str | None = None
+    shown_by: str | None = None
     media_id: str | None = None
     url: str | None = None
     path: Path | None = None
@@ -113,11 +118,21 @@ def _on_the_web(text: str) -> Source:
 def _in_media_source(hass: HomeAssistant, text: str) -> Source:
     """Return where a media source's id leads."""
     address = text.partition("?")[0]
+    if text.startswith(_OURS):
+        return Source(address, shown_by=_events_of(hass, text.removeprefix(_OURS).partition("/")[0]), media_id=text)
     if text.startswith(_IMAGE_SOURCES):
         entity_id = text.removeprefix(MEDIA_SOURCE).partition("/")[2]
         return Source(address, _name_of_entity(hass, entity_id), entity_id, media_id=text)
     file = PurePosixPath(address)
     return Source(address, _name_of_file(file.name) if file.suffix else None, media_id=text)
+
+
+def _events_of(hass: HomeAssistant, entry_id: str) -> str | None:
+    """Return the event entity of an account, which shows all that came in; None where there is no such account."""
+    entry = hass.config_entries.async_get_entry(entry_id)
+    if entry is None or entry.domain != DOMAIN:
+        return None
+    return er.async_get(hass).async_get_entity_id("event", DOMAIN, f"{entry.unique_id}_messages")
 
 
 def _of_entity(hass: HomeAssistant, shown: str, entity_id: str) -> Source:
@@ -194,7 +209,8 @@ async def async_check_sources(hass: HomeAssistant, sources: Sequence[Source], co
 async def _check_permissions(hass: HomeAssistant, sources: Sequence[Source], context: Context | None) -> None:
     """Check that the caller may read the entities."""
     if sources:
-        entity_ids = [source.entity_id for source in sources if source.entity_id is not None]
+        named = [one for source in sources for one in (source.entity_id, source.shown_by)]
+        entity_ids = [entity_id for entity_id in named if entity_id is not None]
         await async_check_entities(hass, context, entity_ids, POLICY_READ)
 
 

@@ -10,6 +10,7 @@ import zlib
 
 from PIL import Image, ImageChops, ImageFile, UnidentifiedImageError
 
+from ..media_kinds import HEAD, is_picture, kind_of
 from .exif import check_directory, orientation
 from .metadata import JPEG_END, Plain, strip
 
@@ -66,27 +67,6 @@ _BROKEN = (
     struct.error,
     zlib.error,
     Image.DecompressionBombError,
-)
-
-# What is no picture is known by its first bytes: offset, bytes, kind.
-_SIGNATURES: tuple[tuple[int, bytes, str | None], ...] = (
-    (0, b"ID3", "audio/mpeg"),
-    (0, b"\xff\xfb", "audio/mpeg"),
-    (0, b"\xff\xf3", "audio/mpeg"),
-    (0, b"\xff\xf2", "audio/mpeg"),
-    (8, b"WAVE", "audio/wav"),
-    (0, b"OggS", "audio/ogg"),
-    (0, b"fLaC", "audio/flac"),
-    (0, b"#!AMR", "audio/amr"),
-    (0, b"\xff\xf1", "audio/aac"),
-    (0, b"\xff\xf9", "audio/aac"),
-    *((4, b"ftyp" + brand, None) for brand in (b"hei", b"hev", b"mif", b"msf", b"avi", b"crx")),  # pictures
-    (4, b"ftypM4A", "audio/mp4"),
-    (4, b"ftyp3g", "video/3gpp"),
-    (4, b"ftypqt", "video/quicktime"),
-    (4, b"ftyp", "video/mp4"),
-    (0, b"\x1a\x45\xdf\xa3", "video/webm"),
-    (0, b"BEGIN:VCARD", "text/vcard"),
 )
 
 
@@ -150,8 +130,8 @@ def _opened(content: bytes) -> ImageFile.ImageFile:
 
 def _fit_other(content: bytes, limit: int) -> Fitted:
     """Return media that is no picture, as it is."""
-    mime_type = next((kind for at, mark, kind in _SIGNATURES if content[at : at + len(mark)] == mark), None)
-    if mime_type is None:
+    mime_type = kind_of(content[:HEAD])
+    if mime_type is None or is_picture(mime_type):
         raise UnreadableMediaError("unknown kind")
     if len(content) > limit:
         raise TooLargeMediaError(len(content))

@@ -272,7 +272,8 @@ class Inbox:
         """Report one message."""
         self.reported += 1
         try:
-            self._report(received_message(one.row, one.session, one.at, self._coordinator.data.account))
+            entry_id, account = self._coordinator.config_entry.entry_id, self._coordinator.data.account
+            self._report(received_message(one.row, one.session, one.at, account, entry_id))
         except Exception as err:  # noqa: BLE001
             # One that cannot be reported must not keep the others back.
             log_unexpected(_LOGGER, "reporting a message", err)

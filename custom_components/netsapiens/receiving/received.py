@@ -5,6 +5,7 @@ from datetime import datetime
 
 from ..api import Account, Message, MessageSession
 from ..api.models import number_of
+from .pictures_id import MediaId, media_id_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class ReceivedMessage:
         timestamp: by the PBX's clock.
         participants: of a group; empty otherwise.
         media_type: MIME type of what came with it, or None.
-        media_url: where that can be fetched for a while, or None.
+        media: the id of what came with it, or None.
     """
 
     text: str
@@ -34,11 +35,26 @@ class ReceivedMessage:
     timestamp: datetime
     participants: tuple[str, ...]
     media_type: str | None
-    media_url: str | None
+    media: MediaId | None
+
+    @property
+    def media_content_id(self) -> str | None:
+        """The id of what came with it as actions, players and AI tasks take it; None where nothing did."""
+        return self.media.content_id if self.media is not None else None
 
 
-def received_message(row: Message, session: MessageSession, at: datetime, account: Account) -> ReceivedMessage:
-    """Return a message as it is reported."""
+def received_message(
+    row: Message, session: MessageSession, at: datetime, account: Account, entry_id: str
+) -> ReceivedMessage:
+    """Return a message as it is reported.
+
+    Parameters:
+        row: the message.
+        session: its conversation.
+        at: its time.
+        account: who we are.
+        entry_id: the account's.
+    """
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.domain} else row.from_user_id
     dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
@@ -53,5 +69,5 @@ def received_message(row: Message, session: MessageSession, at: datetime, accoun
         timestamp=at,
         participants=row.participants or others,
         media_type=row.media_type or None,
-        media_url=row.media_url or None,
+        media=media_id_of(entry_id, session, row),
     )

@@ -1,0 +1,83 @@
+"""A fresh link to media: its message read again, since a link serves for a while only."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from ..api import Message, MessageAPI, NetsapiensRequestError
+from ..api.messages import MAX_ROWS
+from ..api.models import same_number
+from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.listing import read_since
+from .pictures_errors import PictureError, PictureReason
+from .pictures_id import MediaId
+from .reader import Reader
+
+_FEW = 100  # messages; mostly enough of a conversation
+_QUARTER = 900  # seconds; a time may turn out to be in another zone, and zones differ by entire quarters
+_EARLIER = timedelta(days=1)  # as far as zones can move a time
+
+
+async def async_fresh_link(coordinator: NetsapiensCoordinator, media_id: MediaId) -> str:
+    """Return a fresh link to media.
+
+    Parameters:
+        coordinator: the account.
+        media_id: which.
+
+    Raises:
+        PictureError: the PBX no longer lists its message, or gives no link.
+        NetsapiensError: the PBX could not be asked.
+
+    API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
+    """
+    shared = Reader(coordinator).foreign_senders if media_id.owner is not None else {}
+    if media_id.owner is not None and media_id.owner not in shared:
+        raise PictureError(PictureReason.NOT_FOUND)  # another user's, which is private
+    try:
+        row = await _find(coordinator, media_id)
+    except NetsapiensRequestError as err:
+        raise PictureError(PictureReason.NOT_FOUND) from err
+    if row is None or (media_id.owner is not None and not _is_with(row, shared[media_id.owner])):
+        raise PictureError(PictureReason.NOT_FOUND)
+    if not row.media_url:
+        raise PictureError(PictureReason.UNAVAILABLE)
+    return row.media_url
+
+
+async def _find(coordinator: NetsapiensCoordinator, media_id: MediaId) -> Message | None:
+    """Return the message: it is mostly among the last ones."""
+    api = MessageAPI(coordinator.api)
+
+    async def page(size: int, start: int) -> list[Message]:
+        """Return a page of the conversation."""
+        read = partial(api.get_messages, media_id.messagesession, limit=size, start=start, user=media_id.owner)
+        return await coordinator.throttle.run(read)
+
+    rows = await page(_FEW, 0)
+    if (found := _match(rows, media_id)) is None and len(rows) >= _FEW:
+        since = datetime.fromtimestamp(media_id.at, UTC) - _EARLIER
+        rows, _ = await read_since(partial(page, MAX_ROWS), lambda row: row.time, since)
+        found = _match(rows, media_id)
+    return found
+
+
+def _match(rows: list[Message], media_id: MediaId) -> Message | None:
+    """Return the message that an id stands for. Ids may be missing or equal; then its time tells."""
+    found = list(_candidates(rows, media_id))
+    return min(found, key=lambda one: one[0])[1] if found else None
+
+
+def _candidates(rows: list[Message], media_id: MediaId) -> Iterator[tuple[float, Message]]:
+    """Yield the messages that it may be, each with how many seconds its time is off."""
+    for row in rows:
+        if row.id != media_id.message_id or not (row.media_url or row.media_type):
+            continue
+        off = abs(int(row.time.timestamp()) - media_id.at) if row.time is not None else media_id.at
+        if row.id or off % _QUARTER == 0:
+            yield off, row
+
+
+def _is_with(row: Message, senders: set[str]) -> bool:
+    """Whether a message of another user is with one of the numbers of theirs that we send from."""
+    return any(same_number(ours, sender) for ours in (row.dialed, row.from_number) for sender in senders)

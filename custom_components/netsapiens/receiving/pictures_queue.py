@@ -1,0 +1,67 @@
+"""Whose media is fetched next. Senders take turns, so that many from one do not hold back the others'."""
+
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import Final, Self
+
+from .pictures_id import MediaId
+from .pictures_store import MOST_KEPT, Origin
+
+_MOST_WAITING: Final = MOST_KEPT  # more would push each other out of what is kept
+
+
+@dataclass(frozen=True, slots=True)
+class FetchJob:
+    """Media that waits to be fetched.
+
+    Attributes:
+        media_id: its id.
+        origin: who sent it.
+        failures: how often that failed.
+    """
+
+    media_id: MediaId
+    origin: Origin
+    failures: int = 0
+
+    def failed(self) -> Self:
+        """Return the job as it is after one more failure."""
+        return replace(self, failures=self.failures + 1)
+
+
+class FetchQueue:
+    """The media that waits: of each sender one at a time, in order; the newest hundred."""
+
+    def __init__(self) -> None:
+        self._waiting: dict[str, deque[FetchJob]] = {}  # by sender, who has waited longest first
+        self._active: set[str] = set()
+
+    def __len__(self) -> int:
+        """Return how many wait."""
+        return sum(map(len, self._waiting.values()))
+
+    def add(self, job: FetchJob) -> None:
+        """Let media wait; where too many do, the oldest one of who sent the most is dropped."""
+        self._waiting.setdefault(job.origin.sender, deque()).append(job)
+        if len(self) > _MOST_WAITING:
+            max(self._waiting.values(), key=len).popleft()
+
+    def next(self) -> FetchJob | None:
+        """Return whose turn it is; None where nobody's is."""
+        sender = next((one for one, jobs in self._waiting.items() if jobs and one not in self._active), None)
+        if sender is None:
+            return None
+        jobs = self._waiting.pop(sender)
+        job = jobs.popleft()
+        if jobs:
+            self._waiting[sender] = jobs  # behind the others
+        self._active.add(sender)
+        return job
+
+    def done(self, job: FetchJob) -> None:
+        """Let the sender's next one go."""
+        self._active.discard(job.origin.sender)
+
+    def clear(self) -> None:
+        """Drop all."""
+        self._waiting.clear()
