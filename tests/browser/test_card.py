@@ -15,9 +15,15 @@ AXE = Path(__file__).parents[2] / ".tools" / "js" / "node_modules" / "axe-core" 
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 EVIL = "<img src=x onerror=document.title='evil'>"
 CARD = {"type": "custom:netsapiens-conversation-card", "entity": "notify.ann"}
-PORCH = """<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480"><rect width="640" height="480" fill="#c9b8a3"/>
-<rect y="370" width="640" height="110" fill="#8c8378"/><rect x="230" y="70" width="180" height="305" rx="4" fill="#2f4a4a"/>
-<rect x="255" y="95" width="130" height="90" fill="#9fc3cf"/><rect x="420" y="305" width="120" height="85" fill="#b98a54"/></svg>"""
+PORCH = """
+<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480">
+<rect width="640" height="480" fill="#c9b8a3"/>
+<rect y="370" width="640" height="110" fill="#8c8378"/>
+<rect x="230" y="70" width="180" height="305" rx="4" fill="#2f4a4a"/>
+<rect x="255" y="95" width="130" height="90" fill="#9fc3cf"/>
+<rect x="420" y="305" width="120" height="85" fill="#b98a54"/>
+</svg>
+"""
 HELLO = "Is the parcel there yet?"
 
 
@@ -70,7 +76,7 @@ async def test_the_card_from_the_picker(person: Person, pbx: Simulator, home: Re
     )
     await person.go(f"{dashboard}/0?edit=1")
     await person.press("Add card")
-    await person.see("By card")
+    await person.click("By card")
     await person.page.wait_for_timeout(700)
     await person.page.keyboard.type("NetSapiens")
     await person.click("NetSapiens conversation")
