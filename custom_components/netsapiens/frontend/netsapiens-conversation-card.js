@@ -164,15 +164,15 @@ ha-card { display: flex; flex-direction: column; height: 100%; min-height: 260px
 [hidden] { display: none !important; }
 h2 { margin: 0; padding: 14px 16px 10px; font-size: var(--ha-card-header-font-size, 18px); font-weight: 500; line-height: 1.3;
   color: var(--ha-card-header-color, var(--primary-text-color)); overflow-wrap: anywhere; }
-.log { list-style: none; margin: 0; padding: 6px 12px 12px; flex: 1; min-height: 0; overflow-y: auto; overflow-anchor: none;
+.log { margin: 0; padding: 6px 12px 12px; flex: 1; min-height: 0; overflow-y: auto; overflow-anchor: none;
   display: flex; flex-direction: column; overscroll-behavior: contain; }
 .log:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--primary-color); outline-offset: -2px; }
-li { max-width: min(82%, 520px); margin-top: 10px; align-self: flex-start; display: flex; flex-direction: column;
+.item { max-width: min(82%, 520px); margin-top: 10px; align-self: flex-start; display: flex; flex-direction: column;
   align-items: flex-start; flex: none; }
-li.run { margin-top: 3px; }
-li.mine { align-self: flex-end; align-items: flex-end; }
-li.day, li.more { align-self: center; max-width: none; margin: 14px 0 4px; font-size: 12px; color: var(--secondary-text-color); }
-.log > li:first-child { margin-top: auto; }
+.item.run { margin-top: 3px; }
+.item.mine { align-self: flex-end; align-items: flex-end; }
+.item.day, .item.more { align-self: center; max-width: none; margin: 14px 0 4px; font-size: 12px; color: var(--secondary-text-color); }
+.log > .item:first-child { margin-top: auto; }
 .bubble { padding: 8px 13px; border-radius: 18px; overflow: hidden; max-width: 100%; box-sizing: border-box; unicode-bidi: plaintext;
   white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.4; background: var(--secondary-background-color);
   color: var(--primary-text-color); }
@@ -191,7 +191,9 @@ li.day, li.more { align-self: center; max-width: none; margin: 14px 0 4px; font-
 .picture + p { margin-top: 6px; }
 .sender, .meta { font-size: 12px; color: var(--secondary-text-color); margin: 2px 10px 0; }
 .failed .meta { color: var(--primary-text-color); }
-.failed .meta b { color: var(--error-color); font-weight: 600; }
+.failed .meta b { font-weight: 600; }
+.failed .meta b::before { content: ""; display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-inline-end: 5px;
+  background: var(--error-color); }
 .meta svg { width: 13px; height: 13px; fill: currentColor; vertical-align: -2px; margin-inline-end: 3px; }
 .meta button, .text-button { font: inherit; color: var(--primary-text-color); background: none; border: 0; padding: 4px 6px; min-height: 24px;
   text-decoration: underline; cursor: pointer; }
@@ -219,7 +221,7 @@ dialog img { display: block; max-width: 96vw; max-height: 92vh; }
 dialog button { position: absolute; inset-block-start: 8px; inset-inline-end: 8px; width: 44px; height: 44px; border: 0; border-radius: 50%;
   background: #000; color: #fff; display: grid; place-items: center; cursor: pointer; }
 .unseen { position: absolute; width: 1px; height: 1px; overflow: hidden; clip-path: inset(50%); }
-@media (prefers-reduced-motion: no-preference) { li.new .bubble { animation: rise .2s ease-out; } }
+@media (prefers-reduced-motion: no-preference) { .item.new .bubble { animation: rise .2s ease-out; } }
 @keyframes rise { from { transform: translateY(8px); opacity: 0; } }
 `;
 
@@ -269,7 +271,7 @@ class ConversationCard extends HTMLElement {
     this._timer = undefined;
     this._title = make("h2");
     this._banner = make("div", "banner");
-    this._log = make("ol", "log");
+    this._log = make("div", "log");
     this._note = make("div", "note");
     this._news = make("div", "unseen");
     this._newest = /** @type {HTMLButtonElement} */ (make("button", "newest"));
@@ -730,7 +732,7 @@ class ConversationCard extends HTMLElement {
       if (!before || this._dayKey(new Date(before.at)) !== this._dayKey(at)) {
         const day = this._day(at);
         const known = this._nodes.get(`day ${day}`);
-        const node = known?.node || make("li", "day", day);
+        const node = known?.node || make("div", "item day", day);
         nodes.set(`day ${day}`, { row, node });
         wanted.push(node);
         before = null;
@@ -811,8 +813,8 @@ class ConversationCard extends HTMLElement {
     const isOurs = row.status !== "received";
     const isPending = row.status === "waiting" || row.status === "sending";
     const item = make(
-      "li",
-      `${isOurs ? "mine " : ""}${isPending ? "pending " : ""}${row.status === "failed" ? "failed" : ""}`,
+      "div",
+      `item ${isOurs ? "mine " : ""}${isPending ? "pending " : ""}${row.status === "failed" ? "failed" : ""}`,
     );
     item.append(make("span", "sender", isOurs ? this._t("you") : row.sender || ""));
     const bubble = make("div", "bubble");
