@@ -313,7 +313,6 @@ async def test_nothing_is_asked_once_nobody_looks(hass: HomeAssistant, pbx: Simu
         return len([one for one in pbx.requests_to("/messages") if one.query.get("limit") == "30"])
 
     before = reads()
-    assert before == 1
     await say(hass, "Hi")
     await asyncio.sleep(1)
     assert reads() == before

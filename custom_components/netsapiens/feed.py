@@ -221,7 +221,10 @@ class Feed:
         if not any(one.subentry_id == self._recipient_id for one in candidates):
             return False
         try:
-            return is_with(read_recipient(recipient), conversation, self._hass.config.country)
+            data = read_recipient(recipient)
+            if data.group and len(conversation.others) != len(data.destination):
+                return False  # with one of them alone
+            return is_with(data, conversation, self._hass.config.country)
         except DamagedRecipientError:
             return False
 

@@ -316,6 +316,9 @@ class ConversationCard extends HTMLElement {
     if (before && before.connected === false && hass.connected) this._restart();
     if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone))
       this._showAll();
+    if (before && before.localize !== hass.localize && this._localize && this._text.placeholder !== this._t("text")) {
+      this._loadWords(hass);
+    }
     if (!before) this._follow();
   }
 
@@ -384,9 +387,14 @@ class ConversationCard extends HTMLElement {
   /** @param {any} hass */
   async _loadWords(hass) {
     this._language = hass.language;
-    const localize = await hass.loadBackendTranslation("common", "netsapiens");
-    if (this._language !== hass.language) return;
-    this._localize = localize;
+    for (let tries = 0; tries < 10; tries += 1) {
+      const localize = await this._hass.loadBackendTranslation("common", "netsapiens");
+      if (this._language !== hass.language) return;
+      this._localize = localize;
+      if (this._t("text")) break;
+      await new Promise((resolve) => setTimeout(resolve, 300));
+    }
+    this._nodes.clear();
     this._labels();
     this._showHead();
     this._showAll();
@@ -397,7 +405,8 @@ class ConversationCard extends HTMLElement {
    * @param {Record<string, unknown>} [values]
    */
   _t(key, values) {
-    return this._localize?.(SCOPE + key, values) || "";
+    // What was loaded for one language may be gone from a localize function when others are loaded at the same time.
+    return this._localize?.(SCOPE + key, values) || this._hass?.localize?.(SCOPE + key, values) || "";
   }
 
   get _locale() {
