@@ -9,7 +9,7 @@ from unittest.mock import MagicMock
 
 from homeassistant.components.image import DATA_COMPONENT as IMAGES, ImageEntity
 from homeassistant.config_entries import ConfigSubentryData
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -23,6 +23,8 @@ from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, Poll
 from custom_components.netsapiens.runtime import async_end
 from tests.pictures import BLUE, RED, picture
 from tests.simulator import Simulator
+
+_MESSAGES = "event.1001_acme_example_messages"
 
 type AddAccount = Callable[..., Coroutine[Any, Any, MockConfigEntry]]
 
@@ -162,3 +164,31 @@ def files(hass: HomeAssistant, tmp_path: Path) -> Path:
     hass.config.allowlist_external_dirs = {str(folder)}
     hass.config.media_dirs["local"] = str(folder)
     return folder
+
+
+class Told:
+    """What the event entities told, as an automation sees it: a state that is another one than the last."""
+
+    def __init__(self, hass: HomeAssistant) -> None:
+        self.events: list[tuple[str, dict[str, Any]]] = []
+        self._seen: set[tuple[str, str]] = set()
+        hass.bus.async_listen("state_changed", self._note)
+
+    @callback
+    def _note(self, event: Event) -> None:
+        state = event.data["new_state"]
+        if state is None or not state.entity_id.startswith("event.") or state.state in {"unknown", "unavailable"}:
+            return
+        if (state.entity_id, state.state) in self._seen:
+            return  # restored after a reload
+        self._seen.add((state.entity_id, state.state))
+        self.events.append((state.entity_id, {**state.attributes, "seen_state": state.state}))
+
+    def texts(self, entity_id: str = _MESSAGES) -> list[str]:
+        return [attributes["message"] for entity, attributes in self.events if entity == entity_id]
+
+
+@pytest.fixture
+async def told(hass: HomeAssistant) -> Told:
+    """Listen to the event entities."""
+    return Told(hass)

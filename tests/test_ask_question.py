@@ -14,9 +14,8 @@ import voluptuous as vol
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, QuestionTiming
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.helpers import shown, until
-from tests.receiving.test_poller import Told
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import sent_to
 

@@ -14,9 +14,8 @@ from custom_components.netsapiens import conversations as conversations_module
 from custom_components.netsapiens.addressing import async_conversation
 from custom_components.netsapiens.api import MessageAPI, NetsapiensRequestError, NetsapiensTimeoutError
 from custom_components.netsapiens.const import DOMAIN
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.helpers import shown, until
-from tests.receiving.test_poller import Told, told  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, OWN = "18585550123", "18585550124", "18585550199"
@@ -142,10 +141,7 @@ async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, look
 
 
 async def test_the_conversation_of_a_group(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     (row,) = await answer(hass, destination=[ANN, BOB], group=True)
     await pbx.receive(from_number=BOB, text="In", messagesession=row["messagesession"])
@@ -160,10 +156,7 @@ async def test_the_conversation_of_a_group(
 
 
 async def test_the_conversation_of_a_chat(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     received = await pbx.receive_chat(from_user="1002", text="Hi")
     (row,) = await answer(hass, messagesession=received.messagesession)
@@ -217,12 +210,7 @@ async def test_a_conversation_while_the_pbx_is_away(
     ("sender", "words"), [("AMAZON", "AMAZON"), ("O2", "O2"), ("Bank24", "Bank24"), ("bob123@gmail.com", "…@gmail.com")]
 )
 async def test_a_sender_with_a_name(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    sender: str,
-    words: str,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, sender: str, words: str
 ) -> None:
     entry = await add_account(recipient("Desk", "123"), recipient("Short", "24123"))
     await until(entry.runtime_data.poller.ready.is_set)

@@ -9,10 +9,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import _quick, on_disk, send, texts  # noqa: F401
 from tests.helpers import shown, until, written
-from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
+from tests.receiving.test_poller import hass_storage  # noqa: F401
 from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
@@ -142,10 +142,7 @@ async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, e
 
 
 async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     entry = await add_account(recipient("Ann", ANN, from_number=FRONT_DESK))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -164,10 +161,7 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
 
 
 async def test_replies_to_a_number_that_is_listed_without_its_country_code(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     pbx.users["1002@acme.example"].numbers.append(SmsNumber("8585550147", dest="1002"))
     entry = await add_account(options={"from_number": "18585550147"})
@@ -180,11 +174,7 @@ async def test_replies_to_a_number_that_is_listed_without_its_country_code(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_conversations_of_others_that_are_not_shown(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    status: int,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, status: int
 ) -> None:
     path = "/users/1002/messagesessions"
     pbx.fault(FaultKind.BODY, path=path, status=status, body='{"code": 1, "message": "No"}', times=None)
@@ -197,11 +187,7 @@ async def test_conversations_of_others_that_are_not_shown(
 
 
 async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    caplog: pytest.LogCaptureFixture,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = await add_account(options={"from_number": FRONT_DESK})
     await until(entry.runtime_data.poller.ready.is_set)

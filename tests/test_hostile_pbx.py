@@ -24,10 +24,10 @@ from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
-from tests.conftest import AddAccount
+from tests.conftest import AddAccount, Told
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, Told, told  # noqa: F401
+from tests.receiving.test_poller import ANN, BOB
 from tests.simulator import FaultKind, RequestRecord, Simulator
 
 MIB = 1024 * 1024
@@ -118,7 +118,7 @@ def peak() -> Generator[Callable[[], int]]:
     tracemalloc.stop()
 
 
-async def goes_on(pbx: HostilePbx, told: Told) -> None:  # noqa: F811
+async def goes_on(pbx: HostilePbx, told: Told) -> None:
     """Let the PBX behave again: what came in meanwhile is reported."""
     await pbx.receive(from_number=ANN, text="Meanwhile")
     pbx.hostile = None
@@ -133,7 +133,7 @@ async def test_a_list_without_end(
     hass: HomeAssistant,
     pbx: HostilePbx,
     entry: MockConfigEntry,
-    told: Told,  # noqa: F811
+    told: Told,
     peak: Callable[[], int],
     headers: dict[str, str],
 ) -> None:
@@ -196,7 +196,7 @@ async def test_a_list_that_swells(
     hass: HomeAssistant,
     pbx: HostilePbx,
     entry: MockConfigEntry,
-    told: Told,  # noqa: F811
+    told: Told,
     peak: Callable[[], int],
     encoding: str,
     bomb: Callable[[], bytes],
@@ -244,10 +244,7 @@ def limit_exchanges(entry: MockConfigEntry, seconds: float) -> None:
 
 
 async def test_a_list_that_comes_a_byte_a_second(
-    hass: HomeAssistant,
-    pbx: HostilePbx,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, told: Told
 ) -> None:
     """It ends by the timeout. Meanwhile texts go out, and another account at the same PBX receives."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])

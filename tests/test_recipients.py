@@ -10,10 +10,10 @@ import pytest
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import texts
 from tests.helpers import entity_of, until
-from tests.receiving.test_poller import ANN, FROM_ANN, MESSAGES, Told, told  # noqa: F401
+from tests.receiving.test_poller import ANN, FROM_ANN, MESSAGES
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -43,11 +43,7 @@ def issues(hass: HomeAssistant) -> list[Any]:
 
 @pytest.mark.parametrize("data", DAMAGED)
 async def test_a_damaged_recipient_stops_nothing(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    data: dict[str, Any],
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, data: dict[str, Any]
 ) -> None:
     entry = await add_account(broken(data), recipient("Ann", ANN))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
@@ -106,7 +102,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
     hass: HomeAssistant,
     pbx: Simulator,
     add_account: AddAccount,
-    told: Told,  # noqa: F811
+    told: Told,
     caplog: pytest.LogCaptureFixture,
     listener: str,
 ) -> None:
@@ -125,11 +121,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
 
 
 async def test_whoever_it_is_from_the_account_hears_of_it(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = await add_account(recipient("Ann", ANN))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)

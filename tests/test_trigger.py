@@ -74,11 +74,12 @@ async def test_a_text(hass: HomeAssistant, pbx: Simulator, options: dict[str, An
     assert [run.data["message"] for run in runs] == expected
 
 
+@pytest.mark.parametrize("mime_type", ["image/png", ""])
 @pytest.mark.usefixtures("house")
-async def test_a_picture(hass: HomeAssistant, pbx: Simulator) -> None:
-    """A picture without words triggers where a picture is wanted."""
+async def test_a_picture(hass: HomeAssistant, pbx: Simulator, mime_type: str) -> None:
+    """A picture triggers where a picture is wanted, also where the PBX does not say that it is one."""
     runs = await use(hass, "message_received", "event.1001_acme_example_messages", with_picture=True)
-    await pbx.receive(from_number=ANN, text="Look", media=b"\x89PNG\r\n\x1a\n", mime_type="image/png")
+    await pbx.receive(from_number=ANN, text="Look", media=b"\x89PNG\r\n\x1a\n", mime_type=mime_type)
     await pbx.receive(from_number=ANN, text="Nice?")
     await until(lambda: hass.states.get("event.ann_messages").attributes.get("message") == "Nice?")
     await hass.async_block_till_done()

@@ -14,7 +14,6 @@ from .account import NetsapiensConfigEntry
 from .asking import QuestionTerms, async_ask
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .errors import refuse
-from .phone import from_pbx
 from .receiving.answers import AnswerMatcher, Choice, numbered_lines
 from .receiving.question import Answer
 from .request import is_visible
@@ -123,13 +122,11 @@ def _choices(answers: Sequence[dict[str, Any]]) -> list[Choice]:
 def _answer(entry: NetsapiensConfigEntry, answer: Answer) -> JsonObjectType:
     """Return the response of a question that was answered."""
     received, account = answer.received, entry.runtime_data
-    is_chat = received.message_type.startswith("chat")
-    region = account.coordinator.hass.config.country
     senders = account.addresses.recipients_with(received.from_number)
     response: JsonObjectType = {
         "id": answer.match.id,
         "text": received.text,
-        "from_number": received.from_number if is_chat else from_pbx(received.from_number, region),
+        "from_number": received.shown(received.from_number, account.coordinator.hass.config.country),
         "recipient": senders[0].title if senders else None,
         "timestamp": received.timestamp.isoformat(),
         "messagesession": received.messagesession,

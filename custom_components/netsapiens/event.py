@@ -61,25 +61,19 @@ class _Messages(EventEntity, Entity):
     def _fire_received(self, received: ReceivedMessage, recipient: str | None) -> None:
         """Report a message that came in."""
         region = self.hass.config.country
-        is_chat = received.message_type.startswith("chat")
-
-        def shown(number: str) -> str:
-            """Return a number as people read it; a user of the PBX as it is."""
-            return number if is_chat else from_pbx(number, region)
-
         self._trigger_event(
             EVENT_RECEIVED,
             {
                 "message": received.text,
-                "from_number": shown(received.from_number),
-                "to_number": shown(received.to_number),
+                "from_number": received.shown(received.from_number, region),
+                "to_number": received.shown(received.to_number, region),
                 "recipient": recipient,
                 "contact": self._contact_of(received.from_number),
                 "message_type": received.message_type,
                 "messagesession": received.messagesession,
                 "message_id": received.message_id,
                 "timestamp": received.timestamp.isoformat(),
-                "participants": [shown(number) for number in received.participants],
+                "participants": [received.shown(number, region) for number in received.participants],
                 "media_type": received.media_type,
                 "media_content_id": received.media_content_id,
                 "is_answer": received.is_answer,

@@ -23,7 +23,7 @@ from .errors import refuse, translated
 from .history import MOST_MESSAGES, PastMessage, async_past_messages
 from .messages import numbers_in
 from .permissions import async_check_admin
-from .phone import async_load_metadata, from_pbx
+from .phone import async_load_metadata
 from .receiving.received import received_message
 from .recipients import DamagedRecipientError, read_recipient
 from .request import SendRequest
@@ -164,11 +164,10 @@ def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSube
         number = session.sms_number or row.from_number or us.user
     elif recipient is None or len(session.remotes) > 1:
         recipient = next(iter(account.addresses.recipients_with(number)), None)
-    is_chat = row.type.startswith("chat")
     return {
         "direction": "out" if message.is_outbound else "in",
         "message": row.text,
-        "from_number": number if is_chat else from_pbx(number, account.coordinator.hass.config.country),
+        "from_number": received.shown(number, account.coordinator.hass.config.country),
         "recipient": recipient.title if recipient else None,
         "message_type": row.type,
         "messagesession": session.id,

@@ -17,7 +17,6 @@ _LOGGER = logging.getLogger(__name__)
 MOST_MESSAGES = 500  # that can be asked for at once
 
 _FEW = 100  # rows, mostly enough of a conversation
-_NO_SUCH_RECORD = 404
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _ZONES = timedelta(days=1)  # by so much a conversation's time may differ from its messages', which have no zone
 
@@ -72,7 +71,7 @@ async def _messages_of(
     try:
         rows = await _rows_of(account, session, limit)
     except NetsapiensRequestError as err:
-        if err.status != _NO_SUCH_RECORD:
+        if not err.no_record:
             raise
         return []  # deleted in between
     us = account.coordinator.data.account

@@ -10,6 +10,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .entity import AccountEntity
+from .errors import safe
 from .signals import message_sent
 
 PARALLEL_UPDATES = 0
@@ -65,9 +66,8 @@ class SentMessages(AccountEntity, RestoreSensor):
         last = await self.async_get_last_sensor_data()
         if last is not None and isinstance(last.native_value, int) and last.native_value > 0:
             self._attr_native_value = last.native_value
-        self.async_on_remove(
-            async_dispatcher_connect(self.hass, message_sent(self._entry, None), self._count),
-        )
+        signal = message_sent(self._entry, None)
+        self.async_on_remove(async_dispatcher_connect(self.hass, signal, safe(self._count)))
 
     @callback
     def _count(self) -> None:

@@ -64,6 +64,14 @@ def is_text(text: str, phrases: list[str], match: str) -> bool:
     return not wanted or said in wanted
 
 
+def _may_have_picture(state: State) -> bool:
+    """Return whether a picture came with a message; some PBXs do not say of what type its media is."""
+    media_type = state.attributes.get("media_type")
+    if not media_type:
+        return state.attributes.get("media_content_id") is not None
+    return str(media_type).startswith("image/")
+
+
 TRIGGERS: dict[str, type[Trigger]] = {}
 
 try:
@@ -101,7 +109,7 @@ else:
             attributes, options = state.attributes, self._options
             if attributes.get(ATTR_EVENT_TYPE) != EVENT_RECEIVED:
                 return False
-            if options[CONF_WITH_PICTURE] and not str(attributes.get("media_type") or "").startswith("image/"):
+            if options[CONF_WITH_PICTURE] and not _may_have_picture(state):
                 return False
             return is_text(str(attributes.get("message") or ""), options[CONF_TEXT], options[CONF_MATCH])
 

@@ -18,10 +18,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.delivery import queue as queue_module
+from tests.conftest import Told
 from tests.delivery.test_queue import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle
 from tests.real_home import PYTHON, RealHome
-from tests.receiving.test_poller import Told, looking, told  # noqa: F401
+from tests.receiving.test_poller import looking  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB = "18585550123", "18585550124"
@@ -165,7 +166,7 @@ async def test_what_comes_in_is_reported_once(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
     disk: Disk,
 ) -> None:
     await one_waits(hass, pbx, disk)

@@ -139,6 +139,17 @@ async def test_a_shared_token_call_that_fails_counts_once() -> None:
     assert not throttle.is_away
 
 
+async def test_a_request_that_may_fail_holds_nobody_up() -> None:
+    """Such as one for a JWT: its failure is raised, and says nothing of the PBX's health."""
+    throttle = throttle_of()
+    with pytest.raises(NetsapiensConnectionError):
+        await throttle.run(away, may_fail=True)
+    assert not throttle.is_away
+    with pytest.raises(NetsapiensConnectionError):
+        await throttle.run(away)
+    assert throttle.is_away
+
+
 async def test_hurry_ends_the_wait() -> None:
     throttle = Throttle(ThrottleTiming(circuit=CircuitTiming(away=Backoff(3000.0, 3000.0, jitter=0))))
     with pytest.raises(NetsapiensConnectionError):

@@ -8,10 +8,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import Account, MessageSession
 from custom_components.netsapiens.receiving.look import is_ours_last
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import send
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, Told, hass_storage, told  # noqa: F401
+from tests.receiving.test_poller import ANN, BOB, hass_storage  # noqa: F401
 from tests.receiving.test_push import hook_of, pushed, web  # noqa: F401
 from tests.simulator import Simulator
 from tests.simulator.checks import Draft
@@ -37,7 +37,7 @@ async def test_an_answer_passes_two_thousand_changed_conversations(
     hass: HomeAssistant,
     pbx: Simulator,
     pushed: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     write_to(pbx, 2000)
     pushed.runtime_data.poller.poll_soon()
@@ -56,7 +56,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
     hass: HomeAssistant,
     pbx: Simulator,
     pushed: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     destinations = [f"1858556{number:04}" for number in range(300)]
     bulk = asyncio.create_task(send(hass, "Bulk", destination=destinations))
@@ -71,11 +71,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
 
 
 async def test_those_that_change_again_keep_none_waiting(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    quick_inbox: None,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, quick_inbox: None
 ) -> None:
     """Somebody answered, and we wrote once more before that was read; the others go on changing."""
     entry = await add_account(recipient("Ann", ANN))

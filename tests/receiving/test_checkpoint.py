@@ -13,8 +13,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
+from tests.conftest import Told
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, Told, hass_storage, looking, place_path, set_place, told  # noqa: F401
+from tests.receiving.test_poller import ANN, BOB, hass_storage, looking, place_path, set_place  # noqa: F401
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -46,7 +47,7 @@ async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
     how: str,
 ) -> None:
     pbx.clock_offset = -25 * 3600.0
@@ -79,7 +80,7 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     """Before the first look after it came to its end."""
     await pbx.receive(from_number=ANN, text="Seen")
@@ -104,7 +105,7 @@ async def test_where_no_event_is_known_the_last_day_is_told(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     await hass.config_entries.async_unload(looking.entry_id)
     for hours in (26, 20, 1):
@@ -172,7 +173,7 @@ async def test_a_place_of_1970_tells_no_history(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     """It was noted while the PBX's clock was believed."""
     await hass.config_entries.async_unload(looking.entry_id)

@@ -11,10 +11,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api import Message, MessageSession
 from custom_components.netsapiens.api.naive_times import NaiveTimes
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import send, texts
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, MESSAGES, Told, hass_storage, let_pass, looking, told  # noqa: F401
+from tests.receiving.test_poller import ANN, BOB, MESSAGES, hass_storage, let_pass, looking  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -32,7 +32,7 @@ async def test_bare_times_in_another_zone(
     hass: HomeAssistant,
     pbx: Simulator,
     add_account: AddAccount,
-    told: Told,  # noqa: F811
+    told: Told,
     caplog: pytest.LogCaptureFixture,
     zone: float,
 ) -> None:
@@ -57,11 +57,7 @@ async def test_bare_times_in_another_zone(
 
 @pytest.mark.parametrize("zone", [-5 * HOUR, 5.75 * HOUR])
 async def test_a_restart_in_another_zone_tells_nothing_twice(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    zone: float,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, zone: float
 ) -> None:
     pbx.bare_offset = zone
     entry = await add_account(recipient("Ann", ANN))
@@ -76,7 +72,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
     assert told.texts() == ["Before", "Missed"]
 
 
-async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:  # noqa: F811
+async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
     pbx.bare_offset = -4 * HOUR
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -96,11 +92,7 @@ async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_accoun
 
 @pytest.mark.parametrize("zone", [-5 * HOUR, HOUR])
 async def test_unknown_zones_hide_nothing_above_what_was_seen(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
-    zone: float,
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, zone: float
 ) -> None:
     """Where conversations have bare times as well, nothing tells of the zone."""
     pbx.bare_offset, pbx.key_suffix = zone, "timestamp"
@@ -228,7 +220,7 @@ async def test_one_wrong_date_tells_nothing_again(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
     wrong: float,
 ) -> None:
     for text in ("One", "Two"):
@@ -251,7 +243,7 @@ async def test_the_very_first_date_is_wrong(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
     wrong: float,
 ) -> None:
     for hours in (20, 2):
@@ -293,7 +285,7 @@ async def test_a_jump_that_holds_is_followed(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
     jump: float,
 ) -> None:
     """What came in before is not told again, and what comes in then is told."""
@@ -326,7 +318,7 @@ async def test_a_doubt_may_last_long(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     """What came in after the clock was set back is reported, however late that is believed."""
     clock = looking.runtime_data.coordinator.api.clock

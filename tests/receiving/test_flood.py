@@ -16,9 +16,10 @@ from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving import reader as reader_module
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
+from tests.conftest import Told
 from tests.delivery.test_queue import crash
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, Told, hass_storage, looking, place_path, told  # noqa: F401
+from tests.receiving.test_poller import ANN, hass_storage, looking, place_path  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -42,10 +43,7 @@ async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> 
 
 
 async def test_messages_are_told_as_they_are_read(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    off: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
 ) -> None:
     texts = await arrive(pbx, 60, each=2)
     pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
@@ -61,10 +59,7 @@ async def test_messages_are_told_as_they_are_read(
 
 
 async def test_a_kill_while_they_are_read_loses_none(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    off: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
 ) -> None:
     texts = await arrive(pbx, 40)
     until_before = json.loads(place_path(hass, off).read_text())["data"]["until"]
@@ -83,11 +78,7 @@ async def test_a_kill_while_they_are_read_loses_none(
 
 
 async def test_what_one_look_reads_is_limited(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    off: MockConfigEntry,
-    told: Told,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next look goes on at once, and what is told is told once."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
@@ -104,11 +95,7 @@ async def test_what_one_look_reads_is_limited(
 
 
 async def test_a_first_look_that_is_limited_tells_no_history(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    off: MockConfigEntry,
-    told: Told,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(reader_module, "MOST_ROWS", 5)
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
@@ -125,11 +112,7 @@ async def test_a_first_look_that_is_limited_tells_no_history(
 
 
 async def test_a_long_text_is_read_in_small_pages(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    off: MockConfigEntry,
-    told: Told,  # noqa: F811
-    monkeypatch: pytest.MonkeyPatch,
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A page of a thousand of them would be too large to be taken."""
     monkeypatch.setattr(transport, "MAX_ANSWER", 1024 * 1024)
@@ -143,7 +126,7 @@ async def test_no_text_is_kept(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)
@@ -158,7 +141,7 @@ async def test_what_is_no_longer_listed_is_not_remembered(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,  # noqa: F811
+    told: Told,
 ) -> None:
     await arrive(pbx, 5)
     await until(lambda: len(told.texts()) == 5)

@@ -20,9 +20,9 @@ from custom_components.netsapiens.receiving.timing import (
     ProofTiming,
     ReceivingTiming,
 )
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.helpers import until, until_idle
-from tests.receiving.test_poller import ANN, Told
+from tests.receiving.test_poller import ANN
 from tests.simulator import Simulator
 from tests.simulator.live import LiveServer
 

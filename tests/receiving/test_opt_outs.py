@@ -20,9 +20,9 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.outgoing import OutgoingMessage
 from custom_components.netsapiens.receiving.opt_out_store import OptOut
 from custom_components.netsapiens.refusals import Refusals
-from tests.conftest import AddAccount, close, recipient
+from tests.conftest import AddAccount, Told, close, recipient
 from tests.helpers import until
-from tests.receiving.test_poller import Told, hass_storage, told  # noqa: F401
+from tests.receiving.test_poller import hass_storage  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("quick_inbox")
 
 
 @pytest.fixture
-async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:  # noqa: F811
+async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
     """An account with Ann, Bob and their group, whose poller has looked once."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), recipient("Family", ANN, BOB, group=True))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -45,7 +45,7 @@ def file_of(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
     return Path(hass.config.path(".storage", f"netsapiens.opt_outs.{entry.entry_id}"))
 
 
-async def text(pbx: Simulator, told: Told, words: str, sender: str = ANN, **kwargs: Any) -> None:  # noqa: F811
+async def text(pbx: Simulator, told: Told, words: str, sender: str = ANN, **kwargs: Any) -> None:
     """Text us, and wait until that was reported and is on disk."""
     before = len(told.texts())
     await pbx.receive(from_number=sender, text=words, **kwargs)
@@ -75,10 +75,7 @@ def issues(hass: HomeAssistant) -> list[ir.IssueEntry]:
 
 
 async def test_stop_ends_texts_and_start_undoes_it(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """The error names her and what she has to text; the issue comes and goes."""
     await text(pbx, told, "please stop the music")
@@ -102,10 +99,7 @@ async def test_stop_ends_texts_and_start_undoes_it(
 
 
 async def test_each_way_to_send_refuses(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """The notify entity, the actions by name, a bare number, an answer in the conversation, a group, media alone."""
     session = (await pbx.receive(from_number=ANN, text="STOP")).messagesession
@@ -129,10 +123,7 @@ async def test_each_way_to_send_refuses(
 
 
 async def test_others_of_the_call_get_theirs(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """The error names only who opted out, also beside other failures."""
     await text(pbx, told, "Stop")
@@ -151,10 +142,7 @@ async def test_others_of_the_call_get_theirs(
 
 
 async def test_the_hourly_limit_does_not_count_what_is_refused(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """An alert that repeats to somebody who opted out keeps nobody else's texts back."""
     await text(pbx, told, "Stop")
@@ -166,10 +154,7 @@ async def test_the_hourly_limit_does_not_count_what_is_refused(
 
 
 async def test_only_from_the_number_that_was_texted(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     """Another of our numbers, and chats, are another matter."""
     pbx.users.clear()
@@ -188,10 +173,7 @@ async def test_only_from_the_number_that_was_texted(
 
 
 async def test_numbers_without_their_country_code(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    add_account: AddAccount,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
     """Some PBXs list both numbers without it."""
     pbx.users.clear()
@@ -203,10 +185,7 @@ async def test_numbers_without_their_country_code(
 
 
 async def test_what_came_in_during_an_outage_keeps_its_order(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """STOP and START within one second, found by one poll."""
     await close(hass, looking)
@@ -221,10 +200,7 @@ async def test_what_came_in_during_an_outage_keeps_its_order(
 
 
 async def test_it_is_kept_over_reloads_and_restarts(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """On disk before the message counts as reported; removed with the account."""
     await text(pbx, told, "Stop")
@@ -244,11 +220,7 @@ async def test_it_is_kept_over_reloads_and_restarts(
 
 
 async def test_a_message_counts_as_reported_only_once_its_opt_out_is_on_disk(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-    caplog: pytest.LogCaptureFixture,
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     """While the disk cannot be written, a kill must not lose a STOP; that it cannot is logged once."""
     path = file_of(hass, looking)
@@ -270,11 +242,7 @@ async def test_a_message_counts_as_reported_only_once_its_opt_out_is_on_disk(
 
 @pytest.mark.parametrize("how", ["no JSON", "no list", "bad row", "nothing"])
 async def test_a_damaged_file(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-    how: str,
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, how: str
 ) -> None:
     """It is set aside and reported; rows that can be read still count."""
     await text(pbx, told, "Stop")
@@ -305,10 +273,7 @@ async def test_a_damaged_file(
 
 
 async def test_with_the_option_off_nothing_is_refused(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """What was kept before counts again once it is on; what came in meanwhile does not."""
     await text(pbx, told, "Stop")
@@ -325,11 +290,7 @@ async def test_with_the_option_off_nothing_is_refused(
 
 
 async def test_the_dialog_lets_them_get_texts_again(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-    hass_client: ClientSessionGenerator,
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
 ) -> None:
     """That is on disk once it is confirmed, also where the account is not loaded."""
     assert await async_setup_component(hass, "repairs", {})
@@ -353,11 +314,7 @@ async def test_the_dialog_lets_them_get_texts_again(
 
 
 async def test_the_dialog_says_where_it_could_not_be_saved(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-    hass_client: ClientSessionGenerator,
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
 ) -> None:
     """They stay opted out then: a restart must not change what a person was shown."""
     assert await async_setup_component(hass, "repairs", {})
@@ -377,10 +334,7 @@ async def test_the_dialog_says_where_it_could_not_be_saved(
 
 
 async def test_the_issue_names_whom_the_number_belongs_to(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """One of a group's numbers by its last digits, a stranger by those alone; names follow the recipients'."""
     await text(pbx, told, "Stop", EVE)
@@ -395,12 +349,7 @@ async def test_the_issue_names_whom_the_number_belongs_to(
     assert "Family (…0125)" in words
 
 
-async def test_the_diagnostic_entity(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-) -> None:
+async def test_the_diagnostic_entity(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
     """Disabled by default; where enabled, on while a text to the recipient would be refused."""
     registry = er.async_get(hass)
     entity = registry.async_get(SENSOR)
@@ -431,12 +380,7 @@ async def test_the_diagnostic_entity(
     assert registry.async_get(SENSOR) is None
 
 
-async def test_what_waits_is_refused(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
-) -> None:
+async def test_what_waits_is_refused(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
     """The queue is asked to end just the messages to somebody who opted out, with the error that names them."""
     account = looking.runtime_data
     asked: list[tuple[Callable[[OutgoingMessage], bool], HomeAssistantError]] = []
@@ -457,10 +401,7 @@ async def test_what_waits_is_refused(
 
 
 async def test_senders_without_a_number(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """A shop that texts "Stop" breaks nothing, and is shown under its name."""
     await text(pbx, told, "Stop", "AMAZON")
@@ -471,10 +412,7 @@ async def test_senders_without_a_number(
 
 
 async def test_a_text_that_waits_ends_as_opted_out(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,  # noqa: F811
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
     """It is reported as failed with its reason and never goes out; the one to Bob does."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=503)

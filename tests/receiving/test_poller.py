@@ -9,7 +9,7 @@ from typing import Any
 import uuid
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import CoreState, Event, HomeAssistant, callback
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -23,7 +23,7 @@ from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from custom_components.netsapiens.receiving.received import received_message
 from custom_components.netsapiens.receiving.timing import PollTiming
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import crash
 from tests.helpers import entity_of, shown, until
 from tests.simulator import FaultKind, Simulator, access
@@ -40,33 +40,6 @@ pytestmark = pytest.mark.usefixtures("quick_inbox")
 def hass_storage() -> dict[str, Any]:
     """Write to the disk for real, where the plugin would not."""
     return {}
-
-
-class Told:
-    """What the event entities told, as an automation sees it: a state that is another one than the last."""
-
-    def __init__(self, hass: HomeAssistant) -> None:
-        self.events: list[tuple[str, dict[str, Any]]] = []
-        self._seen: set[tuple[str, str]] = set()
-        hass.bus.async_listen("state_changed", self._note)
-
-    @callback
-    def _note(self, event: Event) -> None:
-        state = event.data["new_state"]
-        if state is None or not state.entity_id.startswith("event.") or state.state in {"unknown", "unavailable"}:
-            return
-        if (state.entity_id, state.state) in self._seen:
-            return  # restored after a reload
-        self._seen.add((state.entity_id, state.state))
-        self.events.append((state.entity_id, {**state.attributes, "seen_state": state.state}))
-
-    def texts(self, entity_id: str = MESSAGES) -> list[str]:
-        return [attributes["message"] for entity, attributes in self.events if entity == entity_id]
-
-
-@pytest.fixture
-async def told(hass: HomeAssistant) -> Told:
-    return Told(hass)
 
 
 def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
@@ -814,11 +787,7 @@ async def test_a_file_that_is_none(
 
 
 async def test_a_disk_that_is_full(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    told: Told,
-    caplog: pytest.LogCaptureFixture,
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
     """What was told is told once all the same, and noted as soon as it can be."""
 

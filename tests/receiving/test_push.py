@@ -22,9 +22,9 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.receiving import push as push_module
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, Told, recipient
 from tests.helpers import until, until_idle
-from tests.receiving.test_poller import ANN, BOB, Told
+from tests.receiving.test_poller import ANN, BOB
 from tests.simulator import FaultKind, Simulator
 
 NUMBER = "18585550199"
@@ -250,12 +250,7 @@ async def test_one_that_could_not_be_made_is_made_later(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_refused(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    web: TestClient[Any, Any],
-    add_account: AddAccount,
-    told: Told,
-    status: int,
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told, status: int
 ) -> None:
     set_timing(hass, PollTiming(interval=0.2))
     pbx.subscription_refusal = status
@@ -289,11 +284,7 @@ async def test_failures_are_tried_again(
 
 
 async def test_no_external_url_until_there_is_one(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    web: TestClient[Any, Any],
-    add_account: AddAccount,
-    told: Told,
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
 ) -> None:
     set_timing(hass, check=3600.0)
     url = hass.config.external_url

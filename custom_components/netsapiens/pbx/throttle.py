@@ -66,7 +66,12 @@ class Throttle:
         return self.breaker.is_away
 
     async def run[ResultT](
-        self, call: Callable[[], Awaitable[ResultT]], caller: Hashable = READING, *, fresh: bool = False
+        self,
+        call: Callable[[], Awaitable[ResultT]],
+        caller: Hashable = READING,
+        *,
+        fresh: bool = False,
+        may_fail: bool = False,
     ) -> ResultT:
         """Make a request when its turn has come.
 
@@ -76,6 +81,7 @@ class Throttle:
             call: makes the request.
             caller: whom it is for; callers take turns.
             fresh: whether it is a message's first attempt, so that a new caller passes those that wait.
+            may_fail: whether a failure says nothing of the PBX's health, so that texts must not wait for it.
 
         Raises:
             NetsapiensError: the request's own.
@@ -87,7 +93,8 @@ class Throttle:
         try:
             result = await call()
         except NetsapiensError as err:
-            if self._last_error() is not err:  # else that of a token call, which all that waited for it raise
+            # That of a token call is raised by all that waited for it, and counts once.
+            if not may_fail and self._last_error() is not err:
                 self._last_error = weakref.ref(err)
                 self.breaker.note_failure(err, permit)
             raise

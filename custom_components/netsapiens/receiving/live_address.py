@@ -5,7 +5,6 @@ from urllib.parse import urlsplit
 
 from ..api import NetsapiensError, NetsapiensURLError, normalise_base_url
 from ..pbx.coordinator import NetsapiensCoordinator
-from .live_jwt import not_counted
 
 _PORT = 8001  # on every core
 
@@ -40,7 +39,7 @@ class LiveAddresses:
         """Return the host that the PBX names; it is asked once."""
         if self._host is None:
             try:
-                self._host = await not_counted(self._coordinator, self._coordinator.api.get_hostname)
+                self._host = await self._coordinator.throttle.run(self._coordinator.api.get_hostname, may_fail=True)
             except NetsapiensError:
                 return ""
         return self._host

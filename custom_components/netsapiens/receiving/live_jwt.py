@@ -1,46 +1,10 @@
 """The JWT of the live connection: had when it is needed, and renewed ahead of its end."""
 
-from collections.abc import Awaitable, Callable
 import random
 
-from ..api import Jwt, JwtAPI, NetsapiensError, NetsapiensRequestError
+from ..api import Jwt, JwtAPI, NetsapiensRequestError
 from ..pbx.coordinator import NetsapiensCoordinator
 from .timing import LiveTiming
-
-
-class _NotCountedError(Exception):
-    """Carries a failure past the circuit breaker.
-
-    Attributes:
-        failure: the failure.
-    """
-
-    def __init__(self, failure: NetsapiensError) -> None:
-        super().__init__()
-        self.failure = failure
-
-
-async def not_counted[ResultT](coordinator: NetsapiensCoordinator, call: Callable[[], Awaitable[ResultT]]) -> ResultT:
-    """Make a request whose failure says nothing of the PBX's health: texts must not wait for it.
-
-    Parameters:
-        coordinator: the account.
-        call: makes the request.
-
-    Raises:
-        NetsapiensError: the request's own.
-    """
-
-    async def run() -> ResultT:
-        try:
-            return await call()
-        except NetsapiensError as err:
-            raise _NotCountedError(err) from None
-
-    try:
-        return await coordinator.throttle.run(run)
-    except _NotCountedError as err:
-        raise err.failure from None
 
 
 class LiveJwt:
@@ -90,12 +54,12 @@ class LiveJwt:
 
     async def _first(self) -> Jwt:
         """Get one by the credentials."""
-        return await not_counted(self._coordinator, self._api.create_jwt)
+        return await self._coordinator.throttle.run(self._api.create_jwt, may_fail=True)
 
     async def _next(self, former: Jwt) -> Jwt:
         """Get one by the former one's refresh token, which serves once, however that ends."""
         self._jwt = None
         try:
-            return await not_counted(self._coordinator, lambda: self._api.refresh_jwt(former))
+            return await self._coordinator.throttle.run(lambda: self._api.refresh_jwt(former), may_fail=True)
         except NetsapiensRequestError:
             return await self._first()

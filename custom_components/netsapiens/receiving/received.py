@@ -5,6 +5,7 @@ from datetime import datetime
 
 from ..api import Account, Message, MessageSession
 from ..api.models import number_of
+from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 
 
@@ -60,6 +61,15 @@ class ReceivedMessage:
     def media_content_id(self) -> str | None:
         """The id of what came with it as actions, players and AI tasks take it; None where nothing did."""
         return self.media.content_id if self.media is not None else None
+
+    def shown(self, number: str, region: str | None) -> str:
+        """Return a number of the message as people read it; a user of the PBX as it is.
+
+        Parameters:
+            number: as the PBX gives it.
+            region: the country (ISO 3166, two letters) whose national numbers are meant.
+        """
+        return number if self.message_type.startswith("chat") else from_pbx(number, region)
 
 
 def received_message(
