@@ -20,6 +20,7 @@ import bench_inbox
 import bench_media
 import bench_setup
 import bench_speed
+import bench_spool
 
 from tests.real_home import RealHomeError
 
@@ -49,6 +50,7 @@ def parse() -> argparse.Namespace:
     )
     parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
+    parser.add_argument("--spool", action="store_true", help="60 pictures that wait: bytes written, and memory")
     parser.add_argument("--growth", action="store_true", help="10 to 10,000 recipients and waiting texts, 50 accounts")
     parser.add_argument(
         "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
@@ -72,6 +74,8 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(lambda: bench_inbox.measure(options.seed))
     if options.media:
         parts.append(measure_media)
+    if options.spool:
+        parts.append(bench_spool.run)
     if options.setup:
         parts.append(bench_setup.run)
     if options.growth:

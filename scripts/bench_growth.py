@@ -309,20 +309,20 @@ async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[
     """Return what so many texts cost that wait while the PBX is away; traced, their memory alone."""
     async with house() as hass:
         await add(hass, [account_of(url, "first")])
-        from custom_components.netsapiens.delivery import queue as module  # noqa: PLC0415 - what is loaded counts
+        from custom_components.netsapiens.delivery import timing  # noqa: PLC0415 - what is loaded counts
 
-        module._ANSWER_WITHIN = 1.0  # noqa: SLF001 - after which a text is answered `queued`
+        hass.data[timing.QUEUE_TIMING] = timing.QueueTiming(answer_within=1.0)  # then it answers `queued`
         found: dict[str, Figures] = {}
         for count in counts:
             entry = account_of(url, str(count))
             await add(hass, [entry])
-            queue = entry.runtime_data.queue
-            queue._throttle.breaker.open_for(3600)  # noqa: SLF001 - as in a long outage
+            account = entry.runtime_data
+            account.coordinator.throttle.breaker.open_for(3600)  # as in a long outage
             if traced:
-                found[str(count)] = await memory_of(queue, count)
+                found[str(count)] = await memory_of(account.queue, count)
             else:
-                queuing = await queue(queue, count)
-                found[str(count)] = {"queuing": queuing, **await on_disk(hass, queue._store)}  # noqa: SLF001
+                queuing = await fill(account.queue, count)
+                found[str(count)] = {"queuing": queuing, **await on_disk(hass, entry.entry_id)}
         return found
 
 
@@ -336,7 +336,7 @@ def text_of(number: int) -> Any:
     )
 
 
-async def queue(queue: Any, count: int) -> float:
+async def fill(queue: Any, count: int) -> float:
     """Queue so many texts, each by a call of its own; return the milliseconds of the processor that each took."""
     began = time.process_time()
     await asyncio.gather(*(queue.async_send([text_of(number)], timedelta(hours=1)) for number in range(count)))
@@ -366,23 +366,30 @@ async def memory_of(queue: Any, count: int) -> Figures:
     await asyncio.wait(tasks)
     del tasks, task
     before = counted()
-    await queue(queue, count)
+    await fill(queue, count)
     return {"ours": counted() - before, "floor": floor}
 
 
-async def on_disk(hass: HomeAssistant, queue: Any) -> Figures:
+async def on_disk(hass: HomeAssistant, entry_id: str) -> Figures:
     """Return what it costs to keep and to read the texts that wait, and what core's Store takes for the same rows."""
-    kept, _ = await queue.async_load()
-    path = Path(hass.config.path(".storage", f"netsapiens.outbox.{queue._store.key.rpartition('.')[2]}"))  # noqa: SLF001
-    rows = json.loads(await asyncio.to_thread(path.read_text))["data"]
+    from custom_components.netsapiens.delivery.spool import Spool  # noqa: PLC0415 - what is loaded counts
+
+    spool = Spool(hass, entry_id)
+    kept = (await spool.async_load()).messages
+    rows = {"messages": [message.row for message in kept]}
 
     def store() -> Store[Any]:
         return Store[Any](hass, 1, "bench.floor", private=True, atomic_writes=True, serialize_in_event_loop=False)
 
+    async def write() -> None:
+        other = Spool(hass, f"{entry_id}.bench")
+        await other.async_add([(message.row, None) for message in kept])
+        await other.async_remove()
+
     works: dict[str, Callable[[], Awaitable[Any]]] = {
-        "write ours": lambda: queue.async_save(kept),
+        "write ours": write,
         "write floor": lambda: store().async_save(rows),
-        "read ours": queue.async_load,
+        "read ours": spool.async_load,
         "read floor": lambda: store().async_load(),
     }
     times: dict[str, list[float]] = {name: [] for name in works}

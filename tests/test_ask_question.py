@@ -15,6 +15,7 @@ from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, QuestionTiming
 from tests.conftest import AddAccount, Told, recipient
+from tests.delivery.quick import set_timing
 from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import sent_to
@@ -396,12 +397,12 @@ async def test_200_questions_to_200_people_at_once(
 
 
 @pytest.fixture
-def quick_queue(monkeypatch: pytest.MonkeyPatch) -> None:
+def quick_queue(hass: HomeAssistant) -> None:
     """Let an action answer `queued` soon."""
-    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.3)
+    set_timing(hass, answer_within=0.3)
 
 
-@pytest.mark.usefixtures("home", "quick_queue")
+@pytest.mark.usefixtures("quick_queue", "home")
 async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator) -> None:
     """Its time runs from when it was taken."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
@@ -414,7 +415,7 @@ async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simula
     assert (await call)["id"] == "close"
 
 
-@pytest.mark.usefixtures("home", "quick_queue")
+@pytest.mark.usefixtures("quick_queue", "home")
 async def test_a_question_that_never_gets_out(hass: HomeAssistant, pbx: Simulator) -> None:
     """The error says so."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)

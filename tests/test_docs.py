@@ -153,7 +153,7 @@ def test_nothing_below_knows_what_is_above_it() -> None:
 
 
 # To be removed with delivery/queue.py, which the spool replaces.
-LARGE = {"delivery/queue.py"}
+LARGE: set[str] = set()
 MODULE, CLASS, FUNCTION = 350, 250, 40  # lines
 
 

@@ -1,12 +1,12 @@
 """A real Home Assistant is killed while texts wait: each of them is out once, and in order."""
 
 import asyncio
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.delivery.disk import rows_in
 from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
 from tests.simulator import FaultKind, Simulator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(not PYTHON.exists(), reason="scripts/setup demo 
 
 
 async def sign_in(home: RealHome, pbx: Simulator) -> Path:
-    """Add the account; return the file of its queue once Home Assistant has saved the account."""
+    """Add the account; return the folder of its queue once Home Assistant has saved the account."""
     flow = await home.start_flow("netsapiens")
     flow = await home.flow_step(flow["flow_id"], {"next_step_id": "sign_in"})
     flow = await home.flow_step(flow["flow_id"], {**pbx.account, "verify_ssl": True})
@@ -26,12 +26,12 @@ async def sign_in(home: RealHome, pbx: Simulator) -> Path:
     entry_id = flow["result"]["entry_id"]
     storage = home.config_dir / ".storage"
     await until(lambda: entry_id in (storage / "core.config_entries").read_text())
-    return storage / f"netsapiens.outbox.{entry_id}"
+    return storage / f"netsapiens.{entry_id}.spool"
 
 
 def waiting(path: Path) -> list[str]:
     """Return the texts on disk."""
-    return [row["text"] for row in json.loads(path.read_text())["data"]["messages"]] if path.exists() else []
+    return [row["text"] for row in rows_in(path)]
 
 
 async def send(home: RealHome, message: str) -> list[str]:

@@ -6,6 +6,7 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 import contextlib
 import time
 import tracemalloc
+from types import SimpleNamespace
 from typing import Any
 import zlib
 
@@ -18,13 +19,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.transport import MAX_ANSWER
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.delivery import queue as queue_module
+from custom_components.netsapiens.delivery import hourly_limit
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
 from tests.conftest import AddAccount, Told
+from tests.delivery.quick import QUICK, set_timing
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB
@@ -100,14 +102,13 @@ async def pbx(socket_enabled: None) -> AsyncGenerator[HostilePbx]:
 
 
 @pytest.fixture(autouse=True)
-def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant, request: pytest.FixtureRequest) -> None:
     """Wait a fraction of what is waited in life, and hold nothing back."""
     hass.data[THROTTLE_TIMING] = ThrottleTiming(
         rate=RateLimit(per_second=10_000.0), circuit=CircuitTiming(away=Backoff(0.05, 0.2))
     )
-    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
-    monkeypatch.setattr(queue_module, "_TIDY_DELAY", 0.02)
+    marker = request.node.get_closest_marker("timing")
+    set_timing(hass, **QUICK | {"answer_within": 10.0} | (marker.kwargs if marker else {}))
 
 
 @pytest.fixture
@@ -295,20 +296,21 @@ async def test_an_answer_to_a_text_that_comes_a_byte_a_second(
 # --- too many ------------------------------------------------------------------------
 
 
+@pytest.mark.timing(answer_within=40.0)
 async def test_five_hundred_texts_in_one_call(
     hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As many as an hour's limit lets through; a second call follows to half of the people, and some requests fail."""
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 40.0)
     hass.data[RECEIVING_TIMING] = ReceivingTiming()  # ten polls a second of 500 conversations take a core
-    entry = await add_account()
+    await add_account()
     people = [f"1858556{number:04}" for number in range(500)]
     again = people[::2]
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=10, probability=0.05, seed=1)
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=10, probability=0.05, seed=2)
     first = asyncio.create_task(call(hass, people, "First"))
     await until(lambda: pbx.messages)
-    entry.runtime_data.queue._taken.clear()  # an hour later
+    now = time.monotonic
+    monkeypatch.setattr(hourly_limit, "time", SimpleNamespace(monotonic=lambda: now() + 3601))  # an hour later
     second = asyncio.create_task(call(hass, again, "Second"))
     assert len(await first) == len(people)
     assert len(await second) == len(again)
@@ -333,6 +335,7 @@ async def call(hass: HomeAssistant, people: list[str], message: str) -> list[dic
 # --- a clock that is set back --------------------------------------------------------
 
 
+@pytest.mark.timing(answer_within=0.6)
 @pytest.mark.parametrize("restarts", [False, True], ids=["running", "killed"])
 @pytest.mark.parametrize("hours", [3, 24 * 365])
 async def test_the_wall_clock_is_set_back_while_texts_wait(
@@ -344,7 +347,6 @@ async def test_the_wall_clock_is_set_back_while_texts_wait(
     hours: int,
 ) -> None:
     """Two of them were taken without an answer; all are out once and in order, before and after a kill."""
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.6)
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=2)
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=503, times=None)
     pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=503, times=None)

@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
 from tests.conftest import AddAccount, recipient
+from tests.delivery.quick import set_timing
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import ANN, BOB, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
@@ -118,11 +119,14 @@ async def test_an_agent_that_reads_texts(hass: HomeAssistant, pbx: Simulator) ->
     assert [row["message"] for row in answer["messages"]] == ["On my way"]  # type: ignore[union-attr, index, call-overload]
 
 
-@pytest.mark.usefixtures("house")
-async def test_when_a_text_did_not_get_out(
-    hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
+@pytest.fixture
+def impatient(hass: HomeAssistant) -> None:
+    """Answer `queued` soon."""
+    set_timing(hass, answer_within=0.2)
+
+
+@pytest.mark.usefixtures("impatient", "house")
+async def test_when_a_text_did_not_get_out(hass: HomeAssistant, pbx: Simulator) -> None:
     await use(hass, "**When a text did not get out.**", REFERENCE)
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}

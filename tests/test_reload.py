@@ -34,9 +34,9 @@ OWN = "18585550199"
 
 
 @pytest.fixture(autouse=True)
-def _quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def _quick(hass: HomeAssistant) -> None:
     """Wait a twentieth of what is waited in life; the order of things stays."""
-    send_quickly(hass, monkeypatch, answer_within=1.0)
+    send_quickly(hass, answer_within=1.0)
 
 
 @pytest.fixture
@@ -347,7 +347,7 @@ async def test_there_is_never_a_second_queue(hass: HomeAssistant, pbx: Simulator
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
     await until(lambda: queue.is_stopped)
     assert await hass.config_entries.async_setup(family.entry_id)
-    assert not queue._in_flight
+    assert queue._backlog._scheduler.active == []
     assert family.runtime_data.queue is not queue
     assert (await call)["status"] == "queued"
     await until(lambda: hass.states.get(QUEUED).state == "0")

@@ -21,6 +21,7 @@ import pytest
 import custom_components
 from custom_components.netsapiens import PLATFORMS, ask, get_messages, services
 from custom_components.netsapiens.config_flow import NetsapiensConfigFlow
+from custom_components.netsapiens.delivery.state import Reason
 from custom_components.netsapiens.options_flow import NetsapiensOptionsFlow
 from custom_components.netsapiens.recipient_flow import RecipientFlow
 from tests.conftest import AddAccount, recipient
@@ -448,7 +449,7 @@ def test_every_attribute_of_an_event_has_words() -> None:
     words = WORDS["entity"]["event"]["messages"]["state_attributes"]
     assert {"message", "reason"} <= keys
     assert set(words) - {"event_type"} == keys
-    assert set(words["reason"]["state"]) == {"expired", "opted_out", "refused", "unconfirmed", "unexpected"}
+    assert set(words["reason"]["state"]) == {reason.value for reason in Reason}
     assert set(words["message_type"]["state"]) == set(WORDS["selector"]["message_type"]["options"])
 
 

@@ -12,11 +12,11 @@ from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
-from tests.conftest import AddAccount, recipient
+from tests.conftest import AddAccount, close, recipient
+from tests.delivery.quick import QUICK, set_timing
 from tests.helpers import until
 from tests.pictures import BLUE, CAMERA, RED, arrived
 from tests.simulator import FaultKind, Simulator
@@ -40,10 +40,9 @@ def rows_of(pbx: Simulator, *destination: str) -> list[Row]:
 
 
 @pytest.fixture
-def quick(hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch) -> None:
+def quick(hass: HomeAssistant) -> None:
     """Look again at once where an answer was lost."""
-    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
+    set_timing(hass, looks=QUICK["looks"], retry=QUICK["retry"])
     hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 60.0)))
 
 
@@ -87,10 +86,12 @@ async def test_a_call_that_is_stopped_while_the_camera_hangs(
 
 
 async def test_words_that_hang_do_not_hold_back_the_next_conversations(
-    hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, camera: Any
 ) -> None:
     """The picture is in the queue behind them, and both are kept."""
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.3)
+    await close(hass, entry)
+    set_timing(hass, answer_within=0.3)
+    await hass.config_entries.async_setup(entry.entry_id)
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=1)
     rows = await send(hass, destination=ANN, message="Look", media=CAMERA, keep_for=60)
     assert [(row["message_type"], row["status"]) for row in rows] == [("sms", "queued"), ("mms", "queued")]

@@ -8,6 +8,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, mock_restore_cache_with_extra_data
 
 from tests.conftest import AddAccount, recipient
+from tests.delivery.quick import set_timing
 from tests.helpers import until
 from tests.simulator import Simulator
 
@@ -43,11 +44,15 @@ async def test_each_text_that_the_pbx_took_counts(hass: HomeAssistant, pbx: Simu
     assert count(hass) == "3"
 
 
-async def test_a_text_that_waited_counts(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def impatient(hass: HomeAssistant) -> None:
+    """Let an action answer `queued` soon."""
+    set_timing(hass, answer_within=0.1)
+
+
+@pytest.mark.usefixtures("impatient", "entry")
+async def test_a_text_that_waited_counts(hass: HomeAssistant, pbx: Simulator) -> None:
     """What was answered `queued` counts once the PBX took it."""
-    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.1)
     pbx.fault("forbidden_html", path="/messages", method="POST", times=2)
     await send(hass, ANN)
     assert count(hass) == "0"

@@ -13,6 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens import trigger
 from tests.conftest import AddAccount, recipient
+from tests.delivery.quick import set_timing
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_docs import FOLDER
@@ -86,13 +87,16 @@ async def test_a_picture(hass: HomeAssistant, pbx: Simulator, mime_type: str) ->
     assert [run.data["message"] for run in runs] == ["Look"]
 
 
+@pytest.fixture
+def impatient(hass: HomeAssistant) -> None:
+    """Let an action answer `queued` soon."""
+    set_timing(hass, answer_within=0.2)
+
+
 @pytest.mark.parametrize(("reason", "expected"), [([], 1), (["refused", "expired"], 1), ("refused", 0)])
-@pytest.mark.usefixtures("house")
-async def test_a_failure(
-    hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch, reason: Any, expected: int
-) -> None:
+@pytest.mark.usefixtures("impatient", "house")
+async def test_a_failure(hass: HomeAssistant, pbx: Simulator, reason: Any, expected: int) -> None:
     """A text that is given up triggers, as far as the reason is wanted."""
-    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
     runs = await use(hass, "message_failed", "event.ann_messages", reason=reason)
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}

@@ -13,7 +13,7 @@ from homeassistant.util.async_ import create_eager_task
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, INCOMING_OFF
-from .delivery.queue import SentMessage
+from .delivery.results import SentMessage
 from .errors import log_unexpected, refuse
 from .outgoing import Conversation, OutgoingMessage
 from .receiving.answers import AnswerMatcher
@@ -21,7 +21,7 @@ from .receiving.question import Answer, Ask, AskState, Question
 from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
 from .request import SendRequest
-from .sending import PreparedSend, async_prepare, async_send_prepared, check_limit, left_out
+from .sending import PreparedSend, async_prepare, async_send_prepared, check_limit, check_space, left_out
 from .settings import read_settings
 
 _LOGGER = logging.getLogger(__name__)
@@ -70,6 +70,7 @@ async def async_ask(
         if read_settings(send.entry).incoming == INCOMING_OFF:
             refuse("incoming_off", account=send.entry.title)
         check_limit(hass, send)
+        check_space(send)
     asking = _Asking(hass, sends, terms)
     try:
         answer = await asking.async_first_answer()

@@ -9,7 +9,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .account import NetsapiensConfigEntry
 from .const import EVENT_FAILED, EVENT_RECEIVED
-from .delivery.queue import FailedMessage
+from .delivery.results import FailedMessage
 from .entity import AccountEntity, RecipientEntity, async_add_for_recipients
 from .errors import safe
 from .phone import from_pbx, international

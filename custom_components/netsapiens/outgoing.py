@@ -12,12 +12,12 @@ class Media:
     """A picture or the like.
 
     Attributes:
-        data: base64, without line breaks.
+        content: None while only the disk holds it.
         mime_type: e.g. ``image/jpeg``.
-        size: bytes, decoded.
+        size: bytes.
     """
 
-    data: str
+    content: bytes | None
     mime_type: str
     size: int
 

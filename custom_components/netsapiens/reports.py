@@ -12,7 +12,8 @@ from homeassistant.helpers.start import async_at_started
 from .address_book import AddressBook
 from .const import DOMAIN
 from .conversations import Conversations
-from .delivery.queue import DeliveryQueue, FailedMessage
+from .delivery.queue import DeliveryQueue
+from .delivery.results import FailedMessage
 from .errors import call_safely, log_unexpected
 from .outgoing import OutgoingMessage
 from .phone import async_load_metadata

@@ -75,14 +75,13 @@ def attached_media(request: SendRequest) -> list[Media]:
     mime_type = (request.mime_type or "").strip().lower()
     if not _MIME_TYPE.fullmatch(mime_type):
         refuse("invalid_mime_type")
-    data = "".join(request.data.split())  # base64 is often wrapped
     try:
-        size = len(base64.b64decode(data, validate=True))
+        content = base64.b64decode("".join(request.data.split()), validate=True)  # it is often wrapped
     except binascii.Error, ValueError:
         refuse("invalid_data")
-    if size == 0:
+    if not content:
         refuse("invalid_data")
-    return [Media(data, mime_type, size)]
+    return [Media(content, mime_type, len(content))]
 
 
 def text_of(request: SendRequest) -> str:

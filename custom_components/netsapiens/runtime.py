@@ -17,7 +17,8 @@ from homeassistant.util.hass_dict import HassKey
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .delivery.queue import DeliveryQueue
 from .delivery.reconcile import RecentSends
-from .delivery.store import QueueStore
+from .delivery.spool import Spool
+from .delivery.spool_files import DAMAGED
 from .entity import account_device_info
 from .issues import raise_outbox_damaged
 from .pbx.coordinator import NetsapiensCoordinator
@@ -25,7 +26,7 @@ from .pbx.store import FactsStore
 
 _BACK_WITHIN = 60.0  # seconds; a reload takes well under one
 
-# By entry: what was sent a moment ago still tells equal texts apart.
+# By entry: what was sent a moment ago still tells duplicates apart.
 _HISTORIES: HassKey[dict[str, RecentSends]] = HassKey("netsapiens_histories")
 _PARKED: HassKey[dict[str, _Parked]] = HassKey("netsapiens_parked")
 
@@ -81,9 +82,10 @@ async def _async_begin_anew(
     try:
         await coordinator.async_start(await FactsStore(hass, entry.entry_id).async_load())
         history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends())
-        queue = DeliveryQueue(coordinator, QueueStore(hass, entry.entry_id, label_in(entry)), history)
-        if (aside := await queue.async_load()) is not None:
-            raise_outbox_damaged(hass, entry, aside)
+        spool = Spool(hass, entry.entry_id)
+        queue = DeliveryQueue(coordinator, spool, history)
+        if damaged := await queue.async_load(label_in(entry)):
+            raise_outbox_damaged(hass, entry, f"{spool.path.name}/{damaged[0] if len(damaged) == 1 else DAMAGED}")
     except BaseException:
         await coordinator.async_close()
         raise

@@ -12,10 +12,12 @@ from homeassistant.exceptions import HomeAssistantError
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .addressing import async_addressed
 from .const import DOMAIN, PICTURE_TEXT_TOGETHER
-from .delivery.queue import SentMessage
+from .delivery.entry import size_on_disk
+from .delivery.results import SentMessage, spool_full
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
 from .media.sources import Source, async_check_sources, read_sources
+from .media.transcode import KILOBYTE
 from .messages import check_one_conversation, compose
 from .outgoing import Conversation, Media, OutgoingMessage
 from .phone import async_load_metadata
@@ -66,6 +68,14 @@ class PreparedSend:
         return len(self.conversations) * (media + alone)
 
     @property
+    def most_bytes(self) -> int:
+        """How many bytes its messages take on disk at the most, if they have to wait."""
+        text = max((message.text for message in self.words), key=len, default="")
+        limit = read_settings(self.entry).mms_limit_kb * KILOBYTE
+        media = sum(one.size for one in self.attached) + len(self.sources) * limit
+        return self.messages * size_on_disk(text, 0) + len(self.conversations) * media
+
+    @property
     def current_account(self) -> NetsapiensData:
         """The account's parts now: it may have been reloaded while a picture was loaded."""
         return self.entry.runtime_data if self.entry.state is ConfigEntryState.LOADED else self.account
@@ -96,6 +106,7 @@ async def async_send(
     calls = await async_prepare(hass, requests, context)
     for call in calls:
         check_limit(hass, call)
+        check_space(call)
     if len(calls) == 1:  # as is usual; needs no task of its own
         await async_send_prepared(hass, calls[0])
     else:
@@ -252,6 +263,17 @@ def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
         translation_key="hourly_limit",
         translation_placeholders={"limit": str(queue.hourly_limit)},
     )
+
+
+def check_space(call: PreparedSend) -> None:
+    """Take nothing that could not wait if it had to.
+
+    Raises:
+        HomeAssistantError: too much waits already, or would.
+    """
+    queue = call.account.queue
+    if _keep_for(call) and not queue.has_space_for(call.most_bytes):
+        raise spool_full(queue.space)
 
 
 def _leave_out_opted_out(call: PreparedSend) -> None:

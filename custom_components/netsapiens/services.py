@@ -19,7 +19,7 @@ import voluptuous as vol
 from .account import NetsapiensConfigEntry
 from .api import NetsapiensError
 from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
-from .delivery.queue import SentMessage
+from .delivery.results import SentMessage
 from .permissions import async_check_entities, async_check_numbers
 from .phone import from_pbx, international, split_numbers
 from .request import SendRequest

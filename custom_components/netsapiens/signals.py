@@ -4,7 +4,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.util.signal_type import SignalType
 
 from .const import DOMAIN
-from .delivery.queue import FailedMessage
+from .delivery.results import FailedMessage
 from .receiving.received import ReceivedMessage
 
 

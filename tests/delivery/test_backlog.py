@@ -10,12 +10,14 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.delivery import queue as queue_module
-from custom_components.netsapiens.delivery.queue import SentMessage
 from custom_components.netsapiens.delivery.ready import ReadyMessages
+from custom_components.netsapiens.delivery.results import SentMessage
+from custom_components.netsapiens.delivery.timing import QueueTiming
 from custom_components.netsapiens.outgoing import OutgoingMessage
 from tests.conftest import AddAccount, close
-from tests.delivery.test_queue import QUEUED, hass_storage, on_disk, outbox_path, send, texts  # noqa: F401
+from tests.delivery.disk import spool_path
+from tests.delivery.quick import set_timing
+from tests.delivery.test_queue import QUEUED, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.simulator import Simulator
 
@@ -56,14 +58,12 @@ async def load(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> N
     await pbx.stop()
     await send(hass, "Bulk")
     await close(hass, entry)
-    path = outbox_path(hass, entry)
+    [path] = spool_path(hass, entry).glob("*.json")
     content: dict[str, Any] = json.loads(path.read_text())
-    [row] = content["data"]["messages"]
-    row |= {"since": None, "known": None}
-    content["data"]["messages"] = [
-        {**row, "destination": [f"1858{number:07}"], "messagesession": f"{number:032}"} for number in range(MANY)
-    ]
-    path.write_text(json.dumps(content))
+    row = content["message"] | {"since": None, "known": None}
+    for number in range(MANY):
+        one = {"number": number, "destination": [f"1858{number:07}"], "messagesession": f"{number:032}"}
+        path.with_name(f"{number:012}.json").write_text(json.dumps({**content, "message": row | one}))
     await pbx.start()
     assert await hass.config_entries.async_setup(entry.entry_id)
     await until(lambda: texts(pbx))
@@ -72,7 +72,7 @@ async def load(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> N
 async def test_an_alarm_passes_what_was_kept(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     await load(hass, pbx, entry)
     assert entry.runtime_data.queue.queued > MANY - 1000
-    assert tasks() <= queue_module._ACTIVE
+    assert tasks() <= QueueTiming().active
     before = len(texts(pbx))
     assert (await send(hass, "Alarm", destination=OTHER))["status"] == "sent"
     assert texts(pbx).index("Alarm") - before <= 40  # the burst that is under way, and turns
@@ -88,7 +88,7 @@ async def test_an_alarm_passes_one_call(hass: HomeAssistant, pbx: Simulator, add
     messages = [bulk(number, pbx.numbers[0]) for number in range(MANY)]
     call = asyncio.create_task(queue.async_send(messages, timedelta(hours=1)))
     await until(lambda: len(texts(pbx)) >= 5)
-    assert tasks() <= queue_module._ACTIVE
+    assert tasks() <= QueueTiming().active
     before = len(texts(pbx))
     assert (await send(hass, "Alarm", destination=OTHER))["status"] == "sent"
     assert texts(pbx).index("Alarm") - before <= 40
@@ -99,11 +99,11 @@ async def test_an_alarm_passes_one_call(hass: HomeAssistant, pbx: Simulator, add
 
 
 async def test_single_texts_of_an_outage_are_not_all_active(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
     """Each passes the backlog while its caller waits, and is of the backlog from then on."""
-    monkeypatch.setattr(queue_module, "_ACTIVE", 5)
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.3)
+    set_timing(hass, active=5, answer_within=0.3)
+    entry = await add_account()
     await pbx.stop()
     calls = [send(hass, f"Text {number}", destination=f"1858555{number:04}") for number in range(30)]
     assert {row["status"] for row in await asyncio.gather(*calls)} == {"queued"}

@@ -92,7 +92,7 @@ async def test_count(rows: list[Message], expected: int) -> None:
 def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> OutgoingMessage:
     """A picture to send."""
     message = outgoing(name, session, *destination)
-    return replace(message, message_type="mms", media=Media("AA==", "image/png", 1))
+    return replace(message, message_type="mms", media=Media(b"\0", "image/png", 1))
 
 
 @pytest.mark.parametrize("text", ["Alarm", "", "Picture", "0012"])
@@ -232,17 +232,17 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return now
 
 
-def trace(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
-    """The trace, its time as seconds before now."""
-    found, certain = history.trace(message, NOW + timedelta(seconds=clock[0]))
+def baseline(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
+    """The baseline, its time as seconds before now."""
+    found, certain = history.baseline(message, NOW + timedelta(seconds=clock[0]))
     return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
 
 
-def note(history: RecentSends, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
+def remember(history: RecentSends, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
     """Send a message, and note its end a second later."""
-    found, _ = history.trace(message, NOW + timedelta(seconds=clock[0]))
+    found, _ = history.baseline(message, NOW + timedelta(seconds=clock[0]))
     clock[0] += 1
-    history.note(message, found, accepted=accepted)
+    history.remember(message, found, accepted=accepted)
 
 
 @pytest.fixture
@@ -253,84 +253,84 @@ def history(clock: list[float]) -> RecentSends:
     return history
 
 
-def test_history_counts_equals_that_may_be_in_sight(history: RecentSends, clock: list[float]) -> None:
-    assert trace(history, outgoing(), clock) == (2, 0, True)
-    note(history, outgoing(), clock)
-    assert trace(history, outgoing(), clock) == (3, 1, True)
+def test_history_counts_duplicates_that_may_be_in_sight(history: RecentSends, clock: list[float]) -> None:
+    assert baseline(history, outgoing(), clock) == (2, 0, True)
+    remember(history, outgoing(), clock)
+    assert baseline(history, outgoing(), clock) == (3, 1, True)
     clock[0] += 3
-    note(history, outgoing(), clock)
-    assert trace(history, outgoing(), clock) == (7, 2, True)  # the first may be seen beside the second
+    remember(history, outgoing(), clock)
+    assert baseline(history, outgoing(), clock) == (7, 2, True)  # the first may be seen beside the second
     clock[0] += 11
-    assert trace(history, outgoing(), clock) == (2, 0, True)  # a gap in which none was sent
+    assert baseline(history, outgoing(), clock) == (2, 0, True)  # a gap in which none was sent
 
 
 def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSends, clock: list[float]) -> None:
-    """The equals before a message that was taken up again are known to its trace alone."""
-    history.note(outgoing(), Baseline(NOW, 3), accepted=True)
-    found, certain = history.trace(outgoing(), NOW + timedelta(seconds=60))
+    """The duplicates before a message that was taken up again are known to its baseline alone."""
+    history.remember(outgoing(), Baseline(NOW, 3), accepted=True)
+    found, certain = history.baseline(outgoing(), NOW + timedelta(seconds=60))
     assert (found, certain) == (Baseline(NOW, 4), True)
 
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
     history = RecentSends()
     clock[0] += 1
-    assert trace(history, outgoing(), clock) == (1, 0, True)
+    assert baseline(history, outgoing(), clock) == (1, 0, True)
 
 
 def test_history_keeps_others_apart(history: RecentSends, clock: list[float]) -> None:
-    note(history, outgoing("Other"), clock)
-    note(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
-    assert trace(history, outgoing(), clock) == (2, 0, True)
-    note(history, outgoing("Alarm", "x" * 32), clock)  # same people, another conversation
-    assert trace(history, outgoing(), clock)[1:] == (2, True)
-    note(history, outgoing("Alarm", "h" * 32, "18585550125"), clock)  # same conversation, other people
-    assert trace(history, outgoing(), clock)[1] == 1
+    remember(history, outgoing("Other"), clock)
+    remember(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
+    assert baseline(history, outgoing(), clock) == (2, 0, True)
+    remember(history, outgoing("Alarm", "x" * 32), clock)  # same people, another conversation
+    assert baseline(history, outgoing(), clock)[1:] == (2, True)
+    remember(history, outgoing("Alarm", "h" * 32, "18585550125"), clock)  # same conversation, other people
+    assert baseline(history, outgoing(), clock)[1] == 1
 
 
 def test_history_says_when_it_does_not_know(history: RecentSends, clock: list[float]) -> None:
-    note(history, outgoing(), clock, accepted=False)
-    assert trace(history, outgoing(), clock) == (3, 0, False)
+    remember(history, outgoing(), clock, accepted=False)
+    assert baseline(history, outgoing(), clock) == (3, 0, False)
     clock[0] += 11
-    assert trace(history, outgoing(), clock) == (2, 0, True)
+    assert baseline(history, outgoing(), clock) == (2, 0, True)
 
 
 def test_history_forgets(history: RecentSends, clock: list[float]) -> None:
-    note(history, outgoing(), clock)
+    remember(history, outgoing(), clock)
     clock[0] += 11
-    note(history, outgoing("Other"), clock)
-    assert len(history._past) == len(history._equals) == 1
+    remember(history, outgoing("Other"), clock)
+    assert len(history._past) == len(history._duplicates) == 1
 
 
-def test_history_forgets_equals_one_by_one(history: RecentSends, clock: list[float]) -> None:
+def test_history_forgets_duplicates_one_by_one(history: RecentSends, clock: list[float]) -> None:
     for _ in range(3):
-        note(history, outgoing(), clock)
+        remember(history, outgoing(), clock)
         clock[0] += 6
-    note(history, outgoing("Other"), clock)
-    assert [len(equals) for equals in history._equals.values()] == [1, 1]
-    assert trace(history, outgoing(), clock)[1] == 3  # counted on from the ones before
+    remember(history, outgoing("Other"), clock)
+    assert [len(equals) for equals in history._duplicates.values()] == [1, 1]
+    assert baseline(history, outgoing(), clock)[1] == 3  # counted on from the ones before
 
 
 def test_history_counts_every_picture(history: RecentSends, clock: list[float]) -> None:
-    note(history, picture("Door"), clock)
-    note(history, picture("Map"), clock)
-    assert trace(history, picture("Door"), clock)[1:] == (2, True)
-    assert trace(history, outgoing("Door"), clock)[1:] == (0, True)
-    assert trace(history, picture("Door", "x" * 32, "18585550124"), clock)[1:] == (0, True)
-    note(history, picture("Door"), clock, accepted=False)
-    assert trace(history, picture("Map"), clock)[1:] == (2, False)
+    remember(history, picture("Door"), clock)
+    remember(history, picture("Map"), clock)
+    assert baseline(history, picture("Door"), clock)[1:] == (2, True)
+    assert baseline(history, outgoing("Door"), clock)[1:] == (0, True)
+    assert baseline(history, picture("Door", "x" * 32, "18585550124"), clock)[1:] == (0, True)
+    remember(history, picture("Door"), clock, accepted=False)
+    assert baseline(history, picture("Map"), clock)[1:] == (2, False)
 
 
 def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: list[float]) -> None:
     def texts(message: OutgoingMessage) -> set[str]:
-        return set(history.trace(message, NOW)[0].texts)
+        return set(history.baseline(message, NOW)[0].texts)
 
-    note(history, outgoing("null"), clock)
-    note(history, outgoing("Look"), clock)
-    note(history, outgoing("Elsewhere", "x" * 32, "18585550124"), clock)
+    remember(history, outgoing("null"), clock)
+    remember(history, outgoing("Look"), clock)
+    remember(history, outgoing("Elsewhere", "x" * 32, "18585550124"), clock)
     assert texts(picture()) == {"Look"}
     assert texts(outgoing("Look")) == set()
     clock[0] += 8
-    note(history, picture(), clock)
+    remember(history, picture(), clock)
     clock[0] += 4
     assert texts(picture()) == {"Look"}, "as far back as is counted"
     clock[0] += 11

@@ -10,10 +10,11 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
 from custom_components.netsapiens.receiving.store import CheckpointStore
 from tests.conftest import AddAccount
+from tests.delivery.disk import Disk, rows_in
+from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import on_disk, send, texts
 from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
@@ -27,6 +28,12 @@ ANN = "18585550123"
 def hass_storage() -> dict[str, Any]:
     """Write to the disk for real, where the plugin would not."""
     return {}
+
+
+@pytest.fixture
+def impatient(hass: HomeAssistant) -> None:
+    """Give requests under way little time when the queue stops."""
+    set_timing(hass, stop_within=0.3)
 
 
 async def hang(pbx: Simulator, hass: HomeAssistant, **data: Any) -> asyncio.Task[dict[str, Any]]:
@@ -55,10 +62,10 @@ async def test_a_request_under_way_comes_to_its_end(
     assert [row["text"] for row in on_disk(hass, entry)] == ["Behind"]
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_one_that_is_cut_off_may_have_arrived(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+    hass: HomeAssistant, pbx: Simulator, impatient: None, entry: MockConfigEntry
 ) -> None:
-    entry.runtime_data.queue.stop_within = 0.3
     call = await hang(pbx, hass, keep_for=0)
     began = time.monotonic()
     await hass.async_stop(force=True)
@@ -68,16 +75,16 @@ async def test_one_that_is_cut_off_may_have_arrived(
     assert raised.value.translation_key == "unconfirmed"
 
 
+@pytest.mark.usefixtures("impatient")
 async def test_one_that_is_cut_off_and_kept_is_looked_up_after_the_restart(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    entry.runtime_data.queue.stop_within = 0.3
     call = await hang(pbx, hass)
     await hass.async_stop(force=True)
     assert (await call)["status"] == "queued"
     [row] = on_disk(hass, entry)
     assert row["text"] == "Alarm"
-    assert row["since"] is not None, "what tells it from its equals"
+    assert row["since"] is not None, "what tells it from its duplicates"
 
 
 async def test_while_the_account_is_reloaded(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
@@ -104,29 +111,20 @@ async def test_a_text_at_shutdown_still_goes_out(hass: HomeAssistant, pbx: Simul
     assert texts(pbx) == ["Going down"]
 
 
-async def test_the_disk_is_slow(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_disk_is_slow(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, disk: Disk) -> None:
     """A write under way is not cut off either, nor whoever waits for it."""
-    monkeypatch.setattr(queue_module, "_ANSWER_WITHIN", 0.2)
-    original = queue_module.QueueStore.async_save
-    writing = asyncio.Event()
-
-    async def save(self: Any, messages: Any) -> None:
-        writing.set()
-        await asyncio.sleep(0.4)
-        await original(self, messages)
-
-    monkeypatch.setattr(queue_module.QueueStore, "async_save", save)
+    set_timing(hass, answer_within=0.2)
+    entry = await add_account()
+    disk.seconds = 0.4
     await pbx.stop()
     call = asyncio.create_task(send(hass, "Alarm"))
-    await writing.wait()
+    await until(lambda: disk.writes)
     await hass.async_stop(force=True)
     assert (await call)["status"] == "queued"
     assert [row["text"] for row in on_disk(hass, entry)] == ["Alarm"]
 
 
-async def test_what_was_told_is_noted(
+async def test_what_was_reported_is_written_down(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     entry = await add_account()
@@ -161,11 +159,10 @@ async def test_a_real_home_assistant_is_told_to_end() -> None:
         flow = await home.flow_step(flow["flow_id"], {**pbx.account, "verify_ssl": True})
         assert flow["type"] == "create_entry"
         await asyncio.sleep(3)  # Home Assistant saves what is new after a second
-        path = home.config_dir / ".storage" / f"netsapiens.outbox.{flow['result']['entry_id']}"
+        path = home.config_dir / ".storage" / f"netsapiens.{flow['result']['entry_id']}.spool"
 
         def waiting() -> list[dict[str, Any]]:
-            messages: list[dict[str, Any]] = json.loads(path.read_text())["data"]["messages"] if path.exists() else []
-            return messages
+            return rows_in(path)
 
         for kind, text, seconds in ((FaultKind.SLOW, "Ends in time", 3), (FaultKind.HANG, "Has no answer", 3600)):
             pbx.fault(kind, path="/messages", method="POST", accept=True, seconds=seconds)

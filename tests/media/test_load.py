@@ -22,13 +22,13 @@ from PIL import Image
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
-from custom_components.netsapiens.delivery import queue as queue_module
 from custom_components.netsapiens.media import load as media_module
 from custom_components.netsapiens.media.sources import read_sources
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount
+from tests.delivery.quick import QUICK, set_timing
 from tests.helpers import shown
 from tests.pictures import BLUE, CAMERA, GREEN, IMAGE, RED, arrived, picked, picture
 from tests.simulator import FaultKind, Simulator
@@ -615,15 +615,14 @@ async def test_the_order_stays_when_one_is_tried_again(
     hass: HomeAssistant,
     pbx: Simulator,
     files: Path,
-    entry: MockConfigEntry,
-    monkeypatch: pytest.MonkeyPatch,
+    add_account: AddAccount,
     kind: FaultKind,
     details: dict[str, Any],
     message: str,
 ) -> None:
-    monkeypatch.setattr(queue_module, "_LOOKS", (0.05, 0.15, 0.3, 0.5))
-    monkeypatch.setattr(queue_module, "_FIRST_WAIT", 0.05)
+    set_timing(hass, looks=QUICK["looks"], retry=QUICK["retry"])
     hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 60.0)))
+    await add_account()
     pbx.fault(kind, path="/messages", method="POST", **details)
     names = [str(files / "red.jpg"), str(files / "blue.jpg")]
     rows = await send(hass, destination=ANN, message=message, media=names)

@@ -1,6 +1,6 @@
-"""Was it accepted? What the PBX itself lists tells, where its answer did not.
+"""Was it accepted? The PBX's own lists say so where its answer was lost.
 
-The API has no key that would make a second try harmless. So the equal messages in the conversation are counted: one
+The API has no key that would make a second attempt harmless. So the duplicates in the conversation are counted: one
 more than we know of means that ours is among them. Of media every message counts, whatever its text: some a PBX lists
 without the words that stand beside them.
 """
@@ -23,14 +23,14 @@ from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
 
 _SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
-_NEAR = 10.0  # seconds; an equal that ended longer ago is surely before the next one's count
-_MANY = 10**9  # more equals than there can be: the count goes through every conversation
+_NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
+_MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
 
 
 def text_key(text: str) -> str:
-    """Return what texts that the PBX gives back as equal have in common.
+    """Return what texts have in common that the PBX gives back alike.
 
     It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
     words are that by chance.
@@ -49,17 +49,17 @@ def text_key(text: str) -> str:
 
 
 def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
-    """Return where equals of a message may stand: its conversation, and any of the same sender and destinations."""
+    """Return where duplicates of a message may be: its conversation, and any of the same sender and destinations."""
     return f"s:{message.messagesession}", f"p:{message.from_number}:{','.join(sorted(message.destination))}"
 
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """What tells an unconfirmed message from its equals.
+    """What tells an unconfirmed message from its duplicates.
 
     Attributes:
         since: by the PBX's clock; only messages from then on count.
-        known: how many of its equals since then are other messages of ours.
+        known: how many of its duplicates since then are other messages of ours.
         texts: the keys of our recent texts without media, which are no media however they are listed; for media only.
     """
 
@@ -70,12 +70,12 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """A message of ours that ended: when (monotonic), and what told it from its equals."""
+    """A message of ours that ended: when (monotonic), and what told it from its duplicates."""
 
     end: float
     keys: tuple[str, str]
     key: tuple[str, bool]
-    trace: Baseline
+    baseline: Baseline
     accepted: bool
 
 
@@ -84,42 +84,42 @@ class RecentSends:
 
     def __init__(self) -> None:
         self._past: deque[_Past] = deque()
-        self._equals: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what equal messages have in common
+        self._duplicates: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what duplicates have in common
         self._began = time.monotonic()
 
-    def note(self, message: OutgoingMessage, trace: Baseline, *, accepted: bool) -> None:
+    def remember(self, message: OutgoingMessage, baseline: Baseline, *, accepted: bool) -> None:
         """Remember a message that the PBX took, or may have taken.
 
         Parameters:
             message: which.
-            trace: what told it from its equals.
+            baseline: what told it from its duplicates.
             accepted: False where it is not known.
         """
         now = time.monotonic()
         while self._past and self._past[0].end < now - _NEAR:
             key = self._past.popleft().key
-            self._equals[key].popleft()
-            if not self._equals[key]:
-                del self._equals[key]
-        past = _Past(now, ordering_keys(message), _key(message), trace, accepted)
+            self._duplicates[key].popleft()
+            if not self._duplicates[key]:
+                del self._duplicates[key]
+        past = _Past(now, ordering_keys(message), _key(message), baseline, accepted)
         self._past.append(past)
-        self._equals.setdefault(past.key, deque()).append(past)
+        self._duplicates.setdefault(past.key, deque()).append(past)
 
-    def trace(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Baseline, bool]:
-        """Return how to tell a message that is about to be sent from its equals, and whether that is certain.
+    def baseline(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Baseline, bool]:
+        """Return how to tell a message that is about to be sent from its duplicates, and whether that is certain.
 
-        An equal that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
+        A duplicate that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
         where = set(ordering_keys(message))
         texts = self._texts(where, now) if message.media is not None else frozenset()
-        for past in reversed(self._equals.get(_key(message), ())):
+        for past in reversed(self._duplicates.get(_key(message), ())):
             if past.end < now - _NEAR:
                 break
             if not where.isdisjoint(past.keys):
-                texts |= past.trace.texts  # since the count began
-                return Baseline(past.trace.since, past.trace.known + past.accepted, texts), past.accepted
+                texts |= past.baseline.texts  # since the count began
+                return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts), past.accepted
         # Never before this process began: what the last one sent is not known any more.
         since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))
         return Baseline(since.replace(microsecond=0), 0, texts), True
@@ -134,12 +134,12 @@ class RecentSends:
 
 
 def _key(message: OutgoingMessage) -> tuple[str, bool]:
-    """Return what equal messages have in common: of media nothing that is listed reliably."""
+    """Return what duplicates have in common: of media nothing that is listed reliably."""
     return ("", True) if message.media is not None else (text_key(message.text), False)
 
 
 class Reconciler:
-    """Counts the equals of a message in what the PBX lists (GET …/messagesessions and …/messages).
+    """Counts the duplicates of a message in what the PBX lists (GET …/messagesessions and …/messages).
 
     Parameters:
         api: the account's messages.
@@ -153,7 +153,7 @@ class Reconciler:
         self._account = account
 
     async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Baseline:
-        """Return how to tell a message that is about to be sent from its equals, where only the PBX knows of them.
+        """Return how to tell a message that is about to be sent from its duplicates, where only the PBX knows of them.
 
         Parameters:
             message: which.
@@ -165,32 +165,30 @@ class Reconciler:
         """
         return Baseline(since, await self.count(message, Baseline(since, _MANY), caller))
 
-    async def count(self, message: OutgoingMessage, trace: Baseline, caller: Hashable = READING) -> int:
-        """Return how many equals of a message the PBX lists, in its conversation and where else it may have filed it.
+    async def count(self, message: OutgoingMessage, baseline: Baseline, caller: Hashable = READING) -> int:
+        """Return how many duplicates of a message the PBX lists, in its conversation and where else it may have put it.
 
         Parameters:
             message: which.
-            trace: what tells it from them.
+            baseline: what tells it from them.
             caller: who takes the turns at the rate limiter.
 
         Raises:
-            NetsapiensError: the PBX could not be asked, or its answer does not tell.
+            NetsapiensError: the PBX could not be asked, or its answer does not say.
         """
         others: list[MessageSession] | None = None
         if not self._api.knows_zone:
-            with suppress(
-                NetsapiensError
-            ):  # the list of conversations only tells in which zone the messages' times are
-                others = await self._other_sessions(message, trace, caller)
-        found = await self._count_in(message.messagesession, message, trace, caller)
-        if found > trace.known:
+            with suppress(NetsapiensError):  # the list of conversations only says in which zone the messages' times are
+                others = await self._other_sessions(message, baseline, caller)
+        found = await self._count_in(message.messagesession, message, baseline, caller)
+        if found > baseline.known:
             return found
-        for session in await self._other_sessions(message, trace, caller) if others is None else others:
-            found += await self._count_in(session.id, message, trace, caller)
+        for session in await self._other_sessions(message, baseline, caller) if others is None else others:
+            found += await self._count_in(session.id, message, baseline, caller)
         return found
 
-    async def _count_in(self, session_id: str, message: OutgoingMessage, trace: Baseline, caller: Hashable) -> int:
-        """Return how many equals one conversation holds. One that does not exist holds none."""
+    async def _count_in(self, session_id: str, message: OutgoingMessage, baseline: Baseline, caller: Hashable) -> int:
+        """Return how many duplicates one conversation holds. One that does not exist holds none."""
         try:
             rows = await _complete(
                 lambda start: self._throttle.run(
@@ -198,24 +196,24 @@ class Reconciler:
                     caller,
                 ),
                 lambda row: row.time,
-                trace.since,
+                baseline.since,
             )
         except NetsapiensRequestError as err:
             if err.no_record:
                 return 0
             raise
-        return sum(self._is_equal(row, message, trace) for row in rows)
+        return sum(self._is_duplicate(row, message, baseline) for row in rows)
 
-    def _is_equal(self, row: Message, message: OutgoingMessage, trace: Baseline) -> bool:
+    def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline) -> bool:
         """Whether a row may be the message."""
-        if not _is_alike(row, message, trace) or not row.is_outbound(self._account()):
+        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account()):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")
-        return row.time >= trace.since
+        return row.time >= baseline.since
 
     async def _other_sessions(
-        self, message: OutgoingMessage, trace: Baseline, caller: Hashable
+        self, message: OutgoingMessage, baseline: Baseline, caller: Hashable
     ) -> list[MessageSession]:
         """Return the other conversations that it may have been filed under."""
         sessions = await _complete(
@@ -224,25 +222,25 @@ class Reconciler:
                 caller,
             ),
             lambda session: session.last_time,
-            trace.since,
+            baseline.since,
         )
         return [
             session
             for session in sessions
             if session.id
             and session.id != message.messagesession
-            and (session.last_time is None or session.last_time >= trace.since)
+            and (session.last_time is None or session.last_time >= baseline.since)
             and _same_party(session, message)
         ]
 
 
-def _is_alike(row: Message, message: OutgoingMessage, trace: Baseline) -> bool:
+def _is_alike(row: Message, message: OutgoingMessage, baseline: Baseline) -> bool:
     """Whether a row may be the message by its kind and text."""
     text, own, has_media = text_key(row.text), text_key(message.text), bool(row.media_type or row.media_url)
     if message.media is None:
         return not has_media and text == own
     # Media may be listed without a word of what it is. So may be a group's text, which many a PBX makes an MMS.
-    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in trace.texts))
+    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in baseline.texts))
 
 
 def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:
@@ -267,9 +265,9 @@ async def _complete[RowT](
     """Return all rows since a time.
 
     Raises:
-        NetsapiensServerError: they could not be had whole.
+        NetsapiensServerError: not all of them could be had.
     """
-    rows, whole = await read_since(page, time_of, since)
-    if not whole:
-        raise NetsapiensServerError("the list is too long to be read whole")
+    rows, complete = await read_since(page, time_of, since)
+    if not complete:
+        raise NetsapiensServerError("the list is too long to be read to its end")
     return rows

@@ -1,7 +1,6 @@
 """Media from anywhere -> bytes that fit an MMS."""
 
 import asyncio
-import base64
 from http import HTTPStatus
 import logging
 from pathlib import Path
@@ -81,7 +80,7 @@ async def async_word_for(hass: HomeAssistant, mime_type: str) -> str:
 def _fitted(content: bytes, limit: int) -> Media:
     """Return media fit to be sent."""
     fitted = fit(content, limit)
-    return Media(base64.b64encode(fitted.content).decode(), fitted.mime_type, len(fitted.content))
+    return Media(fitted.content, fitted.mime_type, len(fitted.content))
 
 
 def _kilobytes(size: int) -> str:

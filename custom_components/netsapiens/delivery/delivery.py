@@ -1,0 +1,309 @@
+"""The delivery of one message: attempts, and looks at the PBX's lists where an answer was lost, until it has ended."""
+
+import asyncio
+import base64
+from http import HTTPStatus
+import logging
+
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+
+from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError
+from ..api.models import as_text
+from ..errors import call_safely, log_unexpected, translated
+from ..outgoing import OutgoingMessage
+from ..pbx.coordinator import NetsapiensCoordinator
+from .entry import QueueEntry
+from .expiry import Expiry
+from .held_reports import HeldReports
+from .outcomes import Outcomes
+from .persistence import Persistence
+from .reconcile import Baseline, RecentSends, Reconciler
+from .results import error
+from .spool import Spool
+from .state import Event, State, Step
+from .timing import QueueTiming
+
+_LOGGER = logging.getLogger(__name__)
+
+
+class _NotPersistedError(Exception):
+    """An attempt could not be written down, so it is not made. Nothing is known of the PBX by that."""
+
+
+class _MediaLostError(Exception):
+    """The media of a message cannot be read any more."""
+
+
+class Deliverer:
+    """Brings messages to their ends.
+
+    Parameters:
+        history: the account's messages that ended lately.
+        spool: holds the media of those that wait.
+        persistence: writes down what has to be before an attempt.
+        outcomes: changes the messages' states.
+        reports: those who want to know what was sent.
+        expiry: is corrected once the PBX's clock is known.
+        timing: how long to wait.
+    """
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        *,
+        history: RecentSends,
+        spool: Spool,
+        persistence: Persistence,
+        outcomes: Outcomes,
+        reports: HeldReports,
+        expiry: Expiry,
+        timing: QueueTiming,
+    ) -> None:
+        self._loop = hass.loop
+        self._history = history
+        self._spool = spool
+        self._persistence = persistence
+        self._apply = outcomes.apply
+        self._reports = reports
+        self._expiry = expiry
+        self._timing = timing
+        self.is_stopped = False
+
+    @callback
+    def use(self, coordinator: NetsapiensCoordinator) -> None:
+        """Send through this coordinator from now on."""
+        self._coordinator = coordinator
+        self._api = MessageAPI(coordinator.api)
+        self._throttle = coordinator.throttle
+        self._reconciler = Reconciler(self._api, self._throttle, lambda: coordinator.data.account)
+
+    @callback
+    def pbx_now(self) -> float | None:
+        """Return the time by the PBX's clock, seconds since 1970; None where it is not known for sure."""
+        api = self._coordinator.api
+        return api.now().timestamp() if api.clock.is_settled else None
+
+    async def deliver(self, entry: QueueEntry) -> None:
+        """Bring a message to its end, also where something breaks that nobody foresaw: the next one must go.
+
+        Raises:
+            CancelledError: the queue stops, or the message has ended or begins anew.
+        """
+        entry.task = asyncio.current_task()
+        try:
+            while not entry.delivery.is_done and not self.is_stopped:
+                if entry.delivery.step is Step.RECONCILE:
+                    await self._reconcile(entry)
+                else:
+                    await self._attempt(entry)
+        except (Exception, asyncio.CancelledError) as err:
+            is_ours = self.is_stopped or entry.task is not asyncio.current_task()
+            if isinstance(err, asyncio.CancelledError) and is_ours:
+                self._apply(entry, Event.CANCELLED)
+                raise
+            log_unexpected(_LOGGER, "sending a text", err)
+            self._apply(entry, Event.UNEXPECTED)
+
+    # --- an attempt ------------------------------------------------------------------
+
+    async def _attempt(self, entry: QueueEntry) -> None:
+        """Make an attempt when the message's turn has come."""
+        api = self._coordinator.api
+        try:
+            await self._prepare_or_fail(entry)
+            if not entry.delivery.is_done:
+                await self._throttle.run(lambda: self._send(entry), entry.caller, fresh=entry.is_fresh)
+        except _NotPersistedError:
+            pass  # once there is room
+        except NetsapiensError as err:
+            if api is self._coordinator.api:  # else it says nothing of the login that is used now
+                self._coordinator.note_failure(err)
+            await self._after_failure(entry)
+        finally:
+            entry.release_media()
+
+    async def _prepare_or_fail(self, entry: QueueEntry) -> None:
+        """Prepare an attempt; a failure of that is one of the message, which surely was not accepted by it."""
+        try:
+            await self._prepare(entry)
+        except NetsapiensError as err:
+            self._not_sent(entry, err)
+            raise
+
+    async def _prepare(self, entry: QueueEntry) -> None:
+        """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
+        if entry.delivery.needs_persist:
+            await self._persistence.writable.wait()  # not as one of those that wait for the PBX
+        api = self._coordinator.api
+        await self._coordinator.async_ensure_token()
+        if not api.clock.is_settled:
+            await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
+        self._expiry.correct(self.pbx_now())
+        if entry.delivery.step is Step.COUNT:
+            baseline, is_certain = self._history.baseline(entry.message, api.now())
+            if not is_certain:
+                baseline = await self._reconciler.baseline(entry.message, baseline.since, entry.caller)
+                if entry.delivery.step is Step.COUNT:
+                    self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
+
+    async def _send(self, entry: QueueEntry) -> None:
+        """Make the request, once all that it needs is there.
+
+        Raises:
+            NetsapiensError: it failed.
+        """
+        content = await self._ready_to_send(entry)
+        if entry.delivery.step is not Step.SEND:
+            return  # it ended meanwhile
+        self._apply(entry, Event.REQUEST_BEGINS)
+        try:
+            message_id = await _request(self._api, entry.message, content)
+        except NetsapiensError as err:
+            self._not_accepted(entry, err)
+            raise
+        self._accepted(entry, Event.ACCEPTED, message_id)
+
+    async def _ready_to_send(self, entry: QueueEntry) -> bytes | None:
+        """Count, write down and read what an attempt needs; return the media."""
+        media = entry.message.media
+        content = media.content if media is not None else None
+        while True:
+            match entry.delivery.step:
+                case Step.COUNT:
+                    baseline, _ = self._history.baseline(entry.message, self._coordinator.api.now())
+                    self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
+                case Step.PERSIST | Step.WAIT:
+                    await self._persist(entry)
+                case Step.SEND if media is not None and content is None:
+                    content = await self._read_media(entry)
+                case _:
+                    return content
+
+    async def _persist(self, entry: QueueEntry) -> None:
+        """Write down that a message may have been accepted from now on: a kill in between must not send it twice.
+
+        Raises:
+            _NotPersistedError: the disk is full, for instance, and holds the message as one that was not tried.
+        """
+        await self._persistence.async_persist([entry])
+        if entry.delivery.step in (Step.COUNT, Step.PERSIST) and entry.delivery.stored:
+            raise _NotPersistedError
+
+    async def _read_media(self, entry: QueueEntry) -> bytes:
+        """Return the media of a message that waited.
+
+        Raises:
+            _MediaLostError: it is not there any more.
+        """
+        content = await self._spool.async_read_media(entry.spool_id) if entry.spool_id is not None else None
+        if content is None:
+            raise _MediaLostError
+        return content
+
+    # --- what became of it -----------------------------------------------------------
+
+    @callback
+    def _accepted(self, entry: QueueEntry, event: Event, message_id: str | None = None) -> None:
+        """Record that the PBX has a message; it may have been given up meanwhile."""
+        message, baseline = entry.message, entry.delivery.baseline
+        if baseline is not None:
+            call_safely(lambda: self._history.remember(message, baseline, accepted=True))
+        self._reports.sent(message)
+        if not entry.delivery.is_done:
+            self._coordinator.note_success()
+        self._apply(entry, event, message_id=message_id)
+
+    @callback
+    def _not_accepted(self, entry: QueueEntry, err: NetsapiensError) -> None:
+        """Record a failed request."""
+        if err.maybe_done:
+            self._apply(entry, Event.ANSWER_LOST)
+        elif _is_refusal(err):
+            self._apply(entry, Event.REFUSED, err=translated(err, HomeAssistantError))
+        else:
+            self._not_sent(entry, err)
+
+    @callback
+    def _not_sent(self, entry: QueueEntry, err: NetsapiensError) -> None:
+        """Record that a message surely was not accepted."""
+        is_late = entry.delivery.late and entry.delivery.keep  # that says more than the last error
+        self._apply(entry, Event.NOT_SENT, err=None if is_late else translated(err, HomeAssistantError))
+        self._persistence.refresh(entry)
+
+    async def _after_failure(self, entry: QueueEntry) -> None:
+        """Keep a message whose attempt failed, and wait before the next one."""
+        if entry.is_unsaved:
+            await self._persistence.async_persist([entry])
+        if entry.delivery.state is State.PENDING and not self._throttle.is_away:
+            await self._pause(entry)
+
+    async def _pause(self, entry: QueueEntry) -> None:
+        """Wait before the next attempt, longer each time."""
+        entry.failures += 1
+        left = 0.0 if self.is_stopped else entry.deadline - self._loop.time()
+        await asyncio.sleep(min(self._timing.retry.wait(entry.failures), max(left, 0.0)))
+
+    # --- a lost answer ---------------------------------------------------------------
+
+    async def _reconcile(self, entry: QueueEntry) -> None:
+        """Look in the PBX's lists for a message that may have been accepted."""
+        if entry.delivery.baseline is None:
+            raise ValueError("nothing tells it from its duplicates")
+        event = await self._look(entry, entry.delivery.baseline)
+        if event is Event.FOUND:
+            self._accepted(entry, event)
+        elif event is Event.NOT_FOUND:
+            entry.failures = 0
+            self._apply(entry, event, err=None if entry.delivery.keep else error("not_taken"))
+        else:
+            self._apply(entry, event)
+            if not entry.delivery.is_done:
+                await self._pause(entry)
+
+    async def _look(self, entry: QueueEntry, baseline: Baseline) -> Event:
+        """Return whether a message is listed, after as many looks as the lists may lag."""
+        looks = self._timing.looks
+        for after in looks:
+            due, is_last = entry.lost_at + after, after == looks[-1]
+            if not is_last and self._loop.time() > due + 1:
+                continue  # long past: only the last look still says something new
+            await asyncio.sleep(due - self._loop.time())
+            try:
+                async with asyncio.timeout_at(max(entry.deadline, due) + self._timing.answer_within):
+                    found = await self._reconciler.count(entry.message, baseline, entry.caller)
+            except TimeoutError:
+                return Event.LIST_UNREADABLE
+            except NetsapiensError as err:
+                self._coordinator.note_failure(err)
+                if is_last:
+                    return Event.LIST_UNREADABLE
+                continue
+            self._coordinator.note_success()
+            if found > baseline.known:
+                return Event.FOUND
+            if not is_last:
+                self._apply(entry, Event.NOT_YET_LISTED)
+        return Event.NOT_FOUND
+
+
+async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | None) -> str | None:
+    """Post a message; return the PBX's id of it, where it gave one."""
+    media = message.media
+    answer = await api.send_message(
+        message.message_type,
+        message.text,
+        message.destination[0] if len(message.destination) == 1 else message.destination,
+        message.from_number,
+        message.messagesession,
+        data=base64.b64encode(content).decode() if content is not None else None,
+        mime_type=media.mime_type if media else None,
+        size=media.size if media else None,
+        user=message.owner,
+    )
+    return as_text(answer.get("id")) or None
+
+
+def _is_refusal(err: NetsapiensError) -> bool:
+    """Whether the PBX refused this very message. A 401 is about the login, and passes."""
+    return isinstance(err, NetsapiensRequestError) and err.status != HTTPStatus.UNAUTHORIZED

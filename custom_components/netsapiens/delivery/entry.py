@@ -1,0 +1,146 @@
+"""A message in the queue: its state, and what belongs to it."""
+
+import asyncio
+from collections.abc import Hashable
+from dataclasses import dataclass, field, replace
+
+from homeassistant.exceptions import HomeAssistantError
+
+from ..outgoing import OutgoingMessage
+from .reconcile import Baseline, ordering_keys
+from .results import Answer
+from .state import Delivery, State
+
+_ROW_SIZE = 700  # bytes; a guess for what stands in a row beside the text
+
+
+def size_on_disk(text: str, media: int) -> int:
+    """Return about how many bytes a message takes on disk.
+
+    Parameters:
+        text: what it says.
+        media: bytes of its media.
+    """
+    return len(text) + _ROW_SIZE + media
+
+
+def size_of(message: OutgoingMessage) -> int:
+    """Return about how many bytes a message takes on disk."""
+    return size_on_disk(message.text, message.media.size if message.media else 0)
+
+
+class Call:
+    """Who waits until all of several messages were answered. Woken in one step, where `asyncio.wait` takes two.
+
+    Parameters:
+        messages: how many; at least one.
+    """
+
+    def __init__(self, messages: int) -> None:
+        self._left = messages
+        self._all = asyncio.get_running_loop().create_future()
+
+    def answered(self) -> None:
+        """Count one more message that was answered."""
+        self._left -= 1
+        if not self._left and not self._all.done():
+            self._all.set_result(None)
+
+    async def wait(self, within: float | None) -> None:
+        """Wait for all, so many seconds at the most."""
+        try:
+            async with asyncio.timeout(within):
+                await self._all
+        except TimeoutError:
+            pass
+
+
+@dataclass(slots=True, eq=False)
+class QueueEntry:
+    """A message in the queue.
+
+    Attributes:
+        message: which. Its media is not in memory while the disk has it and no request is under way.
+        deadline: when its time is up, by the loop's clock.
+        number: its place in the queue.
+        delivery: its state.
+        call: who asked for it; None for one that was read from disk.
+        answer: what its caller got.
+        at_once: whether it is active however many others are.
+        spool_id: names its files, once it has some.
+        lost_at: when the outcome of its last attempt became unknown, by the loop's clock.
+        failures: how often it had to wait for the next attempt.
+        until_pbx: when its time is up by the PBX's clock, seconds since 1970, as far as that was known.
+        reprieved: whether it was given the time that was left once more, after a clock that jumped.
+        refusal: why it may not be sent any more, where its recipient has opted out.
+        task: delivers it; None while it is not active.
+        keys: its ordering keys.
+    """
+
+    message: OutgoingMessage
+    deadline: float
+    number: int
+    delivery: Delivery[Baseline]
+    call: Call | None = None
+    answer: Answer | None = None
+    at_once: bool = False
+    spool_id: str | None = None
+    lost_at: float = 0.0
+    failures: int = 0
+    until_pbx: float | None = None
+    reprieved: bool = False
+    refusal: HomeAssistantError | None = None
+    task: asyncio.Task[None] | None = None
+    keys: tuple[str, str] = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Set the ordering keys."""
+        self.keys = ordering_keys(self.message)
+
+    @property
+    def caller(self) -> Hashable:
+        """Who takes the turns at the rate limiter: its call, or all that were read from disk together."""
+        return self.call or "kept"
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether it was never tried, and its caller still waits."""
+        delivery = self.delivery
+        return not (delivery.attempts or delivery.stored or delivery.writes)
+
+    @property
+    def is_waiting(self) -> bool:
+        """Whether it counts among the texts that wait: it is on disk, and has not ended."""
+        return self.delivery.stored and not self.delivery.is_done
+
+    @property
+    def is_unsaved(self) -> bool:
+        """Whether the disk may have to hold it."""
+        return self.delivery.keep and not self.delivery.stored and not self.delivery.is_done
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes on disk."""
+        return size_of(self.message)
+
+    def answer_with(self, answer: Answer) -> None:
+        """Answer the caller, unless it was answered before."""
+        if self.answer is None:
+            self.answer = answer
+            if self.call is not None:
+                self.call.answered()
+
+    def release_media(self) -> None:
+        """Have its media on disk alone, if it is there and no request needs it."""
+        media = self.message.media
+        if media is None or media.content is None or self.spool_id is None:
+            return
+        if self.delivery.state is not State.ATTEMPTING:
+            self.message = replace(self.message, media=replace(media, content=None))
+
+    def cancel(self) -> None:
+        """End the task that delivers it, unless that is the one that runs now."""
+        task = self.task
+        if task is not None and task is not asyncio.current_task():
+            self.task = None  # tells the task that this was meant
+            task.cancel()

@@ -1,0 +1,68 @@
+"""What there is to report of messages, held back until somebody listens."""
+
+from collections.abc import Callable
+
+from homeassistant.core import callback
+
+from ..errors import call_safely
+from ..outgoing import OutgoingMessage
+from .entry import QueueEntry
+from .results import FailedMessage
+
+
+class HeldReports:
+    """Reports failed and sent messages, at once or as soon as somebody listens.
+
+    Parameters:
+        on_reported: called with each failed message once it was reported; until then it stays on disk.
+    """
+
+    def __init__(self, on_reported: Callable[[QueueEntry], None]) -> None:
+        self._on_reported = on_reported
+        self._report_failed: Callable[[FailedMessage], None] | None = None
+        self._report_sent: Callable[[OutgoingMessage], None] | None = None
+        self._failed: list[tuple[QueueEntry, FailedMessage]] = []
+        self._sent: list[OutgoingMessage] = []
+
+    @property
+    def held(self) -> list[QueueEntry]:
+        """The failed messages that nobody was there to hear of yet."""
+        return [entry for entry, _ in self._failed]
+
+    @callback
+    def failed(self, entry: QueueEntry, failed: FailedMessage) -> None:
+        """Report a failed message."""
+        if self._report_failed is None:
+            self._failed.append((entry, failed))
+            return
+        call_safely(self._report_failed, failed)
+        self._on_reported(entry)
+
+    @callback
+    def sent(self, message: OutgoingMessage) -> None:
+        """Report a message that the PBX took."""
+        if self._report_sent is None:
+            self._sent.append(message)
+        else:
+            call_safely(self._report_sent, message)
+
+    @callback
+    def listen_failed(self, report: Callable[[FailedMessage], None]) -> None:
+        """Report failures from now on, and those that are held."""
+        self._report_failed = report
+        held, self._failed = self._failed, []
+        for entry, failed in held:
+            self.failed(entry, failed)
+
+    @callback
+    def listen_sent(self, report: Callable[[OutgoingMessage], None]) -> None:
+        """Report sent messages from now on, and those that are held."""
+        self._report_sent = report
+        held, self._sent = self._sent, []
+        for message in held:
+            call_safely(report, message)
+
+    @callback
+    def hold(self) -> None:
+        """Hold what there is to report until somebody listens again."""
+        self._report_failed = self._report_sent = None
