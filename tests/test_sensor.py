@@ -5,7 +5,11 @@ from typing import Any
 from homeassistant.components.sensor import SensorStateClass
 from homeassistant.core import HomeAssistant, State
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, mock_restore_cache_with_extra_data
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+    mock_restore_cache_with_extra_data,
+)
 
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
@@ -42,6 +46,15 @@ async def test_each_text_that_the_pbx_took_counts(hass: HomeAssistant, pbx: Simu
     with pytest.raises(Exception, match="Invalid destination"):
         await send(hass, BOB)
     assert count(hass) == "3"
+
+
+@pytest.mark.usefixtures("entry", "pbx")
+async def test_many_texts_in_a_row_write_the_state_a_few_times(hass: HomeAssistant) -> None:
+    """A long call costs the recorder a row a second, and the count is right in the end."""
+    changes = async_capture_events(hass, "state_changed")
+    await send(hass, *(f"1858555{number:04}" for number in range(20)))
+    await until(lambda: count(hass) == "20")
+    assert len([one for one in changes if one.data["entity_id"] == SENT]) <= 5
 
 
 @pytest.fixture

@@ -1,10 +1,12 @@
 """How many texts wait to be sent, and how many the PBX took."""
 
+import logging
 from typing import override
 
 from homeassistant.components.sensor import RestoreSensor, SensorEntity, SensorStateClass
 from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
@@ -14,6 +16,9 @@ from .errors import safe
 from .signals import message_sent
 
 PARALLEL_UPDATES = 0
+
+_LOGGER = logging.getLogger(__name__)
+_COOLDOWN = 1.0  # seconds; of many texts in a row, the state is not written for each
 
 
 async def async_setup_entry(
@@ -66,11 +71,20 @@ class SentMessages(AccountEntity, RestoreSensor):
         last = await self.async_get_last_sensor_data()
         if last is not None and isinstance(last.native_value, int) and last.native_value > 0:
             self._attr_native_value = last.native_value
-        signal = message_sent(self._entry, None)
-        self.async_on_remove(async_dispatcher_connect(self.hass, signal, safe(self._count)))
+        write = Debouncer(
+            self.hass,
+            _LOGGER,
+            cooldown=_COOLDOWN,
+            immediate=True,
+            function=safe(self.async_write_ha_state),
+            background=True,
+        )
+        self.async_on_remove(write.async_shutdown)
 
-    @callback
-    def _count(self) -> None:
-        """Count one more."""
-        self._attr_native_value += 1
-        self.async_write_ha_state()
+        @callback
+        def count() -> None:
+            self._attr_native_value += 1
+            write.async_schedule_call()
+
+        signal = message_sent(self._entry, None)
+        self.async_on_remove(async_dispatcher_connect(self.hass, signal, safe(count)))

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 import math
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID
@@ -78,9 +79,21 @@ class Settings:
         return timedelta(minutes=self.keep_undelivered)
 
 
+_READ: WeakKeyDictionary[ConfigEntry, tuple[Mapping[str, Any], Settings]] = WeakKeyDictionary()
+
+
 def read_settings(entry: ConfigEntry) -> Settings:
-    """Return an account's options."""
-    options = _Options(entry.options)
+    """Return an account's options, which are read anew when they have changed: each message asks several times."""
+    options, settings = _READ.get(entry, (None, None))
+    if settings is None or options is not entry.options:
+        settings = _read(entry.options)
+        _READ[entry] = entry.options, settings
+    return settings
+
+
+def _read(from_entry: Mapping[str, Any]) -> Settings:
+    """Return the options that an entry holds."""
+    options = _Options(from_entry)
     return Settings(
         from_number=options.text(CONF_FROM_NUMBER),
         incoming=options.choice(CONF_INCOMING, (INCOMING_LIVE, INCOMING_POLL, INCOMING_PUSH, INCOMING_OFF)),

@@ -102,12 +102,13 @@ class Transport:
         if body is not None:
             data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
             headers["Content-Type"] = _JSON
+        url = URL(self._root + path, encoded=True)
         session = await self._client()
         started = time.monotonic()
         try:
             async with session.request(
                 method,
-                URL(self._root + path, encoded=True).update_query(params or {}),
+                url.update_query(params) if params else url,
                 data=data,
                 headers=headers,
                 timeout=timeout or self._timeout,
@@ -125,8 +126,9 @@ class Transport:
             # From None: aiohttp's errors carry the request, and with it the token.
             raise broken from None
         finally:
-            call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
-            _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
+            if _LOGGER.isEnabledFor(logging.DEBUG):
+                call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
+                _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
         return answer
 
     def _headers(self, token: str | None) -> dict[str, str]:
