@@ -43,16 +43,22 @@ class Call:
     def answered(self) -> None:
         """Count one more message that was answered."""
         self._left -= 1
-        if not self._left and not self._all.done():
-            self._all.set_result(None)
+        if not self._left:
+            self._end()
 
     async def wait(self, within: float | None) -> None:
         """Wait for all, so many seconds at the most."""
+        timer = self._all.get_loop().call_later(within, self._end) if within is not None else None
         try:
-            async with asyncio.timeout(within):
-                await self._all
-        except TimeoutError:
-            pass
+            await self._all
+        finally:
+            if timer is not None:
+                timer.cancel()
+
+    def _end(self) -> None:
+        """Wake who waits."""
+        if not self._all.done():
+            self._all.set_result(None)
 
 
 @dataclass(slots=True, eq=False)

@@ -4,10 +4,10 @@ A message is PENDING, then ATTEMPTING while a request is under way, UNKNOWN wher
 or FAILED. Nothing here waits, reads or writes: who drives it does the next ``Step`` and applies what came of it.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Any
+from typing import Any, NamedTuple
 
 
 class State(Enum):
@@ -133,8 +133,7 @@ TRANSITIONS = MappingProxyType(
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery[BaselineT]:
+class Delivery[BaselineT](NamedTuple):
     """One message on its way. ``apply`` returns what an event makes of it.
 
     Attributes:
@@ -230,14 +229,13 @@ class Delivery[BaselineT]:
         self._check(event, baseline)
         facts = self._facts(event, baseline)
         if self.is_done:
-            return replace(self, **facts) if facts else self
+            return self._replace(**facts) if facts else self
         outcome = TRANSITIONS[self.state, event]
         if self.opted_out and outcome.state is State.PENDING:
             outcome = _OPTED_OUT
         elif outcome.last is not None and (self.late or not self.keep):
             outcome = outcome.last
-        return replace(
-            self,
+        return self._replace(
             state=outcome.state,
             reason=outcome.reason,
             was_unknown=self.was_unknown or outcome.state is State.UNKNOWN,
