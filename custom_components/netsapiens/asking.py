@@ -96,9 +96,11 @@ class _Asking:
         for send in sends:
             questions = send.current_account.questions
             for conversation in send.conversations:
-                if conversation.words is not None:
-                    ask = questions.async_add(self._question, conversation.words)
-                    self._asks[ask] = _Part(send, replace(conversation, words=ask.message), questions)
+                if (words := conversation.words) is not None:
+                    media = conversation.media
+                    ask = questions.async_add(self._question, words, has_picture=media is not None)
+                    media = None if media is None else replace(media, goes_with=ask.reference)
+                    self._asks[ask] = _Part(send, Conversation(ask.message, media), questions)
 
     def send_of(self, ask: Ask) -> PreparedSend:
         """Return what a conversation's question is sent by."""
@@ -129,11 +131,14 @@ class _Asking:
         return answer
 
     def async_end(self) -> None:
-        """Forget the question, so that the next ones go."""
+        """Forget the question, so that the next ones go; who was not asked yet is not asked any more."""
         for task in self._tasks:
             task.cancel()
+        by_account: dict[Questions, list[Ask]] = {}
         for ask, part in self._asks.items():
-            part.questions.async_end(ask)
+            by_account.setdefault(part.questions, []).append(ask)
+        for questions, asks in by_account.items():
+            questions.async_withdraw(asks)
 
     def _start_task(self, *asks: Ask) -> None:
         """Ask conversations of one account."""
