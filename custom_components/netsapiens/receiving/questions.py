@@ -81,11 +81,10 @@ class Questions:
     @callback
     def async_begin(self, ask: Ask) -> None:
         """Take up that a question is sent from now on."""
-        if ask.state is AskState.WAITING:
-            clock = self._coordinator.api.clock
-            now = clock.now()
-            ask.taken = Taken(ask.message.text, now, self._hass.loop.time(), now, clock.jumped)
-            ask.state = AskState.SENDING
+        clock = self._coordinator.api.clock
+        now = clock.now()
+        ask.taken = Taken(ask.message.text, now, self._hass.loop.time(), now, clock.jumped)
+        ask.state = AskState.SENDING
 
     @callback
     def async_sent(self, reference: str) -> None:
@@ -103,9 +102,8 @@ class Questions:
 
     @callback
     def async_failed(self, reference: str, error: HomeAssistantError) -> None:
-        """Take up that a message will not get out."""
-        if (ask := self._asks.get(reference)) is not None:
-            self.async_end(ask, error)
+        """Take up that a message of a question that waits will not get out."""
+        self.async_end(self._asks[reference], error)
 
     @callback
     def async_end(self, ask: Ask, error: HomeAssistantError | None = None) -> None:
@@ -217,13 +215,12 @@ class Questions:
             self._time_up(ask)
 
         polling = create_eager_task(poll(), name="netsapiens last poll", loop=self._hass.loop)
-        self._ends[ask].append(polling.cancel)
+        if not polling.done():  # as it is where the PBX is not asked
+            self._ends[ask].append(polling.cancel)
 
     @callback
     def _time_up(self, ask: Ask) -> None:
         """End a question that nobody answered in time."""
-        if ask.state is AskState.ENDED:
-            return
         if ask.question.is_matching:
             self._call_later(ask, _WHILE_MATCHING, self._time_up)
         else:
