@@ -415,6 +415,82 @@ async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simula
     assert (await call)["id"] == "close"
 
 
+@pytest.mark.usefixtures("quick_queue")
+async def test_a_queued_question_goes_with_its_caller(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+) -> None:
+    """What nobody waits for any more is not sent once the PBX is back, and no event says so; other texts are sent."""
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
+    call = ask(hass, entity_id="notify.ann", keep_for=60)
+    data = {"entity_id": "notify.bob", "message": "Hello", "keep_for": 60}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await until(lambda: home.runtime_data.queue.queued == 2)
+    call.cancel()
+    await until(lambda: home.runtime_data.queue.queued == 1)
+    pbx.clear_faults()
+    await asked(pbx, BOB, "Hello")
+    await asyncio.sleep(1)
+    assert sent_to(pbx, ANN) == []
+    assert told.events == []
+
+
+@pytest.mark.usefixtures("quick_queue")
+async def test_the_first_answer_ends_what_is_queued_for_others(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+) -> None:
+    """Bob answers while the question to Ann still waits: she is not asked any more."""
+    notify = {"entity_id": "notify.ann", "message": "Hello"}
+    await hass.services.async_call("notify", "send_message", notify, blocking=True)
+    anns = str(pbx.messages[0].requested_session)
+    pbx.fault(FaultKind.FORBIDDEN_HTML, path=anns, method="POST", times=None)
+    call = ask(hass, entity_id=["notify.ann", "notify.bob"], keep_for=60)
+    await asked(pbx, BOB)
+    await until(lambda: home.runtime_data.queue.queued == 1)
+    await pbx.receive(from_number=BOB, text="1")
+    assert (await call)["recipient"] == "Bob"
+    await until(lambda: home.runtime_data.queue.queued == 0)
+    pbx.clear_faults()
+    await asyncio.sleep(1)
+    assert sent_to(pbx, ANN) == ["Hello"]
+    assert {event["event_type"] for _, event in told.events} == {"received"}
+
+
+@pytest.mark.usefixtures("quick_queue")
+async def test_a_queued_question_goes_with_its_account(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+) -> None:
+    """A reload ends the wait with an error, so the question is not sent after it either."""
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
+    call = ask(hass, entity_id="notify.ann", keep_for=60)
+    await until(lambda: home.runtime_data.queue.queued == 1)
+    assert await hass.config_entries.async_reload(home.entry_id)
+    with pytest.raises(HomeAssistantError, match="was unloaded while the question was waiting"):
+        await call
+    pbx.clear_faults()
+    await until(lambda: home.runtime_data.queue.queued == 0)
+    await asyncio.sleep(1)
+    assert sent_to(pbx, ANN) == []
+    assert told.events == []
+
+
+@pytest.mark.usefixtures("timing", "camera", "quick_queue")
+async def test_the_picture_of_a_question_goes_with_it(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, told: Told
+) -> None:
+    """A picture that waits is not sent either where its question is not, or was answered before."""
+    await hass.config_entries.async_reload(entry.entry_id)  # with the quick timing
+    await until(lambda: entry.runtime_data.poller and entry.runtime_data.poller.ready.is_set())
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
+    call = ask(hass, entity_id="notify.ann", media="camera.door", keep_for=60)
+    await until(lambda: entry.runtime_data.queue.queued == 2)
+    call.cancel()
+    await until(lambda: entry.runtime_data.queue.queued == 0)
+    pbx.clear_faults()
+    await asyncio.sleep(1)
+    assert pbx.messages == []
+    assert told.events == []
+
+
 @pytest.mark.usefixtures("quick_queue", "home")
 async def test_a_question_that_never_gets_out(hass: HomeAssistant, pbx: Simulator) -> None:
     """The error says so."""

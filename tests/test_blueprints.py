@@ -594,18 +594,56 @@ async def test_a_third_answer_and_silence(hass: HomeAssistant, pbx: Simulator, u
     await until(lambda: [run.data["what"] for run in runs] == ["nothing", "later"])
 
 
+async def ask_ann(hass: HomeAssistant, pbx: Simulator, **data: Any) -> asyncio.Task[Any]:
+    """Ask Ann, and return the call that waits for her answer once she has got the question."""
+    data = {"entity_id": "notify.ann", "question": "Which?", "timeout": 20, **data}
+    call = hass.services.async_call("netsapiens", "ask_question", data, blocking=True, return_response=True)
+    waiting = asyncio.create_task(call)
+    await until(lambda: "Which?" in sent_to(pbx, ANN))
+    return waiting
+
+
 async def test_answers_are_left_to_their_question(
     hass: HomeAssistant, pbx: Simulator, house: MockConfigEntry, use: UseBlueprint
 ) -> None:
     """A text that a question was waiting for does not run a command as well."""
     await use("text_command", **COMMAND)
     runs = async_capture_events(hass, "armed")
-    data = {"entity_id": "notify.ann", "question": "Which?", "timeout": 20}
-    call = hass.async_create_task(
-        hass.services.async_call("netsapiens", "ask_question", data, blocking=True, return_response=True)
-    )
-    await until(lambda: sent_to(pbx, ANN) == ["Which?"])
+    call = await ask_ann(hass, pbx)
     await pbx.receive(from_number=ANN, text="4711 arm")
     assert (await call)["text"] == "4711 arm"
     await nothing_more(pbx)
     assert not runs
+    await pbx.receive(from_number=ANN, text="4711 arm")
+    await until(lambda: len(runs) == 1)
+
+
+async def test_an_answer_acknowledges_no_alert(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """Ann's OK to a question leaves the alert alone, which goes on until she says OK to it."""
+    await alert(hass, use)
+    hass.states.async_set(SENSOR, "on")
+    await until(lambda: sent_to(pbx, ANN) == [ALERT])
+    call = await ask_ann(hass, pbx)
+    await pbx.receive(from_number=ANN, text="OK")
+    assert (await call)["text"] == "OK"
+    alerts = sent_to(pbx, BOB)
+    await until(lambda: len(sent_to(pbx, BOB)) == len(alerts) + 2)
+    assert set(sent_to(pbx, BOB)) == {ALERT}
+    await pbx.receive(from_number=ANN, text="OK")
+    await until(lambda: sent_to(pbx, BOB)[-1] == "Water!\nAnn has acknowledged this alert.")
+
+
+async def test_an_answer_is_not_put_to_assist(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
+) -> None:
+    """What Ann answers is for who asked, whether it is understood or not; her next text is for Assist again."""
+    await helper(hass)
+    await use("text_your_home", **ASSIST, require_pin=False)
+    call = await ask_ann(hass, pbx, answers=[{"id": "red", "sentences": ["Red"]}], numbered=False)
+    await pbx.receive(from_number=ANN, text="Which what?")
+    await pbx.receive(from_number=ANN, text="red")
+    assert (await call)["id"] == "red"
+    await nothing_more(pbx)
+    assert heard == []
+    await pbx.receive(from_number=ANN, text=SENTENCE)
+    await until(lambda: [one["text"] for one in heard] == [SENTENCE])

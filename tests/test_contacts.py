@@ -77,6 +77,17 @@ async def test_an_unknown_sender_has_a_name(hass: HomeAssistant, pbx: Simulator,
 
 
 @pytest.mark.usefixtures("quick_inbox")
+async def test_numbers_that_end_alike(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """In another area, or no number at all: only the contact with the very number is the sender."""
+    pbx.add_contact("Wrong", "Number", work="+999 555 0125")
+    pbx.add_contact("Far", "Away", work="(415) 555-0125")
+    pbx.add_contact("Eve", "Evans", work="(858) 555-0125")
+    await account(hass, add_account)
+    assert await contact_of(hass, pbx, EVE, "1") == ("Eve Evans", None)
+    assert await contact_of(hass, pbx, "12125550125", "2") == (None, None)
+
+
+@pytest.mark.usefixtures("quick_inbox")
 async def test_numbers_of_another_country(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     """A national number with its leading zero is the one that texts from there."""
     hass.config.country = "DE"

@@ -267,6 +267,34 @@ async def test_a_pbx_that_is_away(hass: HomeAssistant, pbx: Simulator, entry: Mo
     assert caught.value.translation_key == "timeout_connect"
 
 
+async def test_a_conversation_that_is_refused(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A conversation that is there and cannot be read is no empty one: the error says why."""
+    await pbx.receive(from_number=ANN, text="Hi")
+    pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=400, message="Bad", times=None)
+    with pytest.raises(HomeAssistantError, match="status 400"):
+        await get(hass, entity_id="notify.ann")
+
+
+async def test_a_pbx_that_lists_the_oldest_and_no_more(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One that ignores `start` gives its first thousand only: they are returned, and the log says that it has more."""
+    pbx.newest_first = False
+    for number in range(1001):
+        at(pbx, (number - 1001) / 6)
+        await pbx.receive(from_number=ANN, text=f"No. {number}")
+    real = MessageAPI.get_messages
+
+    async def get_messages(self: MessageAPI, session: str, **kwargs: Any) -> Any:
+        return await real(self, session, **{**kwargs, "start": 0})
+
+    with patch.object(MessageAPI, "get_messages", get_messages):
+        found = await texts(hass, entity_id="notify.ann", limit=2)
+    assert found == ["No. 998", "No. 999"]
+    assert "too long to read its latest messages" in caplog.text
+    assert ANN not in caplog.text
+
+
 HOSTILE: list[Any] = [
     {"id": 5, "type": "sms", "direction": "orig", "text": 12, "from-number": int(ANN), "timestamp": "not a time"},
     {"type": "sms", "direction": "term", "text": None, "timestamp": "2026-01-02T03:04:05+05:30", "id": {"a": 1}},

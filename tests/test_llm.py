@@ -1,5 +1,6 @@
 """Assist texts the recipients that are exposed to it, with the rights of who asks."""
 
+from dataclasses import replace
 from typing import Any
 
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
@@ -11,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockUser
 import voluptuous as vol
 
+from custom_components.netsapiens.llm import async_get_tools
 from tests.conftest import AddAccount, recipient
 from tests.simulator import FaultKind, Simulator
 
@@ -67,6 +69,20 @@ async def test_only_for_recipients_that_are_exposed(
         assert caught.value.translation_key == "not_a_recipient"
     assert len(pbx.messages) == 2
     assert "netsapiens__" not in caplog.text  # Home Assistant finds nothing deprecated in the tool
+
+
+async def test_nobody_else_is_offered(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Neither another integration's entities, nor to another API than Assist, nor without an assistant."""
+    await add_account(recipient("Ann", ANN))
+    hass.states.async_set("notify.printer", "unknown", {"friendly_name": "Printer"})
+    for entity_id in ("notify.ann", "notify.printer"):
+        async_expose_entity(hass, "conversation", entity_id, True)
+    tool = (await tools(hass))[TOOL]
+    with pytest.raises(vol.Invalid):
+        tool.parameters({"recipient": "Printer", "message": "Hi"})
+    assert async_get_tools(hass, context_of(), "assist") is not None
+    assert async_get_tools(hass, context_of(), "other") is None
+    assert async_get_tools(hass, replace(context_of(), assistant=None), "assist") is None
 
 
 async def test_what_fails_is_said_in_words(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:

@@ -6,17 +6,21 @@ import re
 from typing import Any
 
 from homeassistant.components import persistent_notification
+from homeassistant.components.homeassistant.exposed_entities import async_expose_entity
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
+from custom_components.netsapiens.receiving.answers import Choice
+from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
-from tests.helpers import until
+from tests.helpers import entity_of, until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import ANN, BOB, camera, hass_storage, house, sent_to  # noqa: F401 - fixtures
+from tests.test_llm import TOOL, call, tools
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -107,6 +111,40 @@ async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator
     await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
     assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
     assert persistent_notification._async_get_or_create_notifications(hass) == {}
+
+
+@pytest.mark.usefixtures("house")
+async def test_text_ann_that_dinner_is_ready(hass: HomeAssistant, pbx: Simulator) -> None:
+    """By the sentence of the automation, as Assist reads it.
+
+    Home Assistant's `conversation` needs packages that are not in this environment, so its trigger is left out: the
+    automation is run with what `hassil`, which it uses, reads in the sentence.
+    """
+    config = config_of("## Assist", REFERENCE)
+    [automation] = config["automation"]
+    [trigger] = automation["triggers"]
+    assert trigger["trigger"] == "conversation"
+    templates = SentenceTemplates([Choice("text", (trigger["command"],))], "en")
+    assert templates.match("Turn on the light") is None
+    said = templates.match("Text Ann that dinner is ready")
+    assert said is not None
+    automation["triggers"] = [{"trigger": "event", "event_type": "said"}]
+    assert await async_setup_component(hass, "automation", config)
+    entity = entity_of(hass, "automation.text_ann_by_voice")
+    await entity.async_trigger({"trigger": {"slots": said.slots}})
+    await until(lambda: sent_to(pbx, ANN) == ["dinner is ready"])
+
+
+@pytest.mark.usefixtures("house")
+async def test_an_agent_with_a_language_model_texts_ann(hass: HomeAssistant, pbx: Simulator) -> None:
+    """It has the tool once Ann's notify entity is exposed, as the page says, and calls it."""
+    assert await async_setup_component(hass, "llm", {})
+    assert TOOL not in await tools(hass)
+    async_expose_entity(hass, "conversation", "notify.ann", True)
+    tool = (await tools(hass))[TOOL]
+    said = tool.parameters({"recipient": "Ann", "message": "Dinner is ready"})
+    assert await call(hass, **said) == {"success": True, "status": "sent"}
+    assert sent_to(pbx, ANN) == ["Dinner is ready"]
 
 
 @pytest.mark.usefixtures("house")

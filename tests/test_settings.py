@@ -72,6 +72,8 @@ async def test_one_accounts_damaged_data_stop_no_account(
         ("plain_characters", "yes", False),
         ("save_pictures", "some", "recipients"),
         ("from_number", 12, None),
+        ("live_url", "ftp://pbx.example", False),
+        ("live_url", 7, False),
     ],
 )
 async def test_a_damaged_option_has_its_default(
@@ -89,7 +91,7 @@ async def test_a_damaged_option_has_its_default(
     form = await hass.config_entries.options.async_init(entry.entry_id)
     fields = {str(marker): marker for marker in form["data_schema"].schema}
     assert (fields[key].description or {}).get("suggested_value") is None
-    assert key == "from_number" or fields[key].default() == used
+    assert key in {"from_number", "live_url"} or fields[key].default() == used
     filled = {name: marker.default() for name, marker in fields.items() if name not in {"from_number", "live_url"}}
     done = await hass.config_entries.options.async_configure(form["flow_id"], {**filled, "from_number": pbx.numbers[0]})
     assert done["type"] == "create_entry"

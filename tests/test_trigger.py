@@ -107,6 +107,20 @@ async def test_a_failure(hass: HomeAssistant, pbx: Simulator, reason: Any, expec
 
 
 @pytest.mark.usefixtures("house")
+async def test_a_failure_is_no_text(hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits for any text of Ann's is not triggered by one to her that did not get out."""
+    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
+    runs = await use(hass, "message_received", "event.ann_messages")
+    pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
+    data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await until(lambda: hass.states.get("event.ann_messages").attributes.get("event_type") == "failed")
+    pbx.clear_faults()
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: [run.data["message"] for run in runs] == ["Hi"])
+
+
+@pytest.mark.usefixtures("house")
 async def test_only_our_events(hass: HomeAssistant, pbx: Simulator) -> None:
     """Another integration's event entity does not trigger."""
     hass.states.async_set("event.other", "2026-01-01T00:00:00.000+00:00", {"event_type": "received", "message": "a"})

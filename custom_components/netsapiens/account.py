@@ -61,7 +61,7 @@ class NetsapiensData:
         )
         self.opt_outs = OptOuts(hass, entry)
         self.refusals = Refusals(self.coordinator, self.opt_outs, self.addresses, self.queue.async_refuse_waiting)
-        self.questions = Questions(self.coordinator, lambda: self.poller)
+        self.questions = Questions(self.coordinator, lambda: self.poller, self.queue.async_refuse_waiting)
         self.contacts = ContactBook(self.coordinator)
         self.pictures = Pictures(self.coordinator, lambda: async_dispatcher_send(hass, media_changed(entry)))
         self.reports = Reports(

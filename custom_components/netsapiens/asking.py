@@ -96,10 +96,10 @@ class _Asking:
         self._problems = [problem for send in sends for problem in left_out(send)]
         for send in sends:
             questions = send.current_account.questions
-            for conversation in send.conversations:
-                if conversation.words is not None:
-                    ask = questions.async_add(self._question, conversation.words)
-                    self._asks[ask] = _Part(send, replace(conversation, words=ask.message), questions)
+            for words, media in [(one.words, one.media) for one in send.conversations if one.words is not None]:
+                ask = questions.async_add(self._question, words, has_picture=media is not None)
+                picture = None if media is None else replace(media, goes_with=ask.reference)
+                self._asks[ask] = _Part(send, Conversation(ask.message, picture), questions)
 
     def send_of(self, ask: Ask) -> PreparedSend:
         """Return what a conversation's question is sent by."""
@@ -130,11 +130,14 @@ class _Asking:
         return answer
 
     def async_end(self) -> None:
-        """Forget the question, so that the next ones go."""
+        """Forget the question, so that the next ones go; who was not asked yet is not asked any more."""
         for task in self._tasks:
             task.cancel()
+        by_account: dict[Questions, list[Ask]] = {}
         for ask, part in self._asks.items():
-            part.questions.async_end(ask)
+            by_account.setdefault(part.questions, []).append(ask)
+        for questions, asks in by_account.items():
+            questions.async_withdraw(asks)
 
     def _start_task(self, *asks: Ask) -> None:
         """Ask conversations of one account."""
@@ -145,7 +148,7 @@ class _Asking:
         for ask in asks:
             await ask.turn.wait()
         try:
-            await self._send([ask for ask in asks if ask.state is AskState.WAITING])
+            await self._send(asks)
         except HomeAssistantError as err:
             self._fail(asks, err)
         except Exception as err:  # noqa: BLE001
@@ -158,10 +161,11 @@ class _Asking:
         Raises:
             HomeAssistantError: the account's limit is reached.
         """
-        if not asks:
-            return
         first = self._asks[asks[0]]
         await first.questions.async_catch_up()
+        asks = [ask for ask in asks if ask.state is AskState.WAITING]
+        if not asks:
+            return  # they ended as their turn came
         send = _part_of(first.send, [self._asks[ask].conversation for ask in asks])
         check_limit(self._hass, send)
         for ask in asks:

@@ -9,7 +9,7 @@ from .account import NetsapiensData
 from .api import Account, Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
 from .api.models import same_number
-from .pbx.listing import reaches, read_since
+from .pbx.listing import reaches, read_enough
 from .receiving.reader import MESSAGE_KINDS, is_last_of
 
 _LOGGER = logging.getLogger(__name__)
@@ -90,12 +90,13 @@ async def _rows_of(account: NetsapiensData, session: MessageSession, limit: int)
     async def page(size: int, start: int) -> list[Message]:
         return await throttle.run(lambda: api.get_messages(session.id, limit=size, start=start, user=session.owner))
 
-    size = _FEW if limit <= _FEW else MAX_ROWS
-    rows = await page(size, 0)
-    is_latest = bool(rows) and reaches(rows, _time_of, _time_of(rows[0]) or _LONG_AGO)
-    if len(rows) < size or (is_latest and sum(row.type in MESSAGE_KINDS for row in rows) >= limit):
-        return rows
-    rows, complete = await read_since(lambda start: page(MAX_ROWS, start), _time_of, _LONG_AGO)
+    def is_enough(rows: list[Message]) -> bool:
+        """Whether these are surely the latest, and as many as are asked for."""
+        is_latest = reaches(rows, _time_of, _time_of(rows[0]) or _LONG_AGO)
+        return is_latest and sum(row.type in MESSAGE_KINDS for row in rows) >= limit
+
+    first = _FEW if limit <= _FEW else MAX_ROWS
+    rows, complete = await read_enough(page, first, is_enough, _time_of, _LONG_AGO)
     if not complete and not _is_newest_first(session, rows):
         _LOGGER.warning("A conversation is too long to read its latest messages")
     return rows

@@ -99,12 +99,11 @@ class ReceivedMediaSource(MediaSource):
         """
         region = self._hass.config.country
         people: dict[str, tuple[str, list[StoredMedia]]] = {}
-        for stored in entry.runtime_data.pictures.store.kept:
-            if stored.origin is None:
-                continue
-            recipients = [entry.subentries[one] for one in stored.origin.recipient_ids if one in entry.subentries]
+        kept = entry.runtime_data.pictures.store.kept
+        for stored, origin in [(one, one.origin) for one in kept if one.origin is not None]:
+            recipients = [entry.subentries[one] for one in origin.recipient_ids if one in entry.subentries]
             names = {one.subentry_id: one.title for one in recipients}
-            sender = stored.origin.sender
+            sender = origin.sender
             for key, name in (names or {sender: national(from_pbx(sender, region), region)}).items():
                 people.setdefault(key, (name, []))[1].append(stored)
         return people

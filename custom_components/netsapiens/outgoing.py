@@ -37,6 +37,7 @@ class OutgoingMessage:
         label: whom it is for, as errors and logs may say it: a recipient's name, or the last four digits.
         owner: the user whose number it is sent from; None for the account's own.
         reference: what whoever waits for its end knows it by; not kept over a restart, after which nobody does.
+        goes_with: the reference of the question whose picture it is; likewise not kept.
     """
 
     destination: tuple[str, ...]
@@ -49,6 +50,7 @@ class OutgoingMessage:
     label: str
     owner: str | None = None
     reference: str | None = None
+    goes_with: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,7 @@ class Refusals:
         coordinator: the account.
         opt_outs: who opted out.
         addresses: whose number is whose.
-        refuse_waiting: ends the waiting messages that a function names, with an error; None where nothing can wait.
+        refuse_waiting: ends the waiting messages that a function names, with an error.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Refusals:
         coordinator: NetsapiensCoordinator,
         opt_outs: OptOuts,
         addresses: AddressBook,
-        refuse_waiting: Callable[[Callable[[OutgoingMessage], bool], HomeAssistantError], None] | None = None,
+        refuse_waiting: Callable[[Callable[[OutgoingMessage], bool], HomeAssistantError], None],
     ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._entry: ConfigEntry = coordinator.config_entry
@@ -93,9 +93,8 @@ class Refusals:
         """Show who is opted out now: also where recipients or options changed."""
         check_opt_outs(self._hass, self._entry, [self._issue(one) for one in self._opt_outs.current])
         async_dispatcher_send(self._hass, opt_outs_changed(self._entry))
-        if self._refuse_waiting is not None:
-            for one in self._opt_outs.current:
-                self._refuse_waiting(partial(self._is_to, one), OptedOutError([self._refusal(one)]))
+        for one in self._opt_outs.current:
+            self._refuse_waiting(partial(self._is_to, one), OptedOutError([self._refusal(one)]))
 
     def _is_to(self, one: OptOut, message: OutgoingMessage) -> bool:
         """Whether a message goes to somebody from the number whose texts they do not want."""

@@ -82,7 +82,9 @@ class Reports:
 
     @callback
     def failed(self, failed: FailedMessage) -> None:
-        """Report a message that failed after it was queued."""
+        """Report a message that failed after it was queued, unless it is of a question that has ended."""
+        if self._questions.is_over(failed.message):
+            return
         if failed.message.reference is not None:
             error = HomeAssistantError(
                 translation_domain=DOMAIN,

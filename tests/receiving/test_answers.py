@@ -96,6 +96,13 @@ def test_a_pin(text: str, expected: str | None) -> None:
     assert answer(text, pin="Garage") == expected
 
 
+def test_a_pin_in_an_endless_text() -> None:
+    """Where a PIN is asked for, a text that nobody types is not looked through for it."""
+    text = "0471 " + "a" * 20_000
+    assert AnswerMatcher(pin="0471").match(text) is None
+    assert AnswerMatcher().match(text) == Match(None)
+
+
 @pytest.mark.parametrize("text", ["0471", "471", "0471 of course", "ok 0471."])
 def test_a_pin_alone(text: str) -> None:
     """Where any text is an answer, the PIN itself is; a PBX may drop its leading zeros where it stands alone."""

@@ -313,6 +313,23 @@ async def test_the_dialog_lets_them_get_texts_again(
         assert len(await send(hass, entity_id="notify.ann")) == 1
 
 
+async def test_they_opt_in_while_the_dialog_is_open(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
+) -> None:
+    """Confirming it changes nothing more, and raises no error."""
+    assert await async_setup_component(hass, "repairs", {})
+    client = await hass_client()
+    await text(pbx, told, "Stop")
+    [issue] = issues(hass)
+    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
+    flow = await response.json()
+    await text(pbx, told, "Start")
+    response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
+    assert (await response.json())["type"] == "create_entry"
+    assert len(await send(hass, entity_id="notify.ann")) == 1
+    assert json.loads(file_of(hass, looking).read_text())["data"] == {"opted_out": []}
+
+
 async def test_the_dialog_says_where_it_could_not_be_saved(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
 ) -> None:

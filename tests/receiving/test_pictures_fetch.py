@@ -11,6 +11,7 @@ from aiohttp import web
 from aiohttp.abc import ResolveResult
 from aiohttp.test_utils import TestServer
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from hypothesis import given, strategies as st
 import pytest
 from yarl import URL
@@ -196,6 +197,13 @@ async def test_home_assistants_own_way_to_resolve(
     _, other = other_server
     fetcher = MediaFetcher(hass, base(running), verify_ssl=True)
     await fails(fetcher, f"https://localhost:{other.port}/x", ADDRESS)
+
+
+async def test_home_assistant_has_ended(hass: HomeAssistant, pbx_server: tuple[Server, TestServer]) -> None:
+    """Its session is closed then, so no name is resolved: media cannot be had now, and nothing else breaks."""
+    _, running = pbx_server
+    async_get_clientsession(hass).detach()
+    await fails(MediaFetcher(hass, base(running), verify_ssl=True), "https://media.example/x", UNAVAILABLE)
 
 
 async def _endless(request: web.Request) -> web.StreamResponse:

@@ -128,3 +128,16 @@ def test_the_queue_is_bounded(senders: list[str]) -> None:
         numbers = [one.media_id.at for one in out if one.origin.sender == sender]
         assert numbers == sorted(numbers)
         assert numbers == [at for at, name in enumerate(senders) if name == sender][-len(numbers) or len(senders) :]
+
+
+def test_who_sent_the_most_makes_room() -> None:
+    """A flood of one sender's pushes its own oldest ones out of the queue, and nobody else's."""
+    queue = FetchQueue()
+    queue.add(job("bob", 0))
+    for number in range(150):
+        queue.add(job("ann", number))
+    assert len(queue) == 100
+    bobs, anns = queue.next(), queue.next()
+    assert bobs is not None
+    assert anns is not None
+    assert (bobs.origin.sender, anns.origin.sender, anns.media_id.at) == ("bob", "ann", 51)

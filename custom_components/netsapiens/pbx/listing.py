@@ -2,12 +2,35 @@
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 
 from ..api.messages import MAX_ROWS
 
 _MOST_PAGES = 10
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+async def read_enough[RowT](
+    page: Callable[[int, int], Awaitable[list[RowT]]],
+    first: int,
+    is_enough: Callable[[list[RowT]], bool],
+    time_of: Callable[[RowT], datetime | None],
+    since: datetime,
+) -> tuple[list[RowT], bool]:
+    """Return the first rows of a list where these are enough, else all since a time; and whether none is missing.
+
+    Parameters:
+        page: gives up to so many rows, from an offset on.
+        first: how many rows to begin with.
+        is_enough: whether no more rows are needed.
+        time_of: gives a row's time.
+        since: older rows may be missing.
+    """
+    rows = await page(first, 0)
+    if len(rows) < first or is_enough(rows):
+        return rows, True
+    return await read_since(partial(page, MAX_ROWS), time_of, since)
 
 
 async def read_since[RowT](

@@ -5,10 +5,9 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from ..api import Message, MessageAPI, NetsapiensRequestError
-from ..api.messages import MAX_ROWS
 from ..api.models import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..pbx.listing import read_since
+from ..pbx.listing import read_enough
 from .pictures_errors import PictureError, PictureReason
 from .pictures_id import MediaId
 from .reader import Reader
@@ -54,12 +53,13 @@ async def _find(coordinator: NetsapiensCoordinator, media_id: MediaId) -> Messag
         read = partial(api.get_messages, media_id.messagesession, limit=size, start=start, user=media_id.owner)
         return await coordinator.throttle.run(read)
 
-    rows = await page(_FEW, 0)
-    if (found := _match(rows, media_id)) is None and len(rows) >= _FEW:
-        since = datetime.fromtimestamp(media_id.at, UTC) - _EARLIER
-        rows, _ = await read_since(partial(page, MAX_ROWS), lambda row: row.time, since)
-        found = _match(rows, media_id)
-    return found
+    def is_there(rows: list[Message]) -> bool:
+        """Whether it is among some rows."""
+        return _match(rows, media_id) is not None
+
+    since = datetime.fromtimestamp(media_id.at, UTC) - _EARLIER
+    rows, _ = await read_enough(page, _FEW, is_there, lambda row: row.time, since)
+    return _match(rows, media_id)
 
 
 def _match(rows: list[Message], media_id: MediaId) -> Message | None:

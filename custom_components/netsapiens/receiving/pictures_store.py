@@ -166,9 +166,6 @@ class MediaStore:
         Parameters:
             media_id: its id.
             origin: who sent it.
-
-        Raises:
-            PictureError: the disk did not take it.
         """
         if (opened := self._opened.get(media_id)) is not None:
             await self._async_keep(replace(opened, origin=origin))
@@ -190,12 +187,8 @@ class MediaStore:
             await self._hass.async_add_executor_job(_delete, [self.path_of(one) for one in dropped])
 
     async def _async_save(self) -> None:
-        """Write the index. Where that fails, the files are deleted at the next start, and fetched when opened."""
-        rows = [_row_of(one) for one in self._kept.values()]
-        try:
-            await self._store.async_save({"media": rows})
-        except HomeAssistantError, OSError:
-            raise PictureError(PictureReason.NOT_WRITTEN) from None
+        """Write the index. Where that fails, which Store logs, the files are deleted at the next start."""
+        await self._store.async_save({"media": [_row_of(one) for one in self._kept.values()]})
 
 
 async def async_remove_media(hass: HomeAssistant, entry_id: str) -> None:

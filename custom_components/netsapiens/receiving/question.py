@@ -49,6 +49,7 @@ class Ask:
         taken: when the PBX took it; before, when sending began; None before that.
         error: why it ended without an answer; None where its time was up.
         early: texts that answer it, from before it was known that the PBX had taken it.
+        has_picture: whether a picture goes with it as a message of its own.
     """
 
     question: Question
@@ -61,6 +62,12 @@ class Ask:
     taken: Taken | None = None
     error: HomeAssistantError | None = None
     early: list[ReceivedMessage] = field(default_factory=list)
+    has_picture: bool = False
+
+    @property
+    def may_be_queued(self) -> bool:
+        """Whether something of it may still wait to be sent."""
+        return self.state is AskState.SENDING or (self.state is AskState.ASKED and self.has_picture)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The questions of an account that wait for an answer; a person is asked one at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 
 from homeassistant.core import Event, HomeAssistant, callback
@@ -29,27 +29,36 @@ class Questions:
     Parameters:
         coordinator: the account.
         poller: gives what polls for messages now; None where that is switched off.
+        refuse_waiting: ends the waiting messages that a function names, with an error.
     """
 
-    def __init__(self, coordinator: NetsapiensCoordinator, poller: Callable[[], Poller | None]) -> None:
+    def __init__(
+        self,
+        coordinator: NetsapiensCoordinator,
+        poller: Callable[[], Poller | None],
+        refuse_waiting: Callable[[Callable[[OutgoingMessage], bool], HomeAssistantError], None],
+    ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
         self._poller = poller
+        self._refuse_waiting = refuse_waiting
         self._asks: dict[str, Ask] = {}  # by reference
         self._by_person: dict[tuple[str, str], dict[Ask, None]] = {}  # and our number; in the order of their turns
         self._ends: dict[Ask, list[Callable[[], object]]] = {}  # what ends with an ask: timers, and polling more often
 
     @callback
-    def async_add(self, question: Question, message: OutgoingMessage) -> Ask:
+    def async_add(self, question: Question, message: OutgoingMessage, *, has_picture: bool = False) -> Ask:
         """Return a question to a conversation, which has its turn once those before have ended.
 
         Parameters:
             question: what is asked.
             message: the words that ask it; those to be sent are the returned one's, which have a reference.
+            has_picture: whether a picture goes with it as a message of its own, by the same reference.
         """
         is_chat = message.message_type.startswith("chat")
         persons = frozenset(self._person(number, is_chat=is_chat) for number in message.destination)
-        ask = Ask(question, message, persons, "" if is_chat else self._digits(message.from_number or ""))
+        ours = "" if is_chat else self._digits(message.from_number or "")
+        ask = Ask(question, message, persons, ours, has_picture=has_picture)
         ask.message = replace(message, reference=ask.reference)
         question.asks.append(ask)
         self._asks[ask.reference] = ask
@@ -72,11 +81,10 @@ class Questions:
     @callback
     def async_begin(self, ask: Ask) -> None:
         """Take up that a question is sent from now on."""
-        if ask.state is AskState.WAITING:
-            clock = self._coordinator.api.clock
-            now = clock.now()
-            ask.taken = Taken(ask.message.text, now, self._hass.loop.time(), now, clock.jumped)
-            ask.state = AskState.SENDING
+        clock = self._coordinator.api.clock
+        now = clock.now()
+        ask.taken = Taken(ask.message.text, now, self._hass.loop.time(), now, clock.jumped)
+        ask.state = AskState.SENDING
 
     @callback
     def async_sent(self, reference: str) -> None:
@@ -94,9 +102,8 @@ class Questions:
 
     @callback
     def async_failed(self, reference: str, error: HomeAssistantError) -> None:
-        """Take up that a message will not get out."""
-        if (ask := self._asks.get(reference)) is not None:
-            self.async_end(ask, error)
+        """Take up that a message of a question that waits will not get out."""
+        self.async_end(self._asks[reference], error)
 
     @callback
     def async_end(self, ask: Ask, error: HomeAssistantError | None = None) -> None:
@@ -104,7 +111,7 @@ class Questions:
 
         Parameters:
             ask: which.
-            error: why there will be no answer; None where its time is up, or nobody waits for it any more.
+            error: why there will be no answer; None where its time is up.
         """
         if self._asks.pop(ask.reference, None) is None:
             return
@@ -121,17 +128,35 @@ class Questions:
         ask.question.async_check_end()
 
     @callback
+    def async_withdraw(self, asks: Collection[Ask], error: HomeAssistantError | None = None) -> None:
+        """End questions that nobody waits for any more; what of them is still queued is not sent.
+
+        Parameters:
+            asks: which.
+            error: why there will be no answer; None where there is one, or its caller has gone.
+        """
+        queued = {ask.reference for ask in asks if ask.may_be_queued}
+        for ask in asks:
+            self.async_end(ask, error)
+        if queued:
+            # Nobody sees the error: the question has ended, so `Reports` is silent about its messages.
+            over = HomeAssistantError(translation_domain=DOMAIN, translation_key="question_withdrawn")
+            self._refuse_waiting(lambda one: one.reference in queued or one.goes_with in queued, over)
+
+    @callback
     def async_interrupt(self, _event: Event | None = None) -> None:
         """End all questions: the account is unloaded or Home Assistant stops, and nothing comes in any more."""
-        for ask in [*self._asks.values()][::-1]:  # so that no other has its turn
-            self.async_end(
-                ask,
-                HomeAssistantError(
-                    translation_domain=DOMAIN,
-                    translation_key="question_interrupted",
-                    translation_placeholders={"account": self._coordinator.config_entry.title},
-                ),
-            )
+        error = HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="question_interrupted",
+            translation_placeholders={"account": self._coordinator.config_entry.title},
+        )
+        self.async_withdraw([*self._asks.values()][::-1], error)  # so that no other has its turn
+
+    def is_over(self, message: OutgoingMessage) -> bool:
+        """Whether a message belongs to a question that nobody waits for any more."""
+        reference = message.reference or message.goes_with
+        return reference is not None and reference not in self._asks
 
     @callback
     def async_received(self, received: ReceivedMessage) -> ReceivedMessage:
@@ -190,13 +215,12 @@ class Questions:
             self._time_up(ask)
 
         polling = create_eager_task(poll(), name="netsapiens last poll", loop=self._hass.loop)
-        self._ends[ask].append(polling.cancel)
+        if not polling.done():  # as it is where the PBX is not asked
+            self._ends[ask].append(polling.cancel)
 
     @callback
     def _time_up(self, ask: Ask) -> None:
         """End a question that nobody answered in time."""
-        if ask.state is AskState.ENDED:
-            return
         if ask.question.is_matching:
             self._call_later(ask, _WHILE_MATCHING, self._time_up)
         else:
