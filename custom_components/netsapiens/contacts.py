@@ -46,7 +46,7 @@ class ContactChoice:
     """A contact as the dialog of a recipient offers it.
 
     Attributes:
-        label: what is shown, which tells it from the others.
+        label: what is shown, which is different from the others.
         name: the contact's name.
         number: as people at home write it.
     """

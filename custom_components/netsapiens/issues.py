@@ -24,19 +24,19 @@ _FIXABLE = {*_READ_ONCE, "push_without_url", "opted_out"}
 
 @callback
 def raise_hourly_limit(hass: HomeAssistant, entry: ConfigEntry, limit: int) -> None:
-    """Tell that the account's hourly limit was reached, most likely by an automation that runs in a circle."""
+    """Create the issue of an account whose hourly limit was reached, most likely by an automation in a loop."""
     _raise(hass, entry, "hourly_limit", {"account": entry.title, "limit": str(limit)})
 
 
 @callback
 def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take that back, once texts go out again."""
+    """Delete that issue, once texts are sent again."""
     ir.async_delete_issue(hass, DOMAIN, _id("hourly_limit", entry))
 
 
 @callback
 def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
-    """Tell where the number that texts come from is no longer the account's, by the PBX's own list."""
+    """Create an issue if the PBX no longer lists the number that texts are sent from, else delete it."""
     sender = read_settings(entry).from_number
     if sender is None or not facts.numbers or facts.listed(sender):
         ir.async_delete_issue(hass, DOMAIN, _id("sender_not_listed", entry))
@@ -46,7 +46,7 @@ def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -
 
 @callback
 def check_options(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Tell where options cannot be read, so that their defaults are used."""
+    """Create an issue if options cannot be read and their defaults are used, else delete it."""
     if damaged := read_settings(entry).damaged:
         _raise(hass, entry, "options_damaged", {"account": entry.title, "options": ", ".join(damaged)})
     else:
@@ -55,32 +55,32 @@ def check_options(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 @callback
 def raise_outbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
-    """Tell that waiting messages could not be read, and where what is left of them lies."""
+    """Create the issue of waiting messages that could not be read, with the name of the file that is left."""
     _raise(hass, entry, "outbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
 
 
 @callback
 def raise_inbox_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
-    """Tell that it could not be read which messages came in, and where what is left of that lies."""
+    """Create the issue of a checkpoint that could not be read, with the name of the file that is left."""
     _raise(hass, entry, "inbox_damaged", {"account": entry.title, "file": aside}, persistent=True)
 
 
 @callback
 def raise_opt_outs_damaged(hass: HomeAssistant, entry: ConfigEntry, aside: str) -> None:
-    """Report that it could not be read who opted out of texts, and the name of the file with what is left of it."""
+    """Create the issue of opt-outs that could not be read, with the name of the file that is left."""
     _raise(hass, entry, "opt_outs_damaged", {"account": entry.title, "file": aside}, persistent=True)
 
 
 @callback
 def raise_texts_dropped(hass: HomeAssistant, entry: ConfigEntry, count: int) -> None:
-    """Tell how many waiting messages went with an account that was removed."""
+    """Create the issue of waiting messages that were deleted with their account."""
     key = "text_dropped" if count == 1 else "texts_dropped"
     _raise(hass, entry, key, {"account": entry.title, "count": str(count)}, persistent=True)
 
 
 @callback
 def check_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Tell where a recipient cannot be read, so that nothing is sent to it and nothing is heard of it."""
+    """Create an issue for each recipient that cannot be read, which gets and reports nothing; delete the others'."""
     damaged = {
         f"recipient_damaged_{recipient.subentry_id}": recipient.title
         for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
@@ -109,13 +109,13 @@ class OptedOutIssue:
 
     @property
     def key(self) -> str:
-        """What tells it from the others: a fingerprint, since ids of issues are kept and logged."""
+        """Its id among the account's: a fingerprint, since ids of issues are stored and logged."""
         return f"opted_out_{hashlib.sha256(f'{self.ours} {self.theirs}'.encode()).hexdigest()[:16]}"
 
 
 @callback
 def check_opt_outs(hass: HomeAssistant, entry: ConfigEntry, opted_out: Iterable[OptedOutIssue]) -> None:
-    """Report who opted out of texts, an issue each, and withdraw the issues of those who opted in again."""
+    """Create an issue for each person who opted out of texts; delete those of people who opted in again."""
     issues = {one.key: one for one in opted_out}
     _clear_several(hass, entry, "opted_out", but=issues)
     for key, one in issues.items():
@@ -125,7 +125,7 @@ def check_opt_outs(hass: HomeAssistant, entry: ConfigEntry, opted_out: Iterable[
 
 
 def _clear_several(hass: HomeAssistant, entry: ConfigEntry, kind: str, *, but: Collection[str] = ()) -> None:
-    """Withdraw the issues of a kind of which there may be several, such as those of recipients that are gone."""
+    """Delete the issues of a kind of which there may be several, such as those of recipients that are gone."""
     kept = {_id(key, entry) for key in but}
     for domain, issue_id in list(ir.async_get(hass).issues):
         is_one = issue_id.startswith(f"{kind}_") and issue_id.endswith(f"_{entry.entry_id}")
@@ -135,14 +135,14 @@ def _clear_several(hass: HomeAssistant, entry: ConfigEntry, kind: str, *, but: C
 
 @callback
 def raise_push_issue(hass: HomeAssistant, entry: ConfigEntry, key: str) -> None:
-    """Tell that the PBX cannot say when a message comes in: ``push_without_url`` or ``push_refused``."""
+    """Create the issue of a PBX that cannot push messages: ``push_without_url`` or ``push_refused``."""
     clear_push_issues(hass, entry, but=key)
     _raise(hass, entry, key, {"account": entry.title})
 
 
 @callback
 def clear_push_issues(hass: HomeAssistant, entry: ConfigEntry, *, but: str | None = None) -> None:
-    """Take that back."""
+    """Delete those issues."""
     for key in _PUSH_ISSUES:
         if key != but:
             ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
@@ -150,7 +150,7 @@ def clear_push_issues(hass: HomeAssistant, entry: ConfigEntry, *, but: str | Non
 
 @callback
 def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> None:
-    """Tell where the PBX's list of conversations cannot be read whole, so that messages may be missed."""
+    """Create an issue if the PBX cuts its list of conversations, so that messages may be missed, else delete it."""
     if cut:
         _raise(hass, entry, "conversations_cut", {"account": entry.title})
     else:
@@ -159,7 +159,7 @@ def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> N
 
 @callback
 def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
-    """Take back all that was told of an account that is gone."""
+    """Delete all issues of an account that is gone."""
     for key in (
         "hourly_limit",
         "sender_not_listed",

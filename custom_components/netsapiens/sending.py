@@ -248,7 +248,7 @@ def _keep_for(call: PreparedSend) -> timedelta:
 
 
 def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
-    """Stop an automation that runs in a circle.
+    """Stop an automation that is stuck in a loop.
 
     Raises:
         HomeAssistantError: the account's limit is reached.

@@ -1,4 +1,4 @@
-"""The delivery of one message: attempts, and looks at the PBX's lists where an answer was lost, until it has ended."""
+"""The delivery of one message: attempts until it has ended, and the PBX's lists where an answer was lost."""
 
 import asyncio
 import base64
@@ -249,7 +249,7 @@ class Deliverer:
     async def _reconcile(self, entry: QueueEntry) -> None:
         """Look in the PBX's lists for a message that may have been accepted."""
         if entry.delivery.baseline is None:
-            raise ValueError("nothing tells it from its duplicates")
+            raise ValueError("no baseline")
         event = await self._look(entry, entry.delivery.baseline)
         if event is Event.FOUND:
             self._accepted(entry, event)

@@ -70,7 +70,7 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """A message of ours that ended: when (monotonic), and what told it from its duplicates."""
+    """A message of ours that ended: when (monotonic), and its baseline."""
 
     end: float
     keys: tuple[str, str]
@@ -92,7 +92,7 @@ class RecentSends:
 
         Parameters:
             message: which.
-            baseline: what told it from its duplicates.
+            baseline: what distinguished it from its duplicates.
             accepted: False where it is not known.
         """
         now = time.monotonic()
@@ -106,7 +106,7 @@ class RecentSends:
         self._duplicates.setdefault(past.key, deque()).append(past)
 
     def baseline(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Baseline, bool]:
-        """Return how to tell a message that is about to be sent from its duplicates, and whether that is certain.
+        """Return the baseline of a message that is about to be sent, and whether that is certain.
 
         A duplicate that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
@@ -153,7 +153,7 @@ class Reconciler:
         self._account = account
 
     async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Baseline:
-        """Return how to tell a message that is about to be sent from its duplicates, where only the PBX knows of them.
+        """Return the baseline of a message that is about to be sent, where only the PBX knows its duplicates.
 
         Parameters:
             message: which.
@@ -170,7 +170,7 @@ class Reconciler:
 
         Parameters:
             message: which.
-            baseline: what tells it from them.
+            baseline: what distinguishes it from them.
             caller: who takes the turns at the rate limiter.
 
         Raises:

@@ -24,7 +24,7 @@ class KeptMessage:
         message: which; its media is in a file of its own.
         number: its place in the queue.
         deadline: when its time is up.
-        baseline: what tells it from its duplicates, if it may have been accepted.
+        baseline: what distinguishes it from its duplicates, if it may have been accepted.
         refusal: why it may not be sent any more, where its recipient has opted out.
     """
 

@@ -141,7 +141,7 @@ class Delivery[BaselineT](NamedTuple):
         keep: whether it is tried again after a failure.
         reason: why it failed.
         attempts: how many requests were begun since it was taken or loaded.
-        baseline: what tells it from its duplicates; set before each first attempt.
+        baseline: what distinguishes it from its duplicates; set before each first attempt.
         was_unknown: whether the outcome of an attempt was unknown once; the baseline stays then.
         late: whether its deadline has passed.
         opted_out: whether its recipient wants no texts any more; there is no other attempt then.
@@ -169,7 +169,7 @@ class Delivery[BaselineT](NamedTuple):
         """Return a message that was read from disk: one with a baseline may have been accepted.
 
         Parameters:
-            baseline: what tells it from its duplicates; None where it was surely not accepted.
+            baseline: what distinguishes it from its duplicates; None where it was surely not accepted.
             opted_out: whether its recipient wants no texts any more. It has ended, unless it may have been accepted.
         """
         tried = baseline is not None

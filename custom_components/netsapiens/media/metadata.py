@@ -26,7 +26,7 @@ _JPEG_SCAN = 0xDA
 _JPEG_FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _JPEG_PROGRESSIVE = {0xC2, 0xC6, 0xCA, 0xCE}
 _JPEG_DROPPED = {0x00, *range(0xE0, 0xF0), 0xFE}
-# Of what can be dropped, what says how to read the colours: marker, how it begins, how much of it is told.
+# Of what can be dropped, what says how to read the colours: marker, how it begins, how much of it is kept.
 _JPEG_KEPT = {0xE0: (b"JFIF\0", 12), 0xEE: (b"Adobe", 12)}
 _JFIF = 0xE0
 _JPEG_EXIF, _EXIF = 0xE1, b"Exif\0\0"
@@ -143,12 +143,12 @@ def _jpeg_kept(marker: int, segment: memoryview) -> tuple[bytes | memoryview, ..
     if marker not in _JPEG_DROPPED:
         return bytes((0xFF, marker)), segment
     start, length = _JPEG_KEPT.get(marker, (b"", 0))
-    told = bytes(segment[2 : 2 + length])
-    if not start or not told.startswith(start) or len(told) < length:
+    kept = bytes(segment[2 : 2 + length])
+    if not start or not kept.startswith(start) or len(kept) < length:
         return ()
     if marker == _JFIF:
-        told += b"\0\0"  # the size of its thumbnail
-    return bytes((0xFF, marker)), struct.pack(">H", len(told) + 2), told
+        kept += b"\0\0"  # the size of its thumbnail
+    return bytes((0xFF, marker)), struct.pack(">H", len(kept) + 2), kept
 
 
 def _png(content: bytes) -> Plain:
