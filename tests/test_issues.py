@@ -97,7 +97,7 @@ async def test_diagnostics(
     )
     found = await async_get_config_entry_diagnostics(hass, entry)
     assert found == snapshot(exclude=props("token_left", "clock", "poller"))
-    assert found["poller"].keys() == {"remembered", "rows_last_look", "characters_last_look", "cut_looks"}
+    assert found["poller"].keys() == {"remembered", "rows_last_poll", "characters_last_poll", "cut_polls"}
     assert 3500 < found["pbx"]["token_left"] <= 3600
     words = str(found)
     secrets = (*pbx.tokens, pbx.account["password"], pbx.account["client_secret"])

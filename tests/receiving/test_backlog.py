@@ -7,7 +7,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import Account, MessageSession
-from custom_components.netsapiens.receiving.look import is_ours_last
+from custom_components.netsapiens.receiving.poll import is_ours_last
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import send
 from tests.helpers import until

@@ -90,8 +90,8 @@ async def test_what_one_look_reads_is_limited(
     await asyncio.sleep(0.3)
     assert sorted(told.texts()) == sorted(texts)
     found = await async_get_config_entry_diagnostics(hass, off)
-    assert found["poller"]["cut_looks"] >= 2
-    assert found["poller"]["rows_last_look"] <= 11
+    assert found["poller"]["cut_polls"] >= 2
+    assert found["poller"]["rows_last_poll"] <= 11
 
 
 async def test_a_first_look_that_is_limited_tells_no_history(

@@ -799,7 +799,9 @@ async def test_a_disk_that_is_full(
     await until(lambda: told.texts() == ["Hi"])
     await asyncio.sleep(0.5)
     assert told.texts() == ["Hi"]
-    errors = [record for record in caplog.records if record.levelname == "ERROR" and "receiving.ledger" in record.name]
+    errors = [
+        record for record in caplog.records if record.levelname == "ERROR" and "receiving.reporter" in record.name
+    ]
     assert len(errors) == 1
     path.rmdir()
     await until(path.exists)

@@ -126,9 +126,7 @@ class Transport:
             # From None: aiohttp's errors carry the request, and with it the token.
             raise broken from None
         finally:
-            if _LOGGER.isEnabledFor(logging.DEBUG):
-                call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
-                _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
+            _log(method, path, started)
         return answer
 
     def _headers(self, token: str | None) -> dict[str, str]:
@@ -154,6 +152,13 @@ class Transport:
         shown = http_date(date)
         if shown is not None and shown.year < MAXYEAR and answer.is_json and answer.status < 500:  # noqa: PLR2004
             self.clock.note(shown, at)
+
+
+def _log(method: str, path: str, started: float) -> None:
+    """Log a request, without the numbers and secrets of its path."""
+    if _LOGGER.isEnabledFor(logging.DEBUG):
+        call = without_numbers(_ID.sub("…", path.rpartition("/")[2]))
+        _LOGGER.debug("%s %s took %.3f s", method, call, time.monotonic() - started)
 
 
 async def _read(response: aiohttp.ClientResponse) -> bytes:

@@ -1,1 +1,1 @@
-"""The one path in: when to look, what is new, what is kept."""
+"""The one path in: when to poll, what is new, what is kept."""

@@ -12,10 +12,10 @@ from ..api import MessageSession, NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.coordinator import NetsapiensCoordinator
 from .checkpoint import Checkpoint
-from .ledger import Ledger
-from .look import Found, Look, is_ours_last, signature, unseen
+from .poll import Found, Poll, is_ours_last, signature, unseen
 from .reader import Inbound, Reader
 from .received import ReceivedMessage, received_message
+from .reporter import Reporter
 from .store import CheckpointStore
 from .timing import PollTiming
 
@@ -74,7 +74,7 @@ class Inbox:
         self._report_damaged = report_damaged
         self.wake_up = asyncio.Event()
         self._timing = PollTiming()
-        self._ledger = Ledger(store, self._report_message)
+        self._reporter = Reporter(store, self._report_message)
         self._is_aligned = False
         self._jumped = 0.0
         self._known: dict[str, int] = {}  # what the conversations looked like
@@ -82,23 +82,23 @@ class Inbox:
         self._first_failed: datetime | None = None  # when the very first poll began, if it failed
         self._due: dict[str, None] = {}  # the conversations that still have to be read, the one due longest first
         self._unread: set[str] = set()  # the conversations that could not be read at the last poll
-        self._taking: asyncio.Task[None] | None = None
+        self._reporting: asyncio.Task[None] | None = None
         self.cut_polls = 0
         self.reported = 0
 
     @property
     def checkpoint(self) -> Checkpoint | None:
         """How far we are; None before the very first poll came to its end."""
-        return self._ledger.place
+        return self._reporter.checkpoint
 
     @property
     def diagnostics(self) -> dict[str, int | str]:
         """What helps to find a fault."""
         return {
             "remembered": len(self.checkpoint.seen) if self.checkpoint else 0,
-            "rows_last_look": self._reader.rows,
-            "characters_last_look": self._reader.text,
-            "cut_looks": self.cut_polls,
+            "rows_last_poll": self._reader.rows,
+            "characters_last_poll": self._reader.text,
+            "cut_polls": self.cut_polls,
         }
 
     @property
@@ -109,12 +109,12 @@ class Inbox:
     async def load(self) -> None:
         """Go on from the checkpoint on disk, if it was not read yet."""
         if self.checkpoint is None:
-            await self._ledger.load(self._coordinator.api.now(), self._report_damaged)
+            await self._reporter.load(self._coordinator.api.now(), self._report_damaged)
 
     async def finish(self) -> None:
         """Wait until what was reported is on disk."""
-        if self._taking is not None:
-            await asyncio.wait([self._taking])
+        if self._reporting is not None:
+            await asyncio.wait([self._reporting])
 
     async def poll(self, timing: PollTiming, interval: float) -> PollResult:
         """Poll once: read what changed, and report what is new.
@@ -132,29 +132,29 @@ class Inbox:
         await self._reader.settle_clock()
         now = api.now()
         self._follow_clock(now)
-        look = Look(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
-        look.is_clock_doubted = self._is_clock_doubted
-        self._reader.begin_look()
+        poll = Poll(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
+        poll.is_clock_doubted = self._is_clock_doubted
+        self._reader.begin_poll()
         try:
-            listed, whole = await self._reader.sessions(look.since)
+            listed, whole = await self._reader.sessions(poll.since)
         except NetsapiensError:
             if self.checkpoint is None:
-                self._first_failed = look.place.until  # what comes in from now on is no history
+                self._first_failed = poll.checkpoint.until  # what comes in from now on is no history
             raise
         self._report_cut(not whole)
-        sessions = [row for row in listed if self._may_hold_news(row, look.since, now)]
+        sessions = [row for row in listed if self._may_hold_news(row, poll.since, now)]
         self._keep_due(sessions)
         changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
-        await self._read_changed(look, changed)
+        await self._read_changed(poll, changed)
         read = {session.id for session in changed}
-        await self._read_again(look, [session for session in sessions if session.id not in read], interval)
+        await self._read_again(poll, [session for session in sessions if session.id not in read], interval)
         self._known = {row.id: known for row in listed if (known := self._known.get(row.id)) is not None}
-        gets_on = look.failed.keys() != self._unread
-        self._unread = set(look.failed)
-        return PollResult(next(iter(look.failed.values()), None), gets_on, bool(look.left), self._reader.requests)
+        gets_on = poll.failed.keys() != self._unread
+        self._unread = set(poll.failed)
+        return PollResult(next(iter(poll.failed.values()), None), gets_on, bool(poll.left), self._reader.requests)
 
     def _keep_due(self, sessions: list[MessageSession]) -> None:
-        """Note which conversations have to be read, the one that is due longest first."""
+        """Remember which conversations have to be read, the one that is due longest first."""
         listed = dict.fromkeys(session.id for session in sessions)
         self._due = {due: None for due in self._due if due in listed} | listed
 
@@ -182,7 +182,7 @@ class Inbox:
             self._is_aligned = True
         self._jumped = jumped
 
-    async def _read_changed(self, look: Look, changed: list[MessageSession]) -> None:
+    async def _read_changed(self, poll: Poll, changed: list[MessageSession]) -> None:
         """Read the conversations that changed, and report their messages as they are read.
 
         Those in which somebody else wrote last come first. Our own texts change conversations as well, thousands of
@@ -197,67 +197,69 @@ class Inbox:
         for number, session in enumerate(waiting):
             more = number - len(answered)  # quiet ones read so far; at least one is, so that these get on
             if self._reader.is_spent or more >= _QUIET_AT_ONCE or (more > 0 and self.wake_up.is_set()):
-                self._leave(look, waiting[number:])
+                self._leave(poll, waiting[number:])
                 break
-            if more == 0 and len(quiet) > _QUIET_AT_ONCE and look.found:
-                await self._take_in_peace(look)
-            await self._read(look, session)
-            if look.is_full(self._hass.loop.time(), self._timing.batch):
-                await self._take_in_peace(look)
-        look.is_clock_doubted = look.is_clock_doubted or self._is_clock_doubted
-        await self._take_in_peace(look, is_last=True)
+            if more == 0 and len(quiet) > _QUIET_AT_ONCE and poll.found:
+                await self._report_found(poll)
+            await self._read(poll, session)
+            if poll.is_full(self._hass.loop.time(), self._timing.batch):
+                await self._report_found(poll)
+        poll.is_clock_doubted = poll.is_clock_doubted or self._is_clock_doubted
+        await self._report_found(poll, is_last=True)
 
-    async def _read_again(self, look: Look, unchanged: list[MessageSession], interval: float) -> None:
-        """Read what did not change, in case of equal messages, and only while nothing else is to be looked at."""
-        next_look = self._hass.loop.time() + interval
+    async def _read_again(self, poll: Poll, unchanged: list[MessageSession], interval: float) -> None:
+        """Read what did not change, in case of equal messages, and only while nothing else is to be read."""
+        next_poll = self._hass.loop.time() + interval
         due = self._longest_due(unchanged)
-        if look.left:
+        if poll.left:
             account = self._coordinator.data.account
             due = [session for session in due if not is_ours_last(session, account)][:_QUIET_AT_ONCE]
         for session in due:
             if self.wake_up.is_set() or self._reader.is_spent:
                 break
-            await self._read(look, session)
-            if look.found:
-                await self._take_in_peace(look)
-            if self._hass.loop.time() >= next_look:
+            await self._read(poll, session)
+            if poll.found:
+                await self._report_found(poll)
+            if self._hass.loop.time() >= next_poll:
                 break
 
-    def _leave(self, look: Look, sessions: list[MessageSession]) -> None:
+    def _leave(self, poll: Poll, sessions: list[MessageSession]) -> None:
         """Leave conversations to the next poll, which comes at once."""
-        look.left = sessions
+        poll.left = sessions
         self.cut_polls += 1
         if self.checkpoint is None:
-            self._history |= {session.id: self._first_failed or look.now for session in sessions}
+            self._history |= {session.id: self._first_failed or poll.now for session in sessions}
 
-    async def _read(self, look: Look, session: MessageSession) -> None:
+    async def _read(self, poll: Poll, session: MessageSession) -> None:
         """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
         self._due.pop(session.id, None)
         try:
-            rows = await self._reader.messages(session, look.since)
+            rows = await self._reader.messages(session, poll.since)
         except NetsapiensError as err:
-            look.failed[session.id] = err
+            poll.failed[session.id] = err
             self._due[session.id] = None
             if self.checkpoint is None:
-                self._history[session.id] = self._first_failed or look.now
+                self._history[session.id] = self._first_failed or poll.now
             return
-        history_until = self._history.pop(session.id, look.place.ignored_until)
+        history_until = self._history.pop(session.id, poll.checkpoint.ignored_until)
         if self.checkpoint is None:
             history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
-        look.read.append(session)
+        poll.read.append(session)
         if rows:
-            look.newest[session.id] = max(rows, key=lambda one: one.listed).key
-        look.found += [
+            poll.newest[session.id] = max(rows, key=lambda one: one.listed).key
+        poll.found += [
             Found(one, one.at <= history_until)
-            for one in unseen(rows, look.place, look.since, look.place.latest_of(session.id))
+            for one in unseen(rows, poll.checkpoint, poll.since, poll.checkpoint.latest_of(session.id))
         ]
 
-    async def _take_in_peace(self, look: Look, *, is_last: bool = False) -> None:
+    async def _report_found(self, poll: Poll, *, is_last: bool = False) -> None:
         """Report what was found. What was reported must be on disk, also where the account is closed in between."""
-        self._taking = self._hass.async_create_task(self._ledger.take(look, is_last=is_last, apart=self._timing.apart))
-        await asyncio.shield(self._taking)
-        self._known |= {session.id: signature(session) for session in look.read}
-        look.begin_batch(self._hass.loop.time())
+        self._reporting = self._hass.async_create_task(
+            self._reporter.report_found(poll, is_last=is_last, apart=self._timing.apart)
+        )
+        await asyncio.shield(self._reporting)
+        self._known |= {session.id: signature(session) for session in poll.read}
+        poll.begin_batch(self._hass.loop.time())
 
     def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
         """Whether a conversation has to be read."""

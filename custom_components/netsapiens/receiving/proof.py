@@ -1,4 +1,4 @@
-"""Does the PBX announce texts? What polling finds says so, without a look at what is announced."""
+"""Does the PBX announce texts? What polling finds says so, without reading what is announced."""
 
 import math
 

@@ -27,8 +27,8 @@ MESSAGE_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-…
 _NEXT_TO = 8  # of our own texts before a message, and behind it, tell what it may answer
 _QUARTER = 900  # seconds; zones differ by whole ones
 
-MOST_ROWS = 10_000  # messages a look
-MOST_TEXT = 32 * 1024 * 1024  # characters a look
+MOST_ROWS = 10_000  # messages a poll
+MOST_TEXT = 32 * 1024 * 1024  # characters a poll
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Inbound:
     Attributes:
         at: its time.
         key: what it is known by.
-        listed: its place in the conversation as the PBX orders it; the newest has the highest.
+        listed: its position in the conversation as the PBX orders it; the newest has the highest.
         row: the message.
         session: its conversation.
         between: where it stands among our own messages.
@@ -59,7 +59,7 @@ class Reader:
         coordinator: the account.
 
     Attributes:
-        rows: how many messages were read at this look.
+        rows: how many messages were read in this poll.
         text: how many characters they had.
         requests: how many that took.
     """
@@ -71,13 +71,13 @@ class Reader:
         self._newest_first = True
         self.rows = self.text = self.requests = 0
 
-    def begin_look(self) -> None:
+    def begin_poll(self) -> None:
         """Count anew what is read."""
         self.rows = self.text = self.requests = 0
 
     @property
     def is_spent(self) -> bool:
-        """Whether as much was read as one look may."""
+        """Whether as much was read as one poll may."""
         return self.rows >= MOST_ROWS or self.text >= MOST_TEXT
 
     async def settle_clock(self) -> None:
@@ -112,7 +112,7 @@ class Reader:
         if len({session.id for session in rows}) < len(rows):
             newest: dict[str, MessageSession] = {}
             for session in sorted(rows, key=lambda row: row.last_time or since):
-                newest.pop(session.id, None)  # so that it takes the place of its last row
+                newest.pop(session.id, None)  # so that it takes the position of its last row
                 newest[session.id] = session
             rows = list(newest.values())
         times = [session.last_time for session in rows if session.last_time is not None]
@@ -180,7 +180,7 @@ class Reader:
             read = 0
 
             async def page(start: int) -> list[Message]:
-                """Return the next page; an empty one where the conversation alone is more than a look may read."""
+                """Return the next page; an empty one where the conversation alone is more than a poll may read."""
                 nonlocal read
                 if read >= MOST_TEXT:
                     _LOGGER.warning("A conversation is too long to be read whole")

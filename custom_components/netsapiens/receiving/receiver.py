@@ -76,7 +76,7 @@ class Receiver:
         announcer = self._announcer = poller.announcer = self._create_announcer(self._mode, poller)
 
         @callback
-        def look(_hass: HomeAssistant) -> None:
+        def start_polling(_hass: HomeAssistant) -> None:
             """Poll, now that automations listen."""
             poller.async_start()
             if announcer is not None:
@@ -89,7 +89,7 @@ class Receiver:
             await self.async_stop()
 
         forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
-        self._ends = [async_at_started(self._hass, look), forget_stop]
+        self._ends = [async_at_started(self._hass, start_polling), forget_stop]
 
     async def async_stop(self) -> None:
         """Stop polling; what was reported is on disk first."""

@@ -30,28 +30,33 @@ class CheckpointStore:
         self._hass = hass
         self._before_save = before_save
         self._store = DurableStore(
-            hass, VERSION, f"{DOMAIN}.inbox.{entry_id}", private=True, atomic_writes=True, not_written="place_not_kept"
+            hass,
+            VERSION,
+            f"{DOMAIN}.inbox.{entry_id}",
+            private=True,
+            atomic_writes=True,
+            not_written="checkpoint_not_kept",
         )
 
     async def async_load(self) -> tuple[Checkpoint | None, str | None]:
-        """Return the place reached, and where the file was damaged, the name under which it was set aside.
+        """Return the checkpoint, and where the file was damaged, the name under which it was set aside.
 
-        There is no place at the very first start, and where the file is damaged.
+        There is no checkpoint at the very first start, and where the file is damaged.
         """
         path = Path(self._store.path)
         was_there = await self._hass.async_add_executor_job(path.exists)
         try:
             data = await self._store.async_load()
             if data is not None:
-                return _place_of(data), None
+                return _checkpoint_of(data), None
         except (HomeAssistantError, *DAMAGE) as err:
             _LOGGER.warning("It cannot be read how far the poller was: %s", type(err).__name__)
             return None, await async_set_aside(self._hass, path)
         # Store sets a file that is no JSON aside itself, and returns nothing.
         return None, path.name if was_there else None
 
-    async def async_save(self, place: Checkpoint) -> None:
-        """Keep the place reached.
+    async def async_save(self, checkpoint: Checkpoint) -> None:
+        """Keep the checkpoint.
 
         Raises:
             HomeAssistantError: it could not be written.
@@ -60,11 +65,11 @@ class CheckpointStore:
             await self._before_save()
         await self._store.async_save(
             {
-                "until": place.until.timestamp(),
-                "wall": place.wall.timestamp(),
-                "ignored_until": place.ignored_until.timestamp(),
-                "seen": {key: at.timestamp() for key, at in place.seen.items()},
-                "latest": {**place.latest},
+                "until": checkpoint.until.timestamp(),
+                "wall": checkpoint.wall.timestamp(),
+                "ignored_until": checkpoint.ignored_until.timestamp(),
+                "seen": {key: at.timestamp() for key, at in checkpoint.seen.items()},
+                "latest": {**checkpoint.latest},
             }
         )
 
@@ -73,8 +78,8 @@ class CheckpointStore:
         await self._store.async_remove()
 
 
-def _place_of(data: dict[str, Any]) -> Checkpoint:
-    """Return the place reached that a file holds; one of DAMAGE where it holds none."""
+def _checkpoint_of(data: dict[str, Any]) -> Checkpoint:
+    """Return the checkpoint that a file holds; one of DAMAGE where it holds none."""
     return Checkpoint(
         until=_time(data["until"]),
         seen={str(key): _time(at) for key, at in data["seen"].items()},

@@ -8,7 +8,7 @@ import logging
 from homeassistant.exceptions import HomeAssistantError
 
 from .checkpoint import Checkpoint
-from .look import OLDEST, Look
+from .poll import OLDEST, Poll
 from .reader import Inbound
 from .store import CheckpointStore
 
@@ -19,21 +19,21 @@ _SAVE_AT_LEAST = timedelta(minutes=10)
 _SAVE_EVERY = 0.25  # seconds, while many are reported
 
 
-class Ledger:
-    """Keeps how far a poller is.
+class Reporter:
+    """Reports what polls found, each message once, and keeps the checkpoint.
 
     Parameters:
-        store: where.
+        store: where the checkpoint is kept.
         report: called with each message, once.
 
     Attributes:
-        place: how far it is; None before the very first poll came to its end.
+        checkpoint: how far the inbox is; None before the very first poll came to its end.
     """
 
     def __init__(self, store: CheckpointStore, report: Callable[[Inbound], None]) -> None:
         self._store = store
         self._report = report
-        self.place: Checkpoint | None = None
+        self.checkpoint: Checkpoint | None = None
         self._saved_at: datetime | None = None
         self._not_saved = False
 
@@ -45,31 +45,31 @@ class Ledger:
             report_damaged: called with the name under which the file was set aside; returns up to when, by the PBX's
                 clock, messages were reported all the same, as far as is known.
         """
-        self.place, damaged = await self._store.async_load()
+        self.checkpoint, damaged = await self._store.async_load()
         if damaged is None:
             return
-        told_until = report_damaged(damaged)
-        self.place = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
-        if told_until is not None:
-            self.place.ignored_until = told_until
-        await self._save(self.place, now)
+        reported_until = report_damaged(damaged)
+        self.checkpoint = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
+        if reported_until is not None:
+            self.checkpoint.ignored_until = reported_until
+        await self._save(self.checkpoint, now)
 
-    async def take(self, look: Look, *, is_last: bool, apart: float) -> None:
-        """Report new messages, and note how far we are.
+    async def report_found(self, poll: Poll, *, is_last: bool, apart: float) -> None:
+        """Report new messages, and move the checkpoint.
 
         Parameters:
-            look: what was found.
+            poll: what was found.
             is_last: whether the poll read all that it had to.
             apart: seconds between two messages.
         """
-        place, now = look.place, look.now
-        look.found.sort(key=lambda one: one.inbound.at)  # stable: the order within a second is the PBX's
-        is_first = self.place is None
+        checkpoint, now = poll.checkpoint, poll.now
+        poll.found.sort(key=lambda one: one.inbound.at)  # stable: the order within a second is the PBX's
+        is_first = self.checkpoint is None
         clock, old = asyncio.get_running_loop().time, 0
         save_at = clock() + _SAVE_EVERY
-        for found in look.found:
+        for found in poll.found:
             one = found.inbound
-            place.note(one.session.id, one.key, max(one.at, now))
+            checkpoint.note(one.session.id, one.key, max(one.at, now))
             if found.is_history:
                 continue
             if one.at < now - OLDEST:
@@ -78,25 +78,25 @@ class Ledger:
             self._report(one)
             await asyncio.sleep(apart)
             if clock() >= save_at and not is_first:
-                await self._save(place, now)
+                await self._save(checkpoint, now)
                 save_at = clock() + _SAVE_EVERY
         if old:
             _LOGGER.warning("%s messages that came in more than 24 hours ago were left out", old)
-        for session_id, key in look.newest.items():
-            place.note_latest(session_id, key)
+        for session_id, key in poll.newest.items():
+            checkpoint.note_latest(session_id, key)
         if is_last:
             # What stands still, since a conversation cannot be read, must not grow without end.
-            place.reach(now if look.is_complete else now - OLDEST, now)
-            place.forget_before(place.until - _REMEMBERED)
-            self.place = place
-        must_save = bool(look.found) and not is_first
+            checkpoint.reach(now if poll.is_complete else now - OLDEST, now)
+            checkpoint.forget_before(checkpoint.until - _REMEMBERED)
+            self.checkpoint = checkpoint
+        must_save = bool(poll.found) and not is_first
         if must_save or (is_last and (is_first or self._saved_at is None or now - self._saved_at > _SAVE_AT_LEAST)):
-            await self._save(place, now)
+            await self._save(checkpoint, now)
 
-    async def _save(self, place: Checkpoint, now: datetime) -> None:
-        """Keep how far we are; where that fails, the next poll tries again."""
+    async def _save(self, checkpoint: Checkpoint, now: datetime) -> None:
+        """Keep the checkpoint; where that fails, the next poll tries again."""
         try:
-            await self._store.async_save(place)
+            await self._store.async_save(checkpoint)
         except HomeAssistantError as err:
             if not self._not_saved:
                 _LOGGER.error("%s", err)  # noqa: TRY400 - the words say it all

@@ -23,18 +23,18 @@ class Found:
     is_history: bool  # it was there before us
 
 
-class Look:
+class Poll:
     """One poll: what was found, and what could not be read.
 
     Parameters:
-        place: how far we are.
+        checkpoint: how far the inbox is.
         now: by the PBX's clock.
         began: by the loop's clock.
     """
 
-    def __init__(self, place: Checkpoint, now: datetime, began: float) -> None:
-        self.place, self.now = place, now
-        self.since = max(min(place.until, now), now - _LONGEST_AWAY) - _WINDOW
+    def __init__(self, checkpoint: Checkpoint, now: datetime, began: float) -> None:
+        self.checkpoint, self.now = checkpoint, now
+        self.since = max(min(checkpoint.until, now), now - _LONGEST_AWAY) - _WINDOW
         self.failed: dict[str, NetsapiensError] = {}
         self.left: list[MessageSession] = []  # for the next poll
         self.is_clock_doubted = False  # what came in after the PBX's clock was set back does not seem new yet
@@ -60,7 +60,7 @@ class Look:
         return now - self.began >= longest or len(self.found) >= _BATCH_ROWS or text >= _BATCH_TEXT
 
 
-def unseen(rows: list[Inbound], place: Checkpoint, since: datetime, latest: str | None) -> list[Inbound]:
+def unseen(rows: list[Inbound], checkpoint: Checkpoint, since: datetime, latest: str | None) -> list[Inbound]:
     """Return a conversation's messages that were not seen before.
 
     They are new by their time; or since they are listed above one that was seen, if the clocks do not agree.
@@ -69,7 +69,7 @@ def unseen(rows: list[Inbound], place: Checkpoint, since: datetime, latest: str 
     return [
         one
         for one in rows
-        if one.key not in place.seen
+        if one.key not in checkpoint.seen
         and (one.at >= since or (above is not None and one.listed > above.listed and one.at >= above.at - _BACK))
     ]
 
