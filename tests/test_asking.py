@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from homeassistant.components import media_source
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 import pytest
@@ -19,6 +20,7 @@ from custom_components.netsapiens.receiving.question import AskState
 from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
 from tests.conftest import Told
 from tests.helpers import until
+from tests.pictures import RED
 from tests.simulator import FaultKind, Simulator
 from tests.test_ask_question import (  # noqa: F401 - fixtures
     ANN,
@@ -164,6 +166,22 @@ async def test_a_question_that_ends_as_its_turn_comes(
     await asyncio.sleep(0.3)
     assert sent_to(pbx, ANN) == [LINES]
     assert waiting.state is AskState.ENDED
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_picture_is_an_answer(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+    """A photo of the meter: the response has its id, as the event has it, and it can be opened by that at once."""
+    call = ask(hass, entity_id="notify.ann", answers=[], question="What does the meter say?")
+    await asked(pbx, ANN, "What does the meter say?")
+    await pbx.receive(from_number=ANN, text="", media=RED, mime_type="image/jpeg")
+    response = await call
+    assert (response["id"], response["text"], response["recipient"]) == (None, "", "Ann")
+    assert response["media_content_id"].startswith("media-source://netsapiens/")
+    assert told.events[-1][1]["media_content_id"] == response["media_content_id"]
+    assert told.events[-1][1]["is_answer"] is True
+    media = await media_source.async_resolve_media(hass, response["media_content_id"], None)
+    assert media.path is not None
+    assert await asyncio.to_thread(media.path.read_bytes) == RED
 
 
 # --- the PBX ------------------------------------------------------------------------------
