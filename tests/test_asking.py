@@ -8,6 +8,7 @@ import sys
 import time
 from typing import Any
 
+from homeassistant.components import media_source
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 import pytest
@@ -19,6 +20,7 @@ from custom_components.netsapiens.receiving.question import AskState
 from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
 from tests.conftest import Told
 from tests.helpers import until
+from tests.pictures import RED
 from tests.simulator import FaultKind, Simulator
 from tests.test_ask_question import (  # noqa: F401 - fixtures
     ANN,
@@ -108,6 +110,7 @@ async def test_the_hourly_limit_counts_when_it_is_their_turn(
     first = ask(hass, entity_id="notify.ann")
     await asked(pbx, ANN)
     second = ask(hass, entity_id="notify.ann", question="Lights off?", answers=[])
+    await until(lambda: len(home.runtime_data.questions._asks) == 2)
     data = {"entity_id": "notify.bob", "message": "Hello"}
     await hass.services.async_call("notify", "send_message", data, blocking=True)
     await pbx.receive(from_number=ANN, text="1")
@@ -155,6 +158,7 @@ async def test_a_question_that_ends_as_its_turn_comes(
     second = ask(hass, entity_id="notify.ann", question="Lights off?", answers=[])
     await until(lambda: len(questions._asks) == 2)
     waiting = [*questions._asks.values()][1]
+    await poll_off(hass, home)  # else what came in before is read first, and the end comes during that
     first.cancel()
     while not waiting.turn.is_set():
         await asyncio.sleep(0)
@@ -164,6 +168,55 @@ async def test_a_question_that_ends_as_its_turn_comes(
     await asyncio.sleep(0.3)
     assert sent_to(pbx, ANN) == [LINES]
     assert waiting.state is AskState.ENDED
+
+
+@pytest.mark.usefixtures("home")
+async def test_a_picture_is_an_answer(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+    """A photo of the meter: the response has its id, as the event has it, and it can be opened by that at once."""
+    call = ask(hass, entity_id="notify.ann", answers=[], question="What does the meter say?")
+    await asked(pbx, ANN, "What does the meter say?")
+    await pbx.receive(from_number=ANN, text="", media=RED, mime_type="image/jpeg")
+    response = await call
+    assert (response["id"], response["text"], response["recipient"]) == (None, "", "Ann")
+    assert response["media_content_id"].startswith("media-source://netsapiens/")
+    assert told.events[-1][1]["media_content_id"] == response["media_content_id"]
+    assert told.events[-1][1]["is_answer"] is True
+    media = await media_source.async_resolve_media(hass, response["media_content_id"], None)
+    assert media.path is not None
+    assert await asyncio.to_thread(media.path.read_bytes) == RED
+
+
+@pytest.mark.usefixtures("timing")
+async def test_a_picture_that_is_refused(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    entry: MockConfigEntry,
+    camera: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The question stands without it: she can answer, and the log says that she did not get all."""
+    await hass.config_entries.async_reload(entry.entry_id)  # with the quick timing
+    await until(lambda: entry.runtime_data.poller and entry.runtime_data.poller.ready.is_set())
+    refuse = asyncio.Event()
+
+    async def sees(*_: Any, **__: Any) -> bytes:
+        await refuse.wait()
+        return RED
+
+    monkeypatch.setattr(camera, "async_camera_image", sees)
+    call = ask(hass, entity_id="notify.ann", media="camera.door")
+    await asked(pbx, ANN)
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=400, message="No pictures")
+    before = len([one for one in pbx.requests if one.method == "POST"])
+    refuse.set()
+    await until(lambda: len([one for one in pbx.requests if one.method == "POST"]) > before)
+    await asyncio.sleep(0.3)
+    await pbx.receive(from_number=ANN, text="1")
+    assert (await call)["id"] == "close"
+    assert "A question was not sent completely to Ann: " in caplog.text
+    assert "No pictures" in caplog.text
+    assert sent_to(pbx, ANN) == [LINES]
 
 
 # --- the PBX ------------------------------------------------------------------------------

@@ -89,6 +89,14 @@ async def test_rows_say_how_many_segments_a_text_has(hass: HomeAssistant, pbx: S
     assert (row["message_type"], row["segments"]) == ("chat", None)
 
 
+async def test_the_limits_as_a_row_says_them(hass: HomeAssistant, pbx: Simulator, entry: Any) -> None:
+    """What goes out is counted, as the PBX gets it: one SMS up to the limit of its alphabet, two beyond."""
+    for character, most in (("a", 160), ("€", 80), (QUOTE, 70), (EMOJI, 35)):
+        for text, segments in ((character * most, 1), (character * (most + 1), 2)):
+            (row,) = await _send(hass, message=text)
+            assert (pbx.messages[-1].text, row["segments"]) == (text, segments)
+
+
 @pytest.mark.parametrize(
     ("options", "sent", "segments"),
     [
