@@ -254,7 +254,7 @@ def run(count: int = HOMES) -> bool:
     """Print how the homes come back; return whether they are spread well enough."""
     rows, pictures, reached = [], [], True
     cases = [(event, away_for, way) for event, away_for in EVENTS.items() for way in ("poll", "live")]
-    with ProcessPoolExecutor(mp_context=multiprocessing.get_context("spawn")) as pool:
+    with ProcessPoolExecutor(len(cases), mp_context=multiprocessing.get_context("spawn")) as pool:
         found = [pool.submit(measure, way, away_for, count) for _, away_for, way in cases]
     for (event, _, way), future in zip(cases, found, strict=True):
         pbx = future.result()
