@@ -1,5 +1,5 @@
 """The benchmark: what a message costs; texts through faults, restarts and kills; what comes in; what it takes to start;
-how cost grows.
+how cost grows; what the operator of a PBX sees.
 
 One module a part; each part prints a Markdown table and says whether its bar was reached.
 """
@@ -18,6 +18,7 @@ import bench_faults
 import bench_growth
 import bench_inbox
 import bench_media
+import bench_operator
 import bench_setup
 import bench_speed
 import bench_spool
@@ -55,6 +56,14 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
     )
+    parser.add_argument("--operator", action="store_true", help="what a home costs a PBX, and 10,000 after an outage")
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        default=bench_operator.MINUTES,
+        metavar="M",
+        help="with --operator: how long the idle stretch is; 0: only the outage (default 10)",
+    )
     parser.add_argument(
         "--keep", type=Path, metavar="DIR", help="keep Home Assistant's config dir with its log there, and a record"
     )
@@ -80,6 +89,8 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(bench_setup.run)
     if options.growth:
         parts.append(bench_growth.run)
+    if options.operator:
+        parts.append(lambda: bench_operator.run(options.minutes))
     return parts or [bench_speed.run]
 
 

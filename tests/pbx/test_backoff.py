@@ -16,6 +16,12 @@ def test_the_limit_doubles_until_the_longest() -> None:
     assert [backoff.wait(failures) for failures in range(7)] == [2, 4, 8, 16, 32, 60, 60]
 
 
+def test_the_limit_grows_by_its_factor() -> None:
+    """A wait may get long sooner than by doubling, and not longer than the longest."""
+    backoff = Backoff(2.0, 60.0, jitter=0, factor=4)
+    assert [backoff.wait(failures) for failures in range(5)] == [2, 8, 32, 60, 60]
+
+
 def test_jitter_is_a_share_of_the_wait() -> None:
     waits = [Backoff(8.0, 8.0, jitter=0.25).wait(0) for _ in range(300)]
     assert 6 <= min(waits) < 6.5

@@ -1,5 +1,8 @@
 """Whether the PBX is away, and who finds out when it is back."""
 
+from collections import Counter
+import random
+
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 import pytest
@@ -126,6 +129,37 @@ def test_unclear_failures_open_it_once_there_are_many_in_a_row(breaker: CircuitB
     assert breaker.state is CircuitState.CLOSED
     fail(breaker, err)
     assert breaker.state is CircuitState.OPEN
+
+
+HOMES = 4000
+
+
+def back_at(clock: Clock, away_for: float, polled_every: float) -> float:
+    """Return when the first request of a home succeeds that polled at any time before, with the timing as it is."""
+    clock.now = random.uniform(0, polled_every)
+    breaker = CircuitBreaker(CircuitTiming(), clock)
+    while clock.now < away_for:
+        fail(breaker)
+        clock.now += breaker.wait()
+    return clock.now - away_for
+
+
+@pytest.mark.parametrize("away_for", [60.0, 300.0, 3600.0])
+def test_homes_come_back_one_after_the_other(clock: Clock, away_for: float) -> None:
+    """A home asks a PBX that was away at a time of its own: in no second do more than poll it anyway, about 1 in 30."""
+    random.seed(1)
+    back = [back_at(clock, away_for, 30.0) for _ in range(HOMES)]
+    in_a_second = Counter(int(when) for when in back)
+    assert max(in_a_second.values()) <= HOMES / 25
+    assert max(back) <= 60
+
+
+def test_one_failure_costs_a_moment(clock: Clock) -> None:
+    """A text must not wait long because of one connection that failed."""
+    for _ in range(100):
+        breaker = CircuitBreaker(CircuitTiming(), clock)
+        fail(breaker)
+        assert 0 < breaker.wait() <= 2
 
 
 class EveryOrder(RuleBasedStateMachine):

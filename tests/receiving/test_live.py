@@ -194,6 +194,17 @@ async def test_live_is_the_default_and_finds_its_server(
     assert len(pbx.requests_to("/version")) == 1
 
 
+async def test_a_connection_that_is_back_leads_to_one_poll(
+    pbx: Simulator, server: LiveServer, live: MockConfigEntry
+) -> None:
+    """Thousands of homes connect again when a PBX is back: none of them polls more than once for that."""
+    before, connections = lists(pbx), server.connected
+    server.drop()
+    await until(lambda: server.connected > connections and state_of(live) == "connected")
+    await asyncio.sleep(0.9)
+    assert lists(pbx) == before + 1
+
+
 # --- floods and what is no event -------------------------------------------------------
 
 

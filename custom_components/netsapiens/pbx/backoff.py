@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 import random
 
-_MOST_DOUBLINGS = 16
+_MOST_STEPS = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -11,14 +11,16 @@ class Backoff:
     """Exponential backoff with jitter.
 
     Attributes:
-        first: the limit of the first wait, in seconds; it doubles with each failure.
+        first: the limit of the first wait, in seconds.
         longest: what no wait exceeds, in seconds.
         jitter: which share of a wait is random: with 1 it is anywhere between 0 and its limit, with 0 it is the limit.
+        factor: by how much the limit grows with each failure.
     """
 
     first: float
     longest: float
     jitter: float = 1.0
+    factor: float = 2.0
 
     def wait(self, failures: int) -> float:
         """Return how many seconds to wait.
@@ -26,5 +28,5 @@ class Backoff:
         Parameters:
             failures: how many attempts in a row had failed before the one that failed now; 0 gives the first wait.
         """
-        limit = min(self.longest, self.first * 2 ** min(failures, _MOST_DOUBLINGS))
+        limit = min(self.longest, self.first * self.factor ** min(failures, _MOST_STEPS))
         return random.uniform(limit * (1 - self.jitter), limit)  # noqa: S311

@@ -15,7 +15,8 @@ from ..api import (
 from .backoff import Backoff
 
 _UNAUTHORIZED = 401
-_AWAY = Backoff(2.0, 60.0)
+# A single failure costs a moment, and 10,000 homes are spread well a minute later already: scripts/bench_spread.py.
+_AWAY = Backoff(2.0, 60.0, jitter=0.75, factor=4.0)
 _REFUSED = Backoff(15.0, 300.0)
 
 

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Hashable
 from contextvars import ContextVar
 from dataclasses import dataclass
+import time
 import weakref
 
 from homeassistant.core import HomeAssistant, callback
@@ -50,12 +51,13 @@ class Throttle:
 
     Parameters:
         timing: how many requests may go, and how long the PBX is left alone when it is away.
+        clock: gives the seconds since any moment; it must not go back.
     """
 
-    def __init__(self, timing: ThrottleTiming | None = None) -> None:
+    def __init__(self, timing: ThrottleTiming | None = None, clock: Callable[[], float] = time.monotonic) -> None:
         timing = timing or ThrottleTiming()
-        self.breaker = CircuitBreaker(timing.circuit)
-        self._limiter = RateLimiter(timing.rate)
+        self.breaker = CircuitBreaker(timing.circuit, clock)
+        self._limiter = RateLimiter(timing.rate, clock)
         self._turns = Turns()
         self._timer: asyncio.TimerHandle | None = None
         self._last_error: Callable[[], NetsapiensError | None] = lambda: None

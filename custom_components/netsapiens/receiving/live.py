@@ -236,7 +236,7 @@ class Live(Announcer):
             self._up_since = self._coordinator.api.now()
             self._proof = Proof(self._timing.proof)
             _LOGGER.debug("The live connection is connected")
-            self._poller.poll_soon()
+            self._poller.poll_once()
             return await self._hold(socket)
         finally:
             self._proof = self._up_since = None

@@ -102,9 +102,14 @@ class Poller:
 
     @callback
     def poll_soon(self) -> None:
-        """Poll at once: something may have come in."""
+        """Poll at once, and some times more: something was announced, which the PBX's lists may not show yet."""
         now = self._hass.loop.time()
         self._polls_left = [now + after for after in self.timing.follow_ups]
+        self.poll_once()
+
+    @callback
+    def poll_once(self) -> None:
+        """Poll at once: something may have come in while nothing was announced."""
         self.inbox.wake_up.set()
         self._replan.set()
 
@@ -114,8 +119,7 @@ class Poller:
             return
         awaited = self._hass.loop.create_future()
         self._awaited.append(awaited)
-        self.inbox.wake_up.set()
-        self._replan.set()
+        self.poll_once()
         await awaited
 
     @callback
