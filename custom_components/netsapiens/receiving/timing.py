@@ -34,7 +34,7 @@ class PollTiming:
     """
 
     interval: float = 30.0
-    backstop_interval: float = 120.0
+    backstop_interval: float = 135.0  # ±10 %: an idle home makes no two requests within 2 minutes
     answer_interval: float = 3.0
     late_answer_interval: float = 10.0
     answer_soon: float = 120.0
