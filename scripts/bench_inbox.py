@@ -90,7 +90,7 @@ class LonePoller:
             throttle=Throttle(),
             async_ensure_token=self.api.get_token,
             data=AccountFacts(account, "", {}),
-            config_entry=SimpleNamespace(options={}, get_subentries_of_type=lambda _: []),
+            config_entry=SimpleNamespace(entry_id="bench", options={}, get_subentries_of_type=lambda _: []),
         )
         inbox = Inbox(
             self._coordinator,
