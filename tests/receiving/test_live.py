@@ -16,6 +16,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
+from custom_components.netsapiens.receiving.live_address import LiveAddresses
 from custom_components.netsapiens.receiving.timing import (
     RECEIVING_TIMING,
     LiveTiming,
@@ -485,31 +486,30 @@ async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -
         assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("core1.pbx.example", ["https://core1.pbx.example:8001"]),
+        ("2001:db8::7", ["https://[2001:db8::7]:8001"]),
+        ("127.0.0.1", []),
+        ("", []),
+        ("<html>", []),
+        ("core1:8001", []),
+        ("user@core1", []),
+    ],
+)
 async def test_the_host_that_the_pbx_names(
-    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], told: Told
+    pbx: Simulator, add_account: AddAccount, named: str, expected: list[str]
 ) -> None:
-    """Where no live server is at the account's own host, the one that the PBX names is tried, by TLS."""
-    greeted: list[bytes] = []
-
-    class Listener(asyncio.Protocol):
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            assert isinstance(transport, asyncio.Transport)
-            self._transport = transport
-
-        def data_received(self, data: bytes) -> None:
-            greeted.append(data[:1])
-            self._transport.close()
-
-    listener = await hass.loop.create_server(Listener, "127.0.0.1", 8001, reuse_port=True)
-    pbx.hostname = "localhost"
-    data = {**account, "action": "netsapiens"}
-    entry = MockConfigEntry(domain="netsapiens", title="1001@acme.example", unique_id="1001@acme.example", data=data)
-    entry.add_to_hass(hass)
-    assert await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: b"\x16" in greeted)  # of a TLS handshake
-    assert greeted[0] == b"G"  # of GET: by http, as the account
-    assert await hass.config_entries.async_unload(entry.entry_id)
-    listener.close()
+    """After the account's own host the one that the PBX names is tried, by TLS, where it is another; asked for once."""
+    pbx.hostname = named
+    entry = await add_account()
+    addresses = LiveAddresses(entry.runtime_data.coordinator, None)
+    for _ in range(2):
+        assert [one async for one in addresses.candidates()] == ["http://127.0.0.1:8001", *expected]
+    assert len(pbx.requests_to("/version")) == 1
+    chosen = LiveAddresses(entry.runtime_data.coordinator, "https://live.pbx.example")
+    assert [one async for one in chosen.candidates()] == ["https://live.pbx.example"]
 
 
 @pytest.mark.parametrize("kind", ["version", "html"])
