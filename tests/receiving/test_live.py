@@ -10,13 +10,15 @@ from typing import Any
 
 import aiohttp
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.live_address import LiveAddresses
+from custom_components.netsapiens.receiving.live_socket import LiveSocket, LiveUnreachableError
 from custom_components.netsapiens.receiving.timing import (
     RECEIVING_TIMING,
     LiveTiming,
@@ -305,6 +307,16 @@ async def test_what_is_no_packet_does_no_harm(
     assert "never retrieved" not in caplog.text
 
 
+async def test_an_event_before_the_subscription_is_complete(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """An event that comes early is a reason to look, and proves nothing."""
+    server.is_early = True
+    entry = await connected(await add_account(options=options_of(server)))
+    assert entry.runtime_data.receiver.diagnostics["live"]["events"] == 1
+    assert state_of(entry) == "connected"
+
+
 # --- what can go wrong -----------------------------------------------------------------
 
 
@@ -545,6 +557,67 @@ async def test_it_ends_while_the_status_is_waited_for(
     await until(lambda: state_of(entry) == "unreachable")
     pbx.live_silent = False
     await connected(entry)
+
+
+async def test_a_fault_of_ours(
+    pbx: Simulator,
+    server: LiveServer,
+    add_account: AddAccount,
+    told: Told,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What nobody foresaw is in the log without its words, and the next attempt is made as ever."""
+    faults = [ValueError("The safe opens with a spoon")]
+    subscribe = LiveSocket.subscribe
+
+    async def faulty(self: LiveSocket, request: dict[str, str]) -> None:
+        if faults:
+            raise faults.pop()
+        await subscribe(self, request)
+
+    monkeypatch.setattr(LiveSocket, "subscribe", faulty)
+    entry = await connected(await add_account(options=options_of(server)))
+    assert server.connected == 2
+    assert "Unexpected error while the live connection" in caplog.text
+    assert "spoon" not in caplog.text
+    caplog.clear()  # it is worth an error
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+    assert state_of(entry) == "proven"
+
+
+async def test_subscribing_where_nothing_is_connected(hass: HomeAssistant) -> None:
+    """A subscription over no connection is no refusal, which would cost a JWT."""
+    session = async_get_clientsession(hass)
+    socket = LiveSocket(session, LIVE, verify_ssl=True, on_event=lambda: None, on_end=lambda: None)
+    with pytest.raises(LiveUnreachableError):
+        await socket.subscribe({})
+    await socket.close()
+    assert not session.closed
+
+
+async def test_removed_before_home_assistant_has_started(
+    hass: HomeAssistant, server: LiveServer, add_account: AddAccount
+) -> None:
+    """An account that is unloaded before automations listen never connects."""
+    hass.set_state(CoreState.starting)
+    entry = await add_account(options=options_of(server))
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    await asyncio.sleep(0.2)
+    assert server.connected == 0
+
+
+async def test_unloaded_while_the_server_is_silent(
+    hass: HomeAssistant, server: LiveServer, live: MockConfigEntry
+) -> None:
+    """A server that does not answer any more holds up no unloading, and no task of the libraries is left."""
+    server.fall_silent()
+    assert await hass.config_entries.async_unload(live.entry_id)
+    names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+    assert [name for name in names if "AsyncClient" in name] == []
 
 
 # --- deaf --------------------------------------------------------------------------------
