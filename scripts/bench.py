@@ -49,7 +49,9 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--restarts", type=int, metavar="R", help="of Home Assistant, half of them SIGKILL (default: one in 50 texts)"
     )
-    parser.add_argument("--inbox", action="store_true", help="what comes in: polls, pushes, a flood through kills")
+    parser.add_argument(
+        "--inbox", action="store_true", help="what comes in: by polls, live and pushes, a flood through kills"
+    )
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
     parser.add_argument("--spool", action="store_true", help="60 pictures that wait: bytes written, and memory")
     parser.add_argument("--growth", action="store_true", help="10 to 10,000 recipients and waiting texts, 50 accounts")

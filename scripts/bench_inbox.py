@@ -1,16 +1,13 @@
-"""What comes in: what a poll costs, how soon a push is an event, and whether all of a flood arrives through kills.
+"""What comes in: what a poll costs, how soon a text is an event, and whether all of a flood arrives through kills.
 
 `python scripts/bench_inbox.py` runs it alone. The PBX (the tests' simulator) lives in this process, so that it outlives
-Home Assistant's kills. A witness inside Home Assistant writes down each event as it is fired, before anything else can
-happen to the process.
+Home Assistant's kills.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
 import json
 from pathlib import Path
-import random
 import statistics
 import sys
 import tempfile
@@ -23,6 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the house and
 import aiohttp
 from aiohttp import web
 from bench_faults import say
+from bench_house import house, live_server, noted, set_up, table, until_told, witnessed
+import bench_latency
 from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
@@ -32,37 +31,15 @@ from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.poller import Poller
 from custom_components.netsapiens.receiving.store import CheckpointStore
 from custom_components.netsapiens.receiving.timing import PollTiming
-from tests.real_home import RealHome, RealHomeError
+from tests.real_home import RealHomeError
 from tests.simulator import FaultKind, RequestRecord, Simulator
 
 CONVERSATIONS = (10, 100, 1000, 5000)
 ROUNDS = 25
 MOST_TIMES = 1.3  # of the bare request, at 1,000 conversations
-PUSHES = 200
-PUSH_WITHIN = 2.0
 FLOOD, FLOOD_SECONDS, SENDERS = 500, 10.0, 25
 KILL_AT = (3.0, 7.0)
 ARRIVE_WITHIN = 240.0
-EVENT = "event.1001_acme_example_messages"
-
-WITNESS = """
-import json, os, time
-from homeassistant.core import callback
-
-async def async_setup(hass, config):
-    out = os.open(hass.config.path("witness.txt"), os.O_WRONLY | os.O_CREAT | os.O_APPEND)
-    @callback
-    def note(event):
-        old, new = event.data["old_state"], event.data["new_state"]
-        if new is None or not new.entity_id.startswith("event.") or new.attributes.get("event_type") != "received":
-            return
-        if old is None or old.state == "unavailable" or old.state == new.state:
-            return  # restored
-        row = {"entity": new.entity_id, "at": time.time(), **new.attributes}
-        os.write(out, (json.dumps(row) + "\\n").encode())
-    hass.bus.async_listen("state_changed", note)
-    return True
-"""
 
 
 class CountingPbx(Simulator):
@@ -77,14 +54,6 @@ class CountingPbx(Simulator):
         if isinstance(answer, web.Response) and isinstance(answer.body, bytes):
             self.given += len(answer.body)
         return answer
-
-
-def table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield a Markdown table."""
-    yield f"| {' | '.join(head)} |"
-    yield f"|---{'|--:' * (len(head) - 1)}|"
-    yield from (f"| {' | '.join(row)} |" for row in rows)
-    yield ""
 
 
 # --- what a poll costs -----------------------------------------------------------------
@@ -121,7 +90,7 @@ class LonePoller:
             throttle=Throttle(),
             async_ensure_token=self.api.get_token,
             data=AccountFacts(account, "", {}),
-            config_entry=SimpleNamespace(options={}, get_subentries_of_type=lambda _: []),
+            config_entry=SimpleNamespace(entry_id="bench", options={}, get_subentries_of_type=lambda _: []),
         )
         inbox = Inbox(
             self._coordinator,
@@ -203,91 +172,14 @@ async def polls(count: int, folder: str) -> tuple[bool, list[str]]:
     return reached, row
 
 
-# --- a house ---------------------------------------------------------------------------
-
-
-def house(incoming: str) -> RealHome:
-    """Return a house with a witness in it."""
-    home = RealHome(extra="witness:\n", log_level="warning")
-    folder = home.config_dir / "custom_components" / "witness"
-    folder.mkdir()
-    (folder / "__init__.py").write_text(WITNESS, encoding="utf-8")
-    manifest = {"domain": "witness", "name": "Witness", "version": "1.0.0", "documentation": "", "codeowners": []}
-    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
-    if incoming == "push":
-        path = home.config_dir / "configuration.yaml"
-        text = path.read_text(encoding="utf-8")
-        path.write_text(text.replace("  internal_url:", f"  external_url: {home.url}\n  internal_url:", 1), "utf-8")
-    return home
-
-
-async def set_up(home: RealHome, pbx: Simulator, incoming: str) -> str:
-    """Sign in through the forms and choose how messages come in; return the entry's id."""
-    flow = await home.start_flow("netsapiens")
-    if flow["type"] == "menu":
-        flow = await home.flow_step(flow["flow_id"], {"next_step_id": "sign_in"})
-    flow = await home.flow_step(flow["flow_id"], {**pbx.account, "verify_ssl": True})
-    if flow["type"] != "create_entry":
-        raise RealHomeError(f"The account was not accepted: {flow.get('errors') or flow}")
-    entry_id: str = flow["result"]["entry_id"]
-    form = await home.start_options_flow(entry_id)
-    defaults = {row["name"]: row["default"] for row in form["data_schema"] if "default" in row}
-    options = {**defaults, "from_number": pbx.numbers[0], "incoming": incoming}
-    form = await home.options_step(form["flow_id"], options)
-    if form["type"] != "create_entry":
-        raise RealHomeError(f"The options were not accepted: {form.get('errors')}")
-    await asyncio.sleep(4)  # Home Assistant saves what is new after a second
-    if incoming == "push" and len(pbx.subscriptions) != 1:
-        raise RealHomeError(f"There is no subscription:\n{home.log_tail()}")
-    return entry_id
-
-
-def witnessed(home: RealHome, entity: str = EVENT) -> list[dict[str, Any]]:
-    """Return the events that were fired, in order."""
-    path = home.config_dir / "witness.txt"
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = [json.loads(line) for line in lines]
-    return [row for row in rows if row["entity"] == entity]
-
-
-def noted(home: RealHome) -> int:
-    """Return how many messages Home Assistant has noted as told."""
-    [path] = (home.config_dir / ".storage").glob("netsapiens.inbox.*")
-    return len(json.loads(path.read_text(encoding="utf-8"))["data"]["seen"])
-
-
-async def until_told(home: RealHome, texts: Iterable[str], within: float) -> bool:
-    """Wait until all were told; return whether they were."""
-    texts, end = set(texts), time.monotonic() + within
-    while time.monotonic() < end:
-        if texts <= {row["message"] for row in witnessed(home)}:
-            return True
-        await asyncio.sleep(0.1)
-    return False
-
-
-async def pushes(seed: int) -> tuple[bool, str]:
-    """Measure how long it takes from the PBX's knowing to the event."""
-    dice = random.Random(seed)
-    took: list[float] = []
-    async with Simulator() as pbx, house("push") as home:
-        await set_up(home, pbx, "push")
-        for number in range(PUSHES):
-            text, began = f"Push {number}", time.time()
-            await pbx.receive(from_number=f"1858555{number % SENDERS:04}", text=text)
-            if not await until_told(home, [text], 40):
-                return False, f"{text} was not told"
-            took.append(next(row["at"] for row in witnessed(home) if row["message"] == text) - began)
-            await asyncio.sleep(dice.uniform(0.0, 0.5))
-    line = f"median {1000 * statistics.median(took):.0f} ms, worst {1000 * max(took):.0f} ms of {PUSHES}"
-    return max(took) <= PUSH_WITHIN, line
+# --- a flood ---------------------------------------------------------------------------
 
 
 async def flood(incoming: str, seed: int) -> tuple[bool, list[str]]:
     """Let 500 messages in while a third of the reads fail and Home Assistant is killed twice."""
     may_repeat = 0
-    async with Simulator() as pbx, house(incoming) as home:
-        await set_up(home, pbx, incoming)
+    async with Simulator() as pbx, live_server(pbx, incoming) as live_url, house(incoming) as home:
+        await set_up(home, pbx, incoming, live_url)
         for kind, details, share in (
             (FaultKind.STATUS, {"code": 502, "html": True}, 0.12),
             (FaultKind.DROP_BEFORE, {}, 0.14),
@@ -340,11 +232,9 @@ async def measure(seed: int) -> bool:
         rows.append(row)
     header = ("conversations", "nothing new", "bare request", "times its time", "times its bytes", "one new message")
     print("\n".join(table(header, rows)))
-    good, line = await pushes(seed)
-    reached.append(good)
-    print(f"From a push to the event in Home Assistant: {line}.\n", flush=True)
+    reached.append(await bench_latency.measure(seed))
     floods = []
-    for incoming in ("poll", "push"):
+    for incoming in ("poll", "live", "push"):
         good, row = await flood(incoming, seed)
         say(f"{incoming}: {row}")
         reached.append(good)

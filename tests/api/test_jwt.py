@@ -1,8 +1,17 @@
 """JWTs: by password, by a refresh token that serves once, and with an API key."""
 
+import base64
+import json
+
 import pytest
 
-from custom_components.netsapiens.api import JwtAPI, NetsapiensAPI, NetsapiensRequestError
+from custom_components.netsapiens.api import (
+    JwtAPI,
+    NetsapiensAPI,
+    NetsapiensMfaError,
+    NetsapiensRequestError,
+    NetsapiensServerError,
+)
 from custom_components.netsapiens.api.jwt import _life
 from custom_components.netsapiens.api.redaction import shown
 from tests.simulator import Simulator
@@ -48,3 +57,45 @@ def test_a_life_that_cannot_be_read(claims: dict[str, object]) -> None:
 def test_a_jwt_is_not_shown() -> None:
     """What looks like a JWT does not get into an error, whoever's it is."""
     assert shown("No: eyJhbGciOi.eyJzdWIiOi.c2ln here", []) == "No: … here"
+
+
+def encoded(claims: object) -> str:
+    """A JWT that says this."""
+    part = base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip("=")
+    return f"eyJhbGciOi.{part}.c2ln"
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        encoded({"user_scope": "mfa_required"}),
+        encoded({"iat": 1, "exp": 2, "user_scope": "mfa_required"}),
+    ],
+)
+async def test_a_second_factor(pbx: Simulator, token: str) -> None:
+    """A JWT that only serves to enter a second factor is none, whether its claims say so or the answer."""
+    async with NetsapiensAPI({**pbx.account, "verify_ssl": True}) as api:
+        for body in ({"token": token}, {"token": "eyJhbGciOi.e30.c2ln", "user_scope": "mfa_required"}):
+            pbx.fault("body", path="/jwt", body=json.dumps(body))
+            with pytest.raises(NetsapiensMfaError):
+                await JwtAPI(api).create_jwt()
+
+
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", '{"token": ""}', '{"token": " "}', '{"token": "a\\nb"}', '{"token": "é"}']
+)
+async def test_an_answer_without_a_jwt(pbx: Simulator, body: str) -> None:
+    """Where the PBX says yes and gives nothing that could be sent, that is an error of the PBX."""
+    async with NetsapiensAPI({**pbx.account, "verify_ssl": True}) as api:
+        pbx.fault("body", path="/jwt", body=body)
+        with pytest.raises(NetsapiensServerError):
+            await JwtAPI(api).create_jwt()
+
+
+@pytest.mark.parametrize("token", ["opaque", "a.b", "a.!.c", "a.bm8.c", "a.AAAA.c", encoded([1]), encoded("no")])
+async def test_a_jwt_that_cannot_be_read(pbx: Simulator, token: str) -> None:
+    """What a JWT says need not be readable: it is used, and taken to live for an hour."""
+    async with NetsapiensAPI({**pbx.account, "verify_ssl": True}) as api:
+        pbx.fault("body", path="/jwt", body=json.dumps({"token": token}))
+        jwt = await JwtAPI(api).create_jwt()
+    assert (jwt.token, jwt.refresh, jwt.life) == (token, "", 3600)

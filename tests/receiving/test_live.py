@@ -1,18 +1,24 @@
 """The live connection: an event within a moment, and polling as ever where there is no server for it."""
 
 import asyncio
-from collections.abc import AsyncGenerator
-from dataclasses import replace
+from collections.abc import AsyncGenerator, Iterator
+from dataclasses import fields, replace
+from datetime import timedelta
 import logging
 import time
 from typing import Any
 
 import aiohttp
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
+from custom_components.netsapiens.receiving.live_address import LiveAddresses
+from custom_components.netsapiens.receiving.live_socket import LiveSocket, LiveUnreachableError
 from custom_components.netsapiens.receiving.timing import (
     RECEIVING_TIMING,
     LiveTiming,
@@ -33,7 +39,8 @@ LIVE = LiveTiming(
     connect_within=2.0,
     status_within=0.5,
     close_within=0.3,
-    first_wait=0.3,
+    return_within=0.3,
+    first_wait=0.4,
     longest_wait=1.0,
     steady=0.1,
     renew_ahead=(1.0, 1.5),
@@ -55,9 +62,20 @@ def set_timing(hass: HomeAssistant, poll: PollTiming = SLOW, **live: Any) -> Non
 
 
 @pytest.fixture
-async def told(hass: HomeAssistant) -> Told:
-    """What the event entities reported."""
-    return Told(hass)
+async def told(hass: HomeAssistant) -> AsyncGenerator[Told]:
+    """What the event entities reported; whatever happens to the connection, nothing twice."""
+    told = Told(hass)
+    yield told
+    assert len(told.texts()) == len(set(told.texts()))
+
+
+@pytest.fixture(autouse=True)
+def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Whatever happens to the connection, nothing of ours is worth a warning: texts are polled."""
+    yield
+    ours = ("custom_components.", "netsapiens", "socketio", "engineio", "aiohttp.")
+    records = [record for record in caplog.get_records("call") if record.name.startswith(ours)]
+    assert [record.getMessage() for record in records if record.levelno >= logging.WARNING] == []
 
 
 @pytest.fixture
@@ -161,6 +179,42 @@ async def test_a_list_that_lags_is_looked_at_again(pbx: Simulator, live: MockCon
     assert state_of(live) == "proven"
 
 
+def scaled(timing: Any, by: float) -> Any:
+    """Return a timing with every time in it made shorter."""
+    shorter: dict[str, Any] = {}
+    for one in fields(timing):
+        value = getattr(timing, one.name)
+        if isinstance(value, float | timedelta):
+            shorter[one.name] = value / by
+        elif isinstance(value, tuple):
+            shorter[one.name] = tuple(part / by for part in value)
+    return replace(timing, **shorter)
+
+
+async def test_an_hour_beside_a_proven_connection(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """In an hour, at three hundred times its pace, an idle home makes one request in two minutes at the most.
+
+    All that an account asks for by itself is in it: polls, its token, and what it has.
+    """
+    pace = 300
+    poll = replace(scaled(PollTiming(), pace), batch=0.0, active=0.0, apart=0.002)
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(poll=poll, live=LIVE)
+    hass.data[COORDINATOR_TIMING] = replace(scaled(CoordinatorTiming(), pace), spread=0.1, start_within=8.0)
+    pbx.token_life = 3600 / pace
+    entry = await connected(await add_account(options=options_of(server)))
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: state_of(entry) == "proven")
+    await asyncio.sleep(60 / pace)
+    before = len(pbx.requests)
+    await asyncio.sleep(3600 / pace)
+    asked = [record.path.rpartition("/")[2] for record in pbx.requests[before:]]
+    assert 20 <= asked.count("messagesessions") <= 30
+    assert {"tokens", "smsnumbers"} <= set(asked)
+    assert len(asked) <= 30, asked
+
+
 async def test_idle_beside_a_proven_connection(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
     """Nothing is asked while nothing comes."""
     await pbx.receive(from_number=ANN, text="ARM")
@@ -220,7 +274,7 @@ async def test_a_flood_leads_to_few_looks(
     looks, took = lists(pbx) - before, time.monotonic() - began
     assert 1 <= looks <= took / 0.3 + 1
     await until(lambda: told.texts() == ["In between"], within=5)
-    assert live.runtime_data.receiver.diagnostics["live"]["events"] > 1000
+    assert live.runtime_data.receiver.diagnostics["live"]["events"] > 10 * looks
 
 
 @pytest.mark.parametrize(
@@ -262,6 +316,16 @@ async def test_what_is_no_packet_does_no_harm(
     assert [record for record in caplog.records if record.levelno >= logging.WARNING and "live" in record.name] == []
     assert "Traceback" not in caplog.text
     assert "never retrieved" not in caplog.text
+
+
+async def test_an_event_before_the_subscription_is_complete(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """An event that comes early is a reason to look, and proves nothing."""
+    server.is_early = True
+    entry = await connected(await add_account(options=options_of(server)))
+    assert entry.runtime_data.receiver.diagnostics["live"]["events"] == 1
+    assert state_of(entry) == "connected"
 
 
 # --- what can go wrong -----------------------------------------------------------------
@@ -419,7 +483,8 @@ async def test_a_wrong_first_word(hass: HomeAssistant, pbx: Simulator, add_accou
 
 @pytest.mark.parametrize("verify_ssl", [True, False])
 async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -> None:
-    """The live server's certificate is checked where the account's is, and only there."""
+    """The live server's certificate is checked where the account's is, and only there; texts are polled then."""
+    set_timing(hass, QUICK)
     async with Simulator(tls=True, live_port=0) as pbx:
         assert pbx.live is not None
         data = {**pbx.account, "verify_ssl": False, "action": "netsapiens"}
@@ -439,7 +504,131 @@ async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -
             await until(lambda: state_of(entry) == "unreachable")
         else:
             await connected(entry)
+        await pbx.receive(from_number=ANN, text="ARM")
+        await until(lambda: told.texts() == ["ARM"])
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("named", "expected"),
+    [
+        ("core1.pbx.example", ["https://core1.pbx.example:8001"]),
+        ("2001:db8::7", ["https://[2001:db8::7]:8001"]),
+        ("127.0.0.1", []),
+        ("", []),
+        ("<html>", []),
+        ("core1:8001", []),
+        ("user@core1", []),
+    ],
+)
+async def test_the_host_that_the_pbx_names(
+    pbx: Simulator, add_account: AddAccount, named: str, expected: list[str]
+) -> None:
+    """After the account's own host the one that the PBX names is tried, by TLS, where it is another; asked for once."""
+    pbx.hostname = named
+    entry = await add_account()
+    addresses = LiveAddresses(entry.runtime_data.coordinator, None)
+    for _ in range(2):
+        assert [one async for one in addresses.candidates()] == ["http://127.0.0.1:8001", *expected]
+    assert len(pbx.requests_to("/version")) == 1
+    chosen = LiveAddresses(entry.runtime_data.coordinator, "https://live.pbx.example")
+    assert [one async for one in chosen.candidates()] == ["https://live.pbx.example"]
+
+
+@pytest.mark.parametrize("kind", ["version", "html"])
+async def test_a_pbx_that_names_no_host(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], told: Told, kind: str
+) -> None:
+    """Where it cannot be asked for its host, or names none, it is asked again later; texts are polled."""
+    set_timing(hass, QUICK)
+    if kind == "version":
+        pbx.fault("status", path="/version", times=None, code=502)
+    else:
+        pbx.hostname = "<html>"
+    data = {**account, "action": "netsapiens"}
+    entry = MockConfigEntry(domain="netsapiens", title="1001@acme.example", unique_id="1001@acme.example", data=data)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: state_of(entry) == "unreachable")
+    await until(lambda: len(pbx.requests_to("/version")) >= (2 if kind == "version" else 1))
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+
+
+async def test_it_ends_while_the_status_is_waited_for(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """A connection that breaks in the middle of the subscription is no refusal; the next one is."""
+    pbx.live_silent = True
+    set_timing(hass, QUICK, status_within=30.0)
+    entry = await add_account(options=options_of(server))
+    await until(lambda: len(server.subscriptions) == 1)
+    server.drop()
+    await until(lambda: state_of(entry) == "unreachable")
+    pbx.live_silent = False
+    await connected(entry)
+
+
+async def test_a_fault_of_ours(
+    pbx: Simulator,
+    server: LiveServer,
+    add_account: AddAccount,
+    told: Told,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What nobody foresaw is in the log without its words, and the next attempt is made as ever."""
+    faults = [ValueError("The safe opens with a spoon")]
+    subscribe = LiveSocket.subscribe
+
+    async def faulty(self: LiveSocket, request: dict[str, str]) -> None:
+        if faults:
+            raise faults.pop()
+        await subscribe(self, request)
+
+    monkeypatch.setattr(LiveSocket, "subscribe", faulty)
+    entry = await connected(await add_account(options=options_of(server)))
+    assert server.connected == 2
+    assert "Unexpected error while the live connection" in caplog.text
+    assert "spoon" not in caplog.text
+    caplog.clear()  # it is worth an error
+    await pbx.receive(from_number=ANN, text="ARM")
+    await until(lambda: told.texts() == ["ARM"])
+    assert state_of(entry) == "proven"
+
+
+async def test_subscribing_where_nothing_is_connected(hass: HomeAssistant) -> None:
+    """A subscription over no connection is no refusal, which would cost a JWT."""
+    session = async_get_clientsession(hass)
+    socket = LiveSocket(session, LIVE, verify_ssl=True, on_event=lambda: None, on_end=lambda: None)
+    with pytest.raises(LiveUnreachableError):
+        await socket.subscribe({})
+    await socket.close()
+    assert not session.closed
+
+
+async def test_removed_before_home_assistant_has_started(
+    hass: HomeAssistant, server: LiveServer, add_account: AddAccount
+) -> None:
+    """An account that is unloaded before automations listen never connects."""
+    hass.set_state(CoreState.starting)
+    entry = await add_account(options=options_of(server))
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire("homeassistant_started")
+    await asyncio.sleep(0.2)
+    assert server.connected == 0
+
+
+async def test_unloaded_while_the_server_is_silent(
+    hass: HomeAssistant, server: LiveServer, live: MockConfigEntry
+) -> None:
+    """A server that does not answer any more holds up no unloading, and no task of the libraries is left."""
+    server.fall_silent()
+    assert await hass.config_entries.async_unload(live.entry_id)
+    names = [task.get_coro().__qualname__ for task in asyncio.all_tasks()]
+    assert [name for name in names if "AsyncClient" in name] == []
 
 
 # --- deaf --------------------------------------------------------------------------------
@@ -555,7 +744,7 @@ async def test_another_address(
     hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount
 ) -> None:
     """Another address in the options is taken at once, without a reload."""
-    set_timing(hass, first_wait=600.0)
+    set_timing(hass, first_wait=600.0, return_within=600.0)
     entry = await add_account(options=options_of("http://127.0.0.1:9"))
     await until(lambda: state_of(entry) == "unreachable")
     account = entry.runtime_data
@@ -574,24 +763,57 @@ async def test_switched_off(hass: HomeAssistant, server: LiveServer, live: MockC
     await until(lambda: live.runtime_data.receiver.diagnostics == {})
 
 
-async def test_the_account_loads_as_fast(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
-    """An address that does not answer keeps nobody waiting, at the start and at the end."""
-    hole = await hass.loop.create_server(asyncio.Protocol, "127.0.0.1", 0)
+async def test_the_account_loads_while_nobody_answers(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+) -> None:
+    """An address that takes connections and never answers keeps nobody waiting: loading, texts and unloading go on."""
+    waiting: set[asyncio.BaseTransport] = set()
+
+    class Hole(asyncio.Protocol):
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            waiting.add(transport)
+            self._transport = transport
+
+        def connection_lost(self, exc: Exception | None) -> None:
+            waiting.discard(self._transport)
+
+    hole = await hass.loop.create_server(Hole, "127.0.0.1", 0)
+    set_timing(hass, QUICK, connect_within=3600.0)
     url = f"http://127.0.0.1:{hole.sockets[0].getsockname()[1]}"
-    began = time.monotonic()
-    entry = await add_account(options=options_of(url))
+    entry = await add_account(recipient("Ann", ANN), options=options_of(url))
+    assert entry.state is ConfigEntryState.LOADED
+    await until(lambda: waiting)
     await until(entry.runtime_data.poller.ready.is_set)
+    action = {"entity_id": "notify.ann", "message": "Hello"}
+    await hass.services.async_call("notify", "send_message", action, blocking=True)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: told.texts() == ["Polled"])
+    assert state_of(entry) == "connecting"
+    assert len(waiting) == 1  # it is still the first attempt
     assert await hass.config_entries.async_unload(entry.entry_id)
-    assert time.monotonic() - began < 2
+    await until(lambda: not waiting)
     hole.close()
+
+
+@pytest.mark.parametrize("incoming", ["poll", "live"])
+async def test_loading_asks_for_nothing_more(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, incoming: str
+) -> None:
+    """Until an account is loaded the PBX gets the same requests with a live connection as without."""
+    set_timing(hass, start_within=600.0)
+    await add_account(options={**options_of(server), "incoming": incoming})
+    asked = {record.path.rpartition("/")[2] for record in pbx.requests}
+    assert {"tokens", "smsnumbers"} <= asked <= {"tokens", "smsnumbers", "messagesessions", "contacts"}
+    assert server.connected == 0
 
 
 async def test_nothing_private_is_logged(
     hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told, caplog: Any
 ) -> None:
-    """No JWT, password or text is in any log, whoever's and at whatever level."""
-    for name in ("", "socketio", "socketio.client", "engineio", "engineio.client", "aiohttp", "asyncio", "netsapiens"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
+    """No JWT, password, text or number is in any log, whoever's and at whatever level; a refusal logs none either."""
+    for library in ("socketio", "engineio", "aiohttp", "asyncio", "custom_components"):
+        for name in (library, *(known for known in logging.root.manager.loggerDict if known.startswith(f"{library}."))):
+            logging.getLogger(name).setLevel(logging.DEBUG)
     caplog.set_level(logging.DEBUG)
     pbx.jwt_life = 4
     entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
@@ -599,15 +821,20 @@ async def test_nothing_private_is_logged(
     await until(told.texts)
     await until(lambda: len(server.subscriptions) >= 2)
     await server.send_raw("2{The safe opens with 4711 and a spoon")
-    await server.kick()
+    await server.emit("status", {"status": "Refused, as the safe opens with a spoon"})
+    await until(lambda: state_of(entry) == "refused")
     await connected(entry)
+    pbx.jwt_refusal = 403
+    await server.kick()
+    await until(lambda: state_of(entry) == "refused" and len(pbx.requests_to("/jwt")) >= 3)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    secrets = [*pbx.jwt_book.live, *pbx.jwt_book.refresh, pbx.first_user.password, pbx.client_secret]
-    lines = [record for record in caplog.records if record.name != "homeassistant.core"]  # events on the bus
-    text = "\n".join(f"{record.getMessage()} {record.exc_text or ''}" for record in lines)
-    assert [secret for secret in secrets if secret in text] == []
-    assert "spoon" not in text
-    assert "eyJ" not in text
+    lines = [f"{record.name} {record.getMessage()} {record.exc_text or ''}" for record in caplog.records]
+    secrets = [*pbx.jwt_book.live, *pbx.jwt_book.refresh, pbx.first_user.password, pbx.client_secret, "eyJ"]
+    assert [secret for secret in secrets if any(secret in line for line in lines)] == []
+    texts = [line for line in lines if "spoon" in line or ANN[1:] in line]
+    # Home Assistant's own log of all events on its bus, and the test plugin's of what is written to disk.
+    assert [line for line in texts if not line.startswith(("homeassistant.core ", "pytest_"))] == []
+    assert any(line.startswith("custom_components.netsapiens.receiving.live ") for line in lines)
 
 
 async def test_the_session_stays_open_and_no_task_is_left(

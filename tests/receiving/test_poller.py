@@ -22,7 +22,7 @@ from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from custom_components.netsapiens.receiving.received import received_message
-from custom_components.netsapiens.receiving.timing import PollTiming
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import crash
 from tests.helpers import entity_of, shown, until
@@ -938,3 +938,27 @@ def test_homes_do_not_ask_in_step() -> None:
     waits = [poller_module.spread() * PollTiming().interval for _ in range(200)]
     assert 27 <= min(waits) < 28.5
     assert 31.5 < max(waits) <= 33
+
+
+async def test_a_poll_that_is_waited_for(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+) -> None:
+    """Who waits for a poll goes on when one that began later has ended, well or not, and with the poller's end."""
+    hass.data[RECEIVING_TIMING] = ReceivingTiming(poll=PollTiming(interval=3600.0, pause=0.01, first_wait=3600.0))
+    entry = await add_account(recipient("Ann", ANN))
+    poller = entry.runtime_data.poller
+    await until(poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="ARM")
+    await poller.async_poll_now()
+    assert told.texts() == ["ARM"]
+    pbx.fault(FaultKind.STATUS, path="messagesessions", code=404)
+    await asyncio.gather(poller.async_poll_now(), poller.async_poll_now())
+    pbx.fault(FaultKind.HANG, path="messagesessions")
+    waiting = asyncio.create_task(poller.async_poll_now())
+    given_up = asyncio.create_task(poller.async_poll_now())
+    await asyncio.sleep(0.1)
+    given_up.cancel()
+    assert not waiting.done()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await waiting
+    await poller.async_poll_now()  # nothing polls any more, so there is nothing to wait for

@@ -97,6 +97,16 @@ def hook_of(entry: MockConfigEntry) -> str:
     return f"/api/webhook/{entry.data['webhook_id']}"
 
 
+async def test_the_diagnostics_say_whether_there_is_a_subscription(
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
+) -> None:
+    """It is how a user sees whether push works."""
+    receiver = pushed.runtime_data.receiver
+    assert receiver.diagnostics == {"push": {"state": "subscribed"}}
+    pbx.fault(FaultKind.STATUS, path=PATH, times=None, code=403)
+    await until(lambda: receiver.diagnostics == {"push": {"state": "not_subscribed"}})
+
+
 # --- the subscription ----------------------------------------------------------------
 
 

@@ -28,6 +28,7 @@ class LiveServer:
         port: where it listens.
         connected: how many connections there were.
         subscriptions: what was asked for, the newest last.
+        is_early: whether there is an event before a subscription is complete.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class LiveServer:
         self._tls = tls
         self._pings = (ping_interval, ping_timeout)
         self.connected = 0
+        self.is_early = False
         self.subscriptions: list[dict[str, Any]] = []
         self._subscribers: dict[str, dict[str, Any]] = {}
         self._server: Any = None
@@ -155,6 +157,8 @@ class LiveServer:
 
     async def _subscribe(self, sid: str, request: Any) -> None:
         self.subscriptions.append(request)
+        if self.is_early:
+            await self._server.emit("presence", {}, to=sid)
         if self._pbx.live_silent:
             return
         user = self._pbx.jwt_book.user_of(request.get("bearer"))

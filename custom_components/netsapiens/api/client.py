@@ -209,8 +209,7 @@ class NetsapiensAPI:
 
         API: GET /ns-api/v2/version
         """
-        answer = check(await self._transport.exchange("GET", "version"))
-        return as_text(answer.get("hostname")).strip() if isinstance(answer, dict) else ""
+        return as_text((await self._read_version()).get("hostname")).strip()
 
     async def get_version(self) -> str:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
@@ -224,10 +223,20 @@ class NetsapiensAPI:
         if version := self.account.version:
             return version
         try:
-            answer = check(await self._transport.exchange("GET", "version"))
+            return Account.from_token(await self._read_version(), "").version
         except (NetsapiensRequestError, NetsapiensServerError):
             return ""
-        return Account.from_token(answer, "").version if isinstance(answer, dict) else ""
+
+    async def _read_version(self) -> dict[str, Any]:
+        """Return what the host says of itself, which needs no token; nothing where it says nothing.
+
+        Raises:
+            NetsapiensError: one of its kinds.
+
+        API: GET /ns-api/v2/version
+        """
+        answer = check(await self._transport.exchange("GET", "version"))
+        return answer if isinstance(answer, dict) else {}
 
     async def signed_in(self) -> Account:
         """Return who we are; this signs in where need be.

@@ -15,12 +15,12 @@ from homeassistant.core import callback
 
 from ..api import NetsapiensAuthError, NetsapiensError, NetsapiensNoUserError, NetsapiensRequestError
 from ..errors import log_unexpected
-from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.login import session_of
 from ..settings import read_settings
 from .announcer import Announcer
 from .live_address import LiveAddresses
+from .live_backoff import LiveBackoff
 from .live_jwt import LiveJwt
 from .live_socket import LiveRefusedError, LiveSocket, LiveUnreachableError
 from .poller import Poller
@@ -33,7 +33,6 @@ _LOGGER = logging.getLogger(__name__)
 
 _APPLICATION = "home-assistant"
 _SECOND = timedelta(seconds=1)  # to which messages are dated
-_SPREAD = 0.1
 
 
 class LiveState(StrEnum):
@@ -64,8 +63,7 @@ class Live(Announcer):
         self._wake_ups = WakeUps(self._hass, poller)
         self._jwt = LiveJwt(coordinator, timing)
         self._addresses = LiveAddresses(coordinator, None)
-        self._backoff = Backoff(timing.first_wait, timing.longest_wait, jitter=1 / 3)
-        self._failures = 0
+        self._backoff = LiveBackoff(timing)
         self._wake = asyncio.Event()  # set while the connection, or the wait for it, is to be looked at
         self._state = LiveState.CONNECTING
         self._proof: Proof | None = None  # of the connection that is up
@@ -154,7 +152,7 @@ class Live(Announcer):
                 self._addresses = LiveAddresses(
                     self._coordinator, read_settings(self._coordinator.config_entry).live_url
                 )
-                self._failures = 0
+                self._backoff.reset()
             self._enter(LiveState.CONNECTING)
             began = self._hass.loop.time()
             self._enter(await self._try())
@@ -172,19 +170,14 @@ class Live(Announcer):
         self._state = state
 
     def _wait(self, took: float) -> float:
-        """Return how many seconds to wait for the next attempt; homes must not come back to one PBX together.
+        """Return how many seconds to wait for the next attempt.
 
         Parameters:
             took: how many seconds the last attempt, and the connection where there was one, lasted.
         """
         if self._state is LiveState.DEAF:
-            self._failures = 0
-            return self._timing.deaf_wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311
-        if self._state is LiveState.CONNECTING and took >= self._timing.steady:
-            self._failures = 0
-            return random.uniform(0, self._timing.first_wait)  # noqa: S311
-        self._failures += 1
-        return self._backoff.wait(self._failures - 1)
+            return self._backoff.deaf()
+        return self._backoff.lost(took) if self._state is LiveState.CONNECTING else self._backoff.failed()
 
     async def _rest(self, wait: float) -> None:
         """Wait for the next attempt, unless the options name another address."""

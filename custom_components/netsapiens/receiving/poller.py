@@ -144,22 +144,25 @@ class Poller:
         while True:
             self.inbox.wake_up.clear()
             awaited, self._awaited = self._awaited, []
-            failure: Exception | None
             try:
-                failure = await self._poll()
-            except NetsapiensError as err:
-                self._coordinator.note_failure(err)
-                failure = err
-            except Exception as err:  # noqa: BLE001
-                # A fault of ours must not end it: the next poll may go well.
-                log_unexpected(_LOGGER, "polling for messages", err)
-                failure = err
-            else:
-                self._coordinator.note_success()
-            self._count(failure)
-            _set_done(awaited)
+                self._count(await self._poll_safely())
+            finally:
+                _set_done(awaited)  # also where it is stopped in the middle of a poll
             await asyncio.sleep(self.timing.pause)
             await self._rest()
+
+    async def _poll_safely(self) -> Exception | None:
+        """Poll once; return why not all could be read, if so. No fault ends the poller: the next poll may go well."""
+        try:
+            failure = await self._poll()
+        except NetsapiensError as err:
+            self._coordinator.note_failure(err)
+            return err
+        except Exception as err:  # noqa: BLE001
+            log_unexpected(_LOGGER, "polling for messages", err)
+            return err
+        self._coordinator.note_success()
+        return failure
 
     async def _rest(self) -> None:
         """Wait until the next poll is due, or asked for."""

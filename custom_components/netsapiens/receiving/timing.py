@@ -34,7 +34,7 @@ class PollTiming:
     """
 
     interval: float = 30.0
-    backstop_interval: float = 120.0
+    backstop_interval: float = 135.0  # ±10 %: an idle home makes no two requests within 2 minutes
     answer_interval: float = 3.0
     late_answer_interval: float = 10.0
     answer_soon: float = 120.0
@@ -107,7 +107,9 @@ class LiveTiming:
         status_within: how long the answer to a subscription may take.
         close_within: how long each step of closing may take.
         silence: after which a server that pings more seldom than once a minute is asked for a sign of life.
-        first_wait: after a failure, or until a lost connection comes back at the latest.
+        return_within: until a lost connection comes back at the latest, at random: a restart of the PBX ends all homes'
+            connections in one moment.
+        first_wait: after a failure, at the most.
         longest_wait: after many failures.
         steady: how long a connection lasts that did not fail.
         deaf_wait: until the next attempt where texts are not announced.
@@ -120,7 +122,8 @@ class LiveTiming:
     status_within: float = 15.0
     close_within: float = 1.0
     silence: float = 40.0
-    first_wait: float = 36.0
+    return_within: float = 60.0
+    first_wait: float = 45.0  # 30 s in the mean
     longest_wait: float = 3600.0
     steady: float = 60.0
     deaf_wait: float = 86400.0

@@ -1,0 +1,47 @@
+"""When the next attempt at a live connection comes: homes must not come back to one PBX together."""
+
+import random
+
+from ..pbx.backoff import Backoff
+from .timing import LiveTiming
+
+_JITTER = 2 / 3
+_SPREAD = 0.1
+
+
+class LiveBackoff:
+    """The waits of one account.
+
+    Parameters:
+        timing: when to connect.
+    """
+
+    def __init__(self, timing: LiveTiming) -> None:
+        self._timing = timing
+        self._backoff = Backoff(timing.first_wait, timing.longest_wait, jitter=_JITTER)
+        self._failures = 0
+
+    def reset(self) -> None:
+        """Forget the failures: the next attempt is at another address."""
+        self._failures = 0
+
+    def failed(self) -> float:
+        """Return how many seconds to wait after an attempt that failed."""
+        self._failures += 1
+        return self._backoff.wait(self._failures - 1)
+
+    def lost(self, lasted: float) -> float:
+        """Return how many seconds to wait after a connection that was lost.
+
+        Parameters:
+            lasted: how many seconds it was there; one that was there for a moment only counts as a failure.
+        """
+        if lasted < self._timing.steady:
+            return self.failed()
+        self._failures = 0
+        return random.uniform(0, self._timing.return_within)  # noqa: S311
+
+    def deaf(self) -> float:
+        """Return how many seconds to wait where texts are not announced."""
+        self._failures = 0
+        return self._timing.deaf_wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311
