@@ -2,6 +2,7 @@
 
 # ruff: noqa: F811 - fixtures of another module
 
+import asyncio
 import logging
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.pbx.backoff import Backoff
+from custom_components.netsapiens.receiving.pictures import PICTURE_TIMING, PictureTiming
 from custom_components.netsapiens.receiving.pictures_store import MOST_OPENED, MediaStore
 from tests.helpers import until
 from tests.pictures import BLUE, GREEN, RED
@@ -68,11 +71,11 @@ async def test_a_pbx_that_is_away_when_its_turn_comes(
     await reported(hass, "2")
     hass.config_entries.async_update_entry(looking, options={**looking.options, "incoming": "off"})
     await until(lambda: looking.runtime_data.poller is None)  # which reads messages, too
-    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="GET", times=1)
+    pbx.fault(FaultKind.FORBIDDEN_HTML, path="/messages", method="GET", times=1)
     before = len(pbx.requests)
     await until(lambda: len(kept(looking)) == 2)
     reads = [one for one in pbx.requests[before:] if one.path.endswith("/messages") and one.method == "GET"]
-    assert [one.status for one in reads] == [0, 200]
+    assert [one.status for one in reads] == [403, 200]
 
 
 async def test_a_fault_of_ours_costs_one_picture(
@@ -200,3 +203,35 @@ async def test_an_index_that_cannot_be_written(
     index.rmdir()
     await hass.config_entries.async_reload(looking.entry_id)
     assert kept(looking) == []
+
+
+async def test_the_account_ends_before_another_attempt(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """No further one is made: what was not fetched is fetched when it is opened."""
+    hass.data[PICTURE_TIMING] = PictureTiming(retry=Backoff(0.5, 0.5))
+    await hass.config_entries.async_reload(looking.entry_id)
+    await until(lambda: looking.runtime_data.poller and looking.runtime_data.poller.ready.is_set())
+    pbx.fault("status", path="read_media", code=503, times=None)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    media_id = await reported(hass, "1")
+    await until(lambda: len(fetches(pbx)) == 1)
+    await until(lambda: looking.runtime_data.pictures._timers)
+    assert await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1)
+    assert len(fetches(pbx)) == 1
+    pbx.clear_faults()
+    assert await hass.config_entries.async_setup(looking.entry_id)
+    assert await resolved(hass, media_id) == ("image/jpeg", RED)
+
+
+async def test_another_accounts_pictures_stay(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    """With an account go its own pictures, and not the folder where others are."""
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: len(files_of(hass, looking)) == 1)
+    other = Path(hass.config.path("netsapiens", "other", "picture.jpg"))
+    other.parent.mkdir()
+    other.write_bytes(BLUE)
+    assert await hass.config_entries.async_remove(looking.entry_id)
+    assert files_of(hass, looking) == []
+    assert other.read_bytes() == BLUE
