@@ -16,6 +16,7 @@ from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleT
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, QuestionTiming
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.quick import set_timing
+from tests.delivery.test_queue import crash
 from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import sent_to
@@ -467,6 +468,28 @@ async def test_a_queued_question_goes_with_its_account(
     with pytest.raises(HomeAssistantError, match="was unloaded while the question was waiting"):
         await call
     pbx.clear_faults()
+    await until(lambda: home.runtime_data.queue.queued == 0)
+    await asyncio.sleep(1)
+    assert sent_to(pbx, ANN) == []
+    assert told.events == []
+
+
+@pytest.mark.usefixtures("quick_queue")
+async def test_a_queued_question_is_not_sent_after_a_kill(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+) -> None:
+    """Nobody waits for the answer any more, and no event reports it; other texts that were queued are sent."""
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
+    call = ask(hass, entity_id="notify.ann", keep_for=60)
+    data = {"entity_id": "notify.bob", "message": "Hello", "keep_for": 60}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await until(lambda: home.runtime_data.queue.queued == 2)
+    await crash(hass, home)
+    with pytest.raises(HomeAssistantError):
+        await call
+    pbx.clear_faults()
+    assert await hass.config_entries.async_setup(home.entry_id)
+    await asked(pbx, BOB, "Hello")
     await until(lambda: home.runtime_data.queue.queued == 0)
     await asyncio.sleep(1)
     assert sent_to(pbx, ANN) == []

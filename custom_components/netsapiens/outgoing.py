@@ -36,7 +36,7 @@ class OutgoingMessage:
         recipient_id: the subentry that it is for, if it is for one.
         label: whom it is for, as errors and logs may say it: a recipient's name, or the last four digits.
         owner: the user whose number it is sent from; None for the account's own.
-        reference: what whoever waits for its end knows it by; not kept over a restart, after which nobody does.
+        reference: what whoever waits for its end knows it by; after a restart nobody does, and it is not sent.
         goes_with: the reference of the question whose picture it is; likewise not kept.
     """
 

@@ -676,6 +676,7 @@ ROW = {
     "mime_type": None,
     "recipient_id": None,
     "owner": None,
+    "reference": None,
     "until": 4102444800,
     "left": 60,
     "until_pbx": None,

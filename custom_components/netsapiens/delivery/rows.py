@@ -48,6 +48,7 @@ def row_of(kept: KeptMessage) -> dict[str, Any]:
         "mime_type": message.media.mime_type if message.media else None,
         "recipient_id": message.recipient_id,
         "owner": message.owner,
+        "reference": message.reference or message.goes_with,
         "until": deadline.until,
         "left": deadline.left,
         "until_pbx": deadline.until_pbx,
@@ -87,6 +88,7 @@ def kept_of(spooled: SpooledMessage, label: Callable[[str | None], str | None]) 
         recipient_id=recipient_id,
         label=label(recipient_id) or label_of(destination),
         owner=_optional(row["owner"]),
+        reference=_optional(row["reference"]),
     )
     return KeptMessage(message, int(row["number"]), _deadline_of(row), _baseline_of(row), _refusal_of(row["refusal"]))
 
