@@ -1,6 +1,6 @@
 """How 10,000 homes come back to a PBX that was away: in virtual time, by the integration's own code.
 
-`python scripts/bench_spread.py` runs it alone. Each home has the integration's poller, throttle with its circuit
+`python scripts/bench_spread.py [HOMES]` is it alone. Each home has the integration's poller, throttle with its circuit
 breaker and, where it is asked for, live connection, with their default timing. The PBX and the network are left out: a
 request is refused or answered after a moment, and the clock goes on to the next timer at once. What a home asks for
 after its first request is left out as well, apart from polls.
