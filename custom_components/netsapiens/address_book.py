@@ -67,6 +67,17 @@ def numbers_of(recipient: RecipientData, region: str | None) -> list[str]:
     return numbers
 
 
+def people_of(recipient: RecipientData, region: str | None) -> list[frozenset[str]]:
+    """Return who takes part in each conversation with a recipient: all of a group, or one of its numbers.
+
+    Parameters:
+        recipient: which.
+        region: the home's country, as ISO 3166 names it.
+    """
+    numbers = numbers_of(recipient, region)
+    return [frozenset(numbers)] if recipient.group else [frozenset({number}) for number in numbers]
+
+
 def _ending(text: str, region: str | None) -> str:
     """Return the last digits of a number as it is kept, which are those of the number as the PBX wants it."""
     if text.startswith("+") or is_digits(text):

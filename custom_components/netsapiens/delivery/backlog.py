@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import create_eager_task
 
 from ..outgoing import OutgoingMessage
@@ -17,7 +19,7 @@ from .held_reports import HeldReports
 from .outcomes import Outcomes
 from .persistence import BATCH, Persistence
 from .reconcile import RecentSends
-from .results import SentMessage, error
+from .results import SentMessage, WaitingMessage, error
 from .scheduler import Scheduler
 from .spool import Spool
 from .state import Event, State
@@ -70,6 +72,17 @@ class Backlog:
     def __iter__(self) -> Iterator[QueueEntry]:
         """Yield the messages in the order in which they came."""
         return iter(self._entries)
+
+    def waiting(self) -> list[WaitingMessage]:
+        """Return the messages that wait, in the order in which they came."""
+        now, loop_now = dt_util.utcnow(), self._loop.time()
+        found = []
+        for entry in self._entries:
+            if entry.is_waiting:
+                doubt = entry.delivery.baseline if entry.delivery.may_be_accepted else None
+                until = now + timedelta(seconds=entry.deadline - loop_now)
+                found.append(WaitingMessage(entry.number, entry.message, until, doubt.since if doubt else None))
+        return found
 
     @callback
     def add(self, entry: QueueEntry) -> None:
