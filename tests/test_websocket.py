@@ -9,9 +9,12 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
+from custom_components.netsapiens.address_book import Addressee
 from custom_components.netsapiens.feed import FEED_TIMING, FeedTiming
+from custom_components.netsapiens.outgoing_log import async_log_of
 from tests.conftest import AddAccount, recipient
-from tests.helpers import shown, until_idle
+from tests.delivery.quick import send_quickly
+from tests.helpers import shown, until, until_idle
 from tests.pictures import RED
 from tests.receiving.test_pages import written_at
 from tests.simulator import Simulator
@@ -54,8 +57,9 @@ class Card:
 
     async def until(self, condition: Callable[[], Any]) -> None:
         """Take what comes until something is true."""
-        while not condition():
-            await self.take()
+        async with asyncio.timeout(20):
+            while not condition():
+                await self.take()
 
     async def ask(self, command: str, **fields: Any) -> dict[str, Any]:
         """Send another command; return its answer."""
@@ -82,6 +86,7 @@ class Card:
 def quick(hass: HomeAssistant, quick_inbox: None) -> None:
     """Look often."""
     hass.data[FEED_TIMING] = FeedTiming(interval=0.3, soon=0.02, lag=0.2, together=0.01)
+    send_quickly(hass)
 
 
 @pytest.fixture
@@ -107,6 +112,7 @@ async def test_a_conversation_and_all_that_happens_in_it(hass: HomeAssistant, pb
         "name": "Ann",
         "is_group": False,
         "can_send": True,
+        "opted_out": False,
         "error": None,
     }
     assert card.lines == [("received", "Hello")]
@@ -281,6 +287,125 @@ async def test_who_may_read_and_send(
     assert len(pbx.messages) == may_send
 
 
+async def test_who_opted_out_and_in(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """The card is told, so that it has no box; what is sent all the same fails and says why."""
+    await card.open()
+    await pbx.receive(from_number=ANN, text="STOP")
+    await card.until(lambda: card.about["opted_out"])
+    assert (await card.ask("send", key="k1", message="Hi"))["success"]
+    await card.until(lambda: ("failed", "Hi") in card.lines)
+    assert card.rows["ck1"]["translation_key"] == "opted_out"
+    again = Card(card.client, "notify.ann")
+    await again.open()
+    assert again.about["opted_out"]
+    await pbx.receive(from_number=ANN, text="START")
+    await card.until(lambda: not card.about["opted_out"])
+    assert pbx.messages == []
+
+
+async def test_a_text_to_the_number_waits_in_the_conversation_too(
+    hass: HomeAssistant, pbx: Simulator, card: Card
+) -> None:
+    """Whichever way it was sent: one to the bare number is as much for Ann as one to her entity."""
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=503, times=None)
+    data = {"destination": shown(ANN), "message": "By number"}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    data = {"destination": shown(BOB), "message": "To Bob"}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await card.until(lambda: card.lines == [("waiting", "By number")])
+    pbx.clear_faults()
+    await card.until(lambda: card.lines == [("sent", "By number")] and card.is_listed)
+
+
+async def test_what_went_out_before_the_first_page_shows_once(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """What is known here of texts that are further back is no text of its own."""
+    await say(hass, "Long ago")
+    written_at(pbx.messages[0], -300)
+    for number in range(40):
+        await pbx.receive(from_number=ANN, text=f"Text {number}!")
+        written_at(pbx.inbound[-1], number + 60)
+    await card.open()
+    assert [text for _, text in card.lines] == [f"Text {number}!" for number in range(10, 40)]
+    before = min(card.rows.values(), key=lambda row: row["order"])["key"]
+    result = (await card.ask("older", before=before))["result"]
+    assert [row["text"] for row in result["messages"]] == ["Long ago", *(f"Text {number}!" for number in range(10))]
+
+
+async def test_older_ones_of_another_card_are_no_news(
+    hass: HomeAssistant, pbx: Simulator, card: Card, hass_ws_client: Any
+) -> None:
+    """Somebody else scrolls up: that sends nothing to those who do not."""
+    for number in range(100):
+        await pbx.receive(from_number=ANN, text=f"Text {number}!")
+        written_at(pbx.inbound[-1], number - 200)
+    await card.open()
+    other = Card(await hass_ws_client(hass), "notify.ann")
+    await other.open()
+    before = min(other.rows.values(), key=lambda row: row["order"])["key"]
+    assert len((await other.ask("older", before=before))["result"]["messages"]) == 70
+    await pbx.receive(from_number=ANN, text="News")
+    await card.until(lambda: ("received", "News") in card.lines)
+    assert len(card.rows) == 31
+
+
+async def test_the_pbx_is_known_to_be_away_when_the_card_opens(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry
+) -> None:
+    """What waits shows at once, with why the rest is missing; the rest, and what is older, once the PBX is back."""
+    for number in range(60):
+        await pbx.receive(from_number=ANN, text=f"Text {number}!")
+        written_at(pbx.inbound[-1], number - 200)
+    pbx.fault("drop_before", path="/", times=None)
+    await say(hass, "Leak!")
+    await until(lambda: entry.runtime_data.coordinator.throttle.is_away)
+    await card.open()
+    assert card.lines == [("waiting", "Leak!")]
+    assert (card.about["error"]["translation_key"], card.about["has_older"]) == ("cannot_connect", False)
+    answer = await card.ask("older", before=None)
+    assert answer["success"] is False or answer["result"] == {"messages": [], "has_older": False}
+    pbx.clear_faults()
+    await card.until(lambda: card.about["has_older"] and not card.about["error"])
+    await card.until(lambda: card.lines[-1] == ("sent", "Leak!"))
+    assert [text for _, text in card.lines][-2:] == ["Text 59!", "Leak!"]
+
+
+async def test_one_of_several_numbers_is_tried_again(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_ws_client: Any
+) -> None:
+    """Who got a text gets it no second time because somebody else did not."""
+    await add_account(recipient("Family", ANN, BOB))
+    family = Card(await hass_ws_client(hass), "notify.family")
+    await family.open()
+    pbx.fault("status", path="/messages", method="POST", code=503, times=None)
+    target = {"entity_id": "notify.family", "message": "Dinner!"}
+    await hass.services.async_call("notify", "send_message", target, blocking=True)
+    pbx.clear_faults()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    await family.until(lambda: sorted(status for status, _ in family.lines) == ["failed", "sent"])
+    key = next(key for key, row in family.rows.items() if row["status"] == "failed")
+    assert (await family.ask("retry", key=key))["success"]
+    await family.until(lambda: [status for status, _ in family.lines] == ["sent", "sent"] and family.is_listed)
+    assert sorted(row.destination for row in pbx.messages) == [[ANN], [BOB]]
+
+
+async def test_a_picture_that_failed_in_the_queue(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """The picture was on disk alone and is gone: the text says that it failed, and cannot be tried again as it was."""
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=503, times=None)
+    data = {"data": base64.b64encode(RED).decode(), "mime_type": "image/png"}
+    await card.ask("send", key="k1", **data)
+    await card.until(lambda: [status for status, _ in card.lines] == ["waiting"])
+    pbx.clear_faults()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    await card.until(lambda: [status for status, _ in card.lines] == ["failed"])
+    (row,) = card.rows.values()
+    assert (row["can_retry"], row["media_type"]) == (False, "image/png")
+    assert (await card.ask("retry", key=row["key"]))["success"]
+    await card.ask("dismiss", key=row["key"])
+    await card.until(lambda: card.lines == [])
+
+
 @pytest.mark.parametrize("entity_id", ["notify.nobody", "event.1001_acme_example_messages", "sun.sun"])
 async def test_what_is_no_recipient(hass: HomeAssistant, card: Card, entity_id: str) -> None:
     """Only the entities of a recipient have a conversation."""
@@ -300,6 +425,52 @@ async def test_an_account_that_is_unloaded_ends_it(
     assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_loaded"
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert (await Card(card.client, "notify.ann").open())["success"]
+
+
+async def test_a_reload_keeps_what_failed_and_a_removal_does_not(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry, add_account: AddAccount
+) -> None:
+    """What failed is there until somebody deals with it, and gone with the account."""
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    await card.ask("send", key="k1", message="Hi")
+    await card.until(lambda: card.lines == [("failed", "Hi")])
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    await card.until(lambda: card.about.get("ended"))
+    again = Card(card.client, "notify.ann")
+    await again.open()
+    assert again.lines == [("failed", "Hi")]
+    await hass.config_entries.async_remove(entry.entry_id)
+    await again.until(lambda: again.about.get("ended"))
+    assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_found"
+    assert async_log_of(hass, entry.entry_id).to(Addressee("", frozenset({frozenset({ANN})}))) == []
+
+
+async def test_another_number_or_name_begins_anew(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry
+) -> None:
+    """Whoever looks is told that the recipient is another now, and is shown that one's conversation."""
+    await pbx.receive(from_number=ANN, text="From Ann")
+    await pbx.receive(from_number=BOB, text="From Bob")
+    await card.open()
+    assert card.lines == [("received", "From Ann")]
+    (subentry,) = entry.subentries.values()
+    data = {**subentry.data, "destination": [f"+{BOB}"]}
+    hass.config_entries.async_update_subentry(entry, subentry, title="Bob", data=data)
+    await card.until(lambda: card.about.get("ended"))
+    again = Card(card.client, "notify.ann")
+    await again.open()
+    assert (again.about["name"], again.lines) == ("Bob", [("received", "From Bob")])
+
+
+async def test_a_recipient_that_cannot_be_read(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry
+) -> None:
+    """Storage that was edited by hand breaks no card."""
+    (subentry,) = entry.subentries.values()
+    hass.config_entries.async_update_subentry(entry, subentry, data={"destination": "x"})
+    answer = await card.open()
+    assert answer["error"]["translation_key"] == "recipient_damaged"
 
 
 async def test_nothing_is_asked_once_nobody_looks(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:

@@ -12,6 +12,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.util.hass_dict import HassKey
 
 from .account import NetsapiensConfigEntry
+from .address_book import addressee_of
 from .api import NetsapiensError
 from .delivery.results import WaitingMessage
 from .errors import log_unexpected, safe
@@ -19,7 +20,7 @@ from .outgoing import OutgoingMessage
 from .outgoing_log import async_log_of
 from .receiving.received import ReceivedMessage
 from .signals import message_out, message_received, opt_outs_changed, recipients_changed
-from .transcript import Listed, Own, Status, merged
+from .transcript import Listed, Own, Status, merged, shown_from
 from .transcript_reader import TranscriptReader
 
 _LOGGER = logging.getLogger(__name__)
@@ -56,6 +57,9 @@ class Feed:
         entry: the account; it must be loaded.
         recipient: with whom.
         on_close: called when nobody looks any more, or the account is unloaded.
+
+    Raises:
+        DamagedRecipientError: the recipient's data cannot be read.
     """
 
     def __init__(
@@ -66,6 +70,8 @@ class Feed:
         self._account = entry.runtime_data
         self._recipient = recipient
         self._recipient_id = recipient.subentry_id
+        self._known = recipient.title, recipient.data  # Home Assistant changes a subentry in place
+        self._addressee = addressee_of(recipient, hass.config.country)
         self._on_close = on_close
         self._timing = hass.data.get(FEED_TIMING, FeedTiming())
         self._reader = TranscriptReader(entry, recipient)
@@ -137,22 +143,35 @@ class Feed:
         """Whether the recipient wants no texts from the number that it is texted from."""
         return bool(self._account.refusals.opted_out(self._recipient))
 
+    @property
+    def is_begun(self) -> bool:
+        """Whether the PBX's lists were read."""
+        return self._reader.is_begun
+
     def newest(self) -> list[Listed | Own]:
         """Return the newest messages, oldest first, each once."""
-        return merged(self._reader.rows[-_LIVE:], self._own())
+        listed, has_older = self._reader.newest(_LIVE)
+        return merged(listed, self._own(), has_older=has_older)
 
-    async def async_first(self, count: int) -> tuple[list[Listed | Own], bool]:
-        """Return the newest messages as a card shows them first, and whether there are older ones.
-
-        Where the PBX is away it is what is known; `error` says why, and what it lists follows once it is back.
+    def first(self, count: int) -> tuple[list[Listed | Own], Listed | None, bool]:
+        """Return what a card shows first, the oldest listed message of it, and whether there are older ones.
 
         Parameters:
-            count: how many of those that the PBX lists.
+            count: how many of those that the PBX lists, 200 at the most.
         """
-        listed, has_older = await self._reader.async_first(count)
+        listed, has_older = self._reader.newest(count)
+        oldest = listed[0] if listed else None
+        return shown_from(self.newest(), oldest), oldest, has_older
+
+    async def async_read_first(self, count: int) -> None:
+        """Read what a card shows first. Where the PBX is away, that follows once it is back.
+
+        Parameters:
+            count: how many messages.
+        """
+        await self._reader.async_read_first(count)
         if self.error is not None and not self._tasks:
             self._call_later("soon", self._timing.soon, self._read)
-        return merged(listed, self._own()), has_older
 
     async def async_before(self, key: str | None, count: int) -> tuple[list[Listed], bool]:
         """Return up to so many messages before one, oldest first, and whether there are more.
@@ -168,16 +187,14 @@ class Feed:
 
     def _own(self) -> list[Own]:
         """Return our messages to the recipient that are not surely in the PBX's lists."""
-        known = [
-            one.own
-            for one in async_log_of(self._hass, self._entry.entry_id).all()
-            if one.recipient_id == self._recipient_id
-        ]
-        waiting = [
-            _own_of(one) for one in self._account.queue.waiting() if one.message.recipient_id == self._recipient_id
-        ]
+        known = async_log_of(self._hass, self._entry.entry_id).to(self._addressee)
+        waiting = [_own_of(one) for one in self._account.queue.waiting(self._is_to_them)]
         first = next((number for number, one in enumerate(known) if one.status is Status.SENDING), len(known))
         return [*known[:first], *waiting, *known[first:]]
+
+    def _is_to_them(self, message: OutgoingMessage) -> bool:
+        """Whether a message is for the recipient, by whichever way it was sent."""
+        return self._addressee.gets(message.recipient_id, message.destination)
 
     # --- keeping up ----------------------------------------------------------------------
 
@@ -188,11 +205,8 @@ class Feed:
 
     @callback
     def _sent(self, message: OutgoingMessage) -> None:
-        """Read what went out, if it can be to the recipient."""
-        numbers = {
-            one.subentry_id for number in message.destination for one in self._account.addresses.recipients_with(number)
-        }
-        if self._recipient_id in {message.recipient_id, *numbers}:
+        """Read what went out, if it is to the recipient."""
+        if self._is_to_them(message):
             self._read_soon(message.messagesession)
 
     @callback
@@ -239,7 +253,8 @@ class Feed:
     @callback
     def _recipients_changed(self) -> None:
         """End where the recipient is another now, or gone: whoever looks begins anew."""
-        if self._entry.subentries.get(self._recipient_id) is not self._recipient:
+        recipient = self._entry.subentries.get(self._recipient_id)
+        if recipient is None or (recipient.title, recipient.data) != self._known:
             self.async_close()
 
     @callback

@@ -15,6 +15,7 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.ulid import ulid_now
 
+from .address_book import Addressee
 from .delivery.results import FailedMessage
 from .delivery.state import Reason
 from .outgoing import OutgoingMessage
@@ -37,11 +38,15 @@ class Logged:
     Attributes:
         own: the message.
         recipient_id: the recipient's, or None.
+        destination: the numbers that it goes to; empty where only the recipient is known.
+        from_number: ours, where it is known.
         request: what to ask for again, where that is known.
     """
 
     own: Own
     recipient_id: str | None
+    destination: tuple[str, ...] = ()
+    from_number: str | None = None
     request: SendRequest | None = None
 
 
@@ -60,10 +65,11 @@ class OutgoingLog:
         self._listeners.append(listener)
         return lambda: self._listeners.remove(listener)
 
-    def all(self) -> list[Logged]:
-        """Return the messages: those that failed or went out in the order of that, then those that are being sent."""
+    def to(self, addressee: Addressee) -> list[Own]:
+        """Return the messages to somebody: what failed or went out in the order of that, then what is being sent."""
         done = sorted([*self._sent.values(), *self._failed.values()], key=lambda one: one.own.at)
-        return [*done, *self._sending.values()]
+        known = [*done, *self._sending.values()]
+        return [one.own for one in known if addressee.gets(one.recipient_id, one.destination)]
 
     @callback
     def async_sending(self, logged: Logged) -> None:
@@ -106,7 +112,7 @@ class OutgoingLog:
             media_type=message.media.mime_type if message.media else None,
             listed_since=at - _REQUEST,
         )
-        self._sent[own.key] = Logged(own, message.recipient_id)
+        self._sent[own.key] = Logged(own, message.recipient_id, message.destination)
         if len(self._sent) > _MOST_SENT:
             self._sent.popitem(last=False)
         self._changed()
@@ -127,7 +133,9 @@ class OutgoingLog:
             error=failed.error,
             can_retry=is_whole,
         )
-        self._keep_failed(Logged(own, message.recipient_id, _request_of(message) if is_whole else None))
+        request = _request_of(message) if is_whole else None
+        logged = Logged(own, message.recipient_id, message.destination, message.from_number, request)
+        self._keep_failed(logged)
 
     def _keep_failed(self, logged: Logged) -> None:
         """Keep a message that failed; of the older ones, without their pictures."""
@@ -140,15 +148,16 @@ class OutgoingLog:
             self._failed[key] = replace(one, own=replace(one.own, can_retry=False), request=None)
         self._changed()
 
-    def failed(self, key: str, recipient_id: str) -> Logged | None:
-        """Return a message to a recipient that failed; None where it is not known."""
+    def failed(self, key: str, addressee: Addressee) -> Logged | None:
+        """Return a message to somebody that failed; None where it is not known."""
         logged = self._failed.get(key)
-        return logged if logged is not None and logged.recipient_id == recipient_id else None
+        is_theirs = logged is not None and addressee.gets(logged.recipient_id, logged.destination)
+        return logged if is_theirs else None
 
     @callback
-    def async_dismiss(self, key: str, recipient_id: str) -> None:
-        """Forget a message to a recipient that failed."""
-        if self.failed(key, recipient_id) is not None:
+    def async_dismiss(self, key: str, addressee: Addressee) -> None:
+        """Forget a message to somebody that failed."""
+        if self.failed(key, addressee) is not None:
             del self._failed[key]
             self._changed()
 

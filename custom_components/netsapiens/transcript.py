@@ -85,7 +85,7 @@ def listed_order(listed: Listed) -> tuple[datetime, int]:
     return listed.at, listed.order
 
 
-def merged(listed: Sequence[Listed], own: Sequence[Own]) -> list[Listed | Own]:
+def merged(listed: Sequence[Listed], own: Sequence[Own], *, has_older: bool = False) -> list[Listed | Own]:
     """Return the messages of a conversation, each once, oldest first.
 
     What the PBX lists stands as it is. A message of ours that may be one of those is left out where one of them can be
@@ -95,18 +95,40 @@ def merged(listed: Sequence[Listed], own: Sequence[Own]) -> list[Listed | Own]:
     Parameters:
         listed: what the PBX lists; oldest first.
         own: what we know of, in the order in which it was taken.
+        has_older: whether the PBX lists older ones: what went out may be one of those then.
     """
     free = [one for one in listed if one.is_outbound]
     unlisted: list[Own] = []
     for one in _without_words_that_went(own):
         match = next((row for row in free if _may_be(row, one)), None)
-        if match is None:
-            unlisted.append(one)
-        else:
+        if match is not None:
             free.remove(match)
+        elif not (has_older and _is_before(one, listed)):
+            unlisted.append(one)
     settled: list[Listed | Own] = [*listed, *(one for one in unlisted if not _is_pending(one))]
     settled.sort(key=lambda one: (one.at, isinstance(one, Own), one.order if isinstance(one, Listed) else 0))
     return [*settled, *(one for one in unlisted if _is_pending(one))]
+
+
+def shown_from(shown: Sequence[Listed | Own], first: Listed | None) -> list[Listed | Own]:
+    """Return the messages from a listed one on, and all that are not out, whenever they were given up.
+
+    Parameters:
+        shown: a conversation.
+        first: the message; None for the whole conversation.
+    """
+    if first is None:
+        return list(shown)
+    return [
+        one
+        for one in shown
+        if (listed_order(one) >= listed_order(first) if isinstance(one, Listed) else not _is_before(one, [first]))
+    ]
+
+
+def _is_before(own: Own, listed: Sequence[Listed]) -> bool:
+    """Whether a message went out before all that are listed here."""
+    return own.status is Status.SENT and bool(listed) and (own.listed_since or own.at) < listed[0].at
 
 
 def _is_pending(own: Own) -> bool:

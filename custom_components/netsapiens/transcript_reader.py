@@ -41,23 +41,24 @@ class TranscriptReader:
         self.rows: list[Listed] = []
         self.error: NetsapiensError | None = None
 
-    async def async_first(self, count: int) -> tuple[list[Listed], bool]:
-        """Return the newest messages, and whether there are older ones.
+    @property
+    def is_begun(self) -> bool:
+        """Whether the newest messages were read."""
+        return self._pages is not None
 
-        Where the PBX is away it is what is known, and `error` says so.
-
-        Parameters:
-            count: how many.
-        """
-        if self._is_away:
-            self.error = NetsapiensConnectionError("the PBX is away")
-        else:
-            await self._read_back(count)
+    def newest(self, count: int) -> tuple[list[Listed], bool]:
+        """Return so many of the newest messages that were read, oldest first, and whether there are older ones."""
         start = max(len(self.rows) - count, 0)
         return self.rows[start:], self._has_before(start)
 
-    async def _read_back(self, count: int) -> None:
-        """Read until there are so many messages, if there are."""
+    async def async_read_first(self, count: int) -> None:
+        """Read so many of the newest messages, if there are. Where the PBX is away `error` says so.
+
+        API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
+        """
+        if self._is_away:
+            self.error = NetsapiensConnectionError("the PBX is away")
+            return
         async with self._reading:
             if self._pages is None:
                 await self._begin()

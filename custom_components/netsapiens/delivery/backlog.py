@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -73,16 +73,25 @@ class Backlog:
         """Yield the messages in the order in which they came."""
         return iter(self._entries)
 
-    def waiting(self) -> list[WaitingMessage]:
-        """Return the messages that wait, in the order in which they came."""
-        now, loop_now = dt_util.utcnow(), self._loop.time()
+    @property
+    def first_deadline(self) -> datetime | None:
+        """When the first of the messages that wait is given up; None where none waits."""
+        deadlines = [entry.deadline for entry in self._entries if entry.is_waiting]
+        return self._time_of(min(deadlines)) if deadlines else None
+
+    def waiting(self, predicate: Callable[[OutgoingMessage], bool]) -> list[WaitingMessage]:
+        """Return those of the messages that wait for which a check holds, in the order in which they came."""
         found = []
         for entry in self._entries:
-            if entry.is_waiting:
-                doubt = entry.delivery.baseline if entry.delivery.may_be_accepted else None
-                until = now + timedelta(seconds=entry.deadline - loop_now)
-                found.append(WaitingMessage(entry.number, entry.message, until, doubt.since if doubt else None))
+            if entry.is_waiting and predicate(entry.message):
+                baseline = entry.delivery.baseline if entry.delivery.may_be_accepted else None
+                since = baseline.since if baseline else None
+                found.append(WaitingMessage(entry.number, entry.message, self._time_of(entry.deadline), since))
         return found
+
+    def _time_of(self, deadline: float) -> datetime:
+        """Return the time that the loop's clock will show."""
+        return dt_util.utcnow() + timedelta(seconds=deadline - self._loop.time())
 
     @callback
     def add(self, entry: QueueEntry) -> None:

@@ -68,11 +68,11 @@ class DeliveryQueue:
     @property
     def first_deadline(self) -> datetime | None:
         """When the first of the messages that wait is given up; None where none waits."""
-        return min((one.until for one in self._backlog.waiting()), default=None)
+        return self._backlog.first_deadline
 
-    def waiting(self) -> list[WaitingMessage]:
-        """Return the messages that wait, in the order in which they came."""
-        return self._backlog.waiting()
+    def waiting(self, predicate: Callable[[OutgoingMessage], bool]) -> list[WaitingMessage]:
+        """Return those of the messages that wait for which a check holds, in the order in which they came."""
+        return self._backlog.waiting(predicate)
 
     @property
     def is_away(self) -> bool:

@@ -639,6 +639,7 @@ class ConversationCard extends HTMLElement {
       this._about = { ...this._about, ...event, has_older: known ? this._about.has_older : event.has_older };
       this._isLoaded = true;
     }
+    this._about.opted_out = Boolean(event.opted_out);
     for (const key of event.removed || []) this._rows.delete(key);
     /** @type {Row[]} */
     const fresh = [];
