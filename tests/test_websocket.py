@@ -111,6 +111,8 @@ async def test_a_conversation_and_all_that_happens_in_it(hass: HomeAssistant, pb
         "has_older": False,
         "name": "Ann",
         "is_group": False,
+        "is_sms": True,
+        "plain_characters": False,
         "can_send": True,
         "opted_out": False,
         "error": None,
@@ -244,6 +246,18 @@ async def test_the_senders_of_a_group(
     assert trip.about["is_group"]
     assert {row["sender"] for row in trip.rows.values()} == {None, "Ann", shown(BOB)}
     assert "Private" not in {text for _, text in trip.lines}
+
+
+async def test_what_texts_cost(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_ws_client: Any
+) -> None:
+    """The card is told what it needs to count segments: nobody bills chats, and an option makes texts plain."""
+    options = {"from_number": pbx.first_user.numbers[0].number, "plain_characters": True}
+    await add_account(recipient("Desk", "1002"), recipient("Ann", ANN), options=options)
+    desk, ann = Card(await hass_ws_client(hass), "notify.desk"), Card(await hass_ws_client(hass), "notify.ann")
+    await desk.open()
+    await ann.open()
+    assert (desk.about["is_sms"], ann.about["is_sms"], ann.about["plain_characters"]) == (False, True, True)
 
 
 async def test_the_pbx_is_away_when_the_card_opens(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:

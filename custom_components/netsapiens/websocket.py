@@ -21,10 +21,11 @@ from .errors import translated
 from .feed import Feed
 from .feeds import async_feed_of, async_open_feed
 from .outgoing_log import Logged, async_log_of
-from .phone import international
+from .phone import InvalidNumberError, international, parse_destination
 from .recipients import read_recipient
 from .request import SendRequest
 from .sending import async_send
+from .settings import read_settings
 from .transcript import Listed, Own, Status, shown_from
 from .transcript_rows import rows_of
 from .websocket_target import CardTarget, async_target_of, refuse_command
@@ -56,22 +57,41 @@ def async_setup_websocket(hass: HomeAssistant) -> None:
 async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
     """Send the newest messages of a conversation, then each change.
 
-    The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``can_send``, ``opted_out`` and ``error``;
-    further ones ``messages`` that are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The
-    last one, where the account is unloaded or the recipient is another now, says ``ended``.
+    The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``is_sms``, ``plain_characters`` (whether
+    the account's option makes texts plain), ``can_send``, ``opted_out`` and ``error``; further ones ``messages`` that
+    are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The last one, where the account is
+    unloaded or the recipient is another now, says ``ended``.
     """
     found = await async_target_of(hass, connection, msg, POLICY_READ)
     if found is None:
         return
     feed = async_feed_of(hass, found.entry, found.recipient)
-    is_group = len(read_recipient(found.recipient).destination) > 1
-    about = {"name": found.recipient.title, "is_group": is_group, "can_send": found.can_send}
-    subscription = _Subscription(connection, msg, found.entry, feed, about)
+    subscription = _Subscription(connection, msg, found.entry, feed, _about(hass, found))
     # Before anything is read: whoever else looks may stop in between.
     connection.subscriptions[msg["id"]] = feed.async_subscribe(subscription.async_update)
     connection.send_result(msg["id"])
     await feed.async_read_first(msg["limit"])
     subscription.async_begin()
+
+
+def _about(hass: HomeAssistant, found: CardTarget) -> dict[str, Any]:
+    """Return what a card is told of a conversation beside its messages."""
+    numbers = read_recipient(found.recipient).destination
+    return {
+        "name": found.recipient.title,
+        "is_group": len(numbers) > 1,
+        "is_sms": any(_is_phone_number(text, hass.config.country) for text in numbers),
+        "plain_characters": read_settings(found.entry).plain_characters,
+        "can_send": found.can_send,
+    }
+
+
+def _is_phone_number(text: str, region: str | None) -> bool:
+    """Whether a recipient's number is outside the PBX, so that texts to it are billed by their length."""
+    try:
+        return not parse_destination(text, region).is_extension
+    except InvalidNumberError:
+        return False
 
 
 class _Subscription:

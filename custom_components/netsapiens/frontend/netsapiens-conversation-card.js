@@ -106,22 +106,52 @@ function appendText(node, text, codeButton) {
   plain(text.length);
 }
 
-const GSM =
-  "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà";
-const GSM_TWO = "^{}\\[~]|€\f";
+// As the integration's segments.py counts; a test compares them.
+const GSM = new Set(
+  "@£$¥èéùìòÇ\nØø\rÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà",
+);
+const GSM_TWO = new Set("\f^{}\\[~]|€"); // each takes the room of two
+/** @type {[RegExp, string][]} */
+const PLAIN = [
+  [/[\u2018\u2019\u201a\u201b]/gu, "'"],
+  [/[\u201c\u201d\u201e\u201f]/gu, '"'],
+  [/[\u2010-\u2015\u2212]/gu, "-"],
+  [/[\u00a0\u2007\u202f]/gu, " "],
+  [/\u2026/gu, "..."],
+];
 
 /**
- * How many SMS a text is billed as.
+ * How many SMS a text is billed as. No SMS ends within a character of two units.
  * @param {string} text
  */
-export function segmentsOf(text) {
-  let length = 0;
-  for (const char of text) {
-    if (GSM.includes(char)) length += 1;
-    else if (GSM_TWO.includes(char)) length += 2;
-    else return text.length <= 70 ? 1 : Math.ceil(text.length / 67);
+function filled(text) {
+  const chars = [...text];
+  const isGsm = chars.every((char) => GSM.has(char) || GSM_TWO.has(char));
+  const [one, each] = isGsm ? [160, 153] : [70, 67];
+  let total = 0;
+  let used = 0;
+  let segments = 1;
+  for (const char of chars) {
+    const units = isGsm ? (GSM_TWO.has(char) ? 2 : 1) : char.length;
+    total += units;
+    if (used + units > each) {
+      segments += 1;
+      used = 0;
+    }
+    used += units;
   }
-  return length <= 160 ? 1 : Math.ceil(length / 153);
+  return total <= one ? 1 : segments;
+}
+
+/**
+ * How many SMS a text is billed as when it is sent.
+ * @param {string} text
+ * @param {boolean} isMadePlain Whether it gets plain quotes, dashes, dots and blanks where that is cheaper.
+ */
+export function segmentsOf(text, isMadePlain) {
+  if (!isMadePlain) return filled(text);
+  const plain = PLAIN.reduce((shown, [marks, mark]) => shown.replace(marks, mark), text);
+  return Math.min(filled(text), filled(plain));
 }
 
 /**
@@ -242,7 +272,15 @@ class ConversationCard extends HTMLElement {
     this._links = new Map();
     /** @type {Map<string, string>} */
     this._previews = new Map();
-    this._about = { name: "", can_send: false, is_group: false, has_older: false, opted_out: false };
+    this._about = {
+      name: "",
+      can_send: false,
+      is_group: false,
+      is_sms: false,
+      plain_characters: false,
+      has_older: false,
+      opted_out: false,
+    };
     this._isLoaded = false;
     this._refusal = "";
     this._first = 0; // index of the first message that is in the page
@@ -1009,7 +1047,7 @@ class ConversationCard extends HTMLElement {
   _ready() {
     const { text, picture } = this._draft;
     this._send.disabled = !(text.trim() || picture);
-    const segments = segmentsOf(text);
+    const segments = this._about.is_sms ? segmentsOf(text, this._about.plain_characters) : 1;
     this._side.textContent = segments > 1 ? this._t("segments", { count: segments }) : "";
     this._side.hidden = segments < 2;
     this._text.style.height = "auto";
