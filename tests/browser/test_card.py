@@ -1,71 +1,33 @@
 """The conversation card, as a person meets it: in the card picker, by keyboard, and by a screen reader's rules."""
 
-import json
+import base64
 from pathlib import Path
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Browser, expect
 import pytest
 
-from tests.browser.person import MESSAGES_WITHIN, Person, take_picture
+from tests.browser.card import (
+    ANN,
+    CARD,
+    EVIL,
+    HELLO,
+    add_dashboard,
+    broken_rules,
+    card_on,
+    draw_porch,
+    look,
+    says,
+    show,
+)
+from tests.browser.person import MESSAGES_WITHIN, PATIENCE, Person, signed_in, take_picture
 from tests.real_home import RealHome
 from tests.simulator import Simulator
-
-ANN = "18585550123"
-AXE = Path(__file__).parents[2] / ".tools" / "js" / "node_modules" / "axe-core" / "axe.min.js"
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
-EVIL = "<img src=x onerror=document.title='evil'>"
-CARD = {"type": "custom:netsapiens-conversation-card", "entity": "notify.ann"}
-PORCH = """
-<svg xmlns="http://www.w3.org/2000/svg" width="640" height="480">
-<rect width="640" height="480" fill="#c9b8a3"/>
-<rect y="370" width="640" height="110" fill="#8c8378"/>
-<rect x="230" y="70" width="180" height="305" rx="4" fill="#2f4a4a"/>
-<rect x="255" y="95" width="130" height="90" fill="#9fc3cf"/>
-<rect x="420" y="305" width="120" height="85" fill="#b98a54"/>
-</svg>
-"""
-HELLO = "Is the parcel there yet?"
 
 
 @pytest.fixture
 async def dashboard(home: RealHome, account: str) -> str:
     """The path of an empty dashboard."""
-    await home.command("lovelace/dashboards/create", url_path="card-test", title="Texts", mode="storage")
-    await _show(home, [])
-    return "/card-test"
-
-
-async def _show(home: RealHome, cards: list[dict[str, object]]) -> None:
-    """Put cards on the dashboard."""
-    views = [{"title": "Texts", "path": "texts", "type": "panel" if len(cards) == 1 else "masonry", "cards": cards}]
-    await home.command("lovelace/config/save", url_path="card-test", config={"views": views})
-
-
-def _card(page: Page) -> Locator:
-    """The card."""
-    return page.locator("netsapiens-conversation-card").locator("visible=true").first
-
-
-async def _says(page: Page, text: str, *, within: int = 20_000) -> None:
-    """Wait until the card shows a text, once."""
-    await expect(_card(page).locator(".bubble", has_text=text)).to_have_count(1, timeout=within)
-
-
-async def _axe(page: Page) -> list[str]:
-    """What breaks a rule of WCAG 2.2 AA in the card."""
-    await page.evaluate(AXE.read_text(encoding="utf-8"))
-    found = await page.evaluate(
-        """async (rules) => {
-          const deep = (root) => { for (const node of root.querySelectorAll("*")) {
-            if (node.localName === "netsapiens-conversation-card") return node;
-            const inner = node.shadowRoot && deep(node.shadowRoot); if (inner) return inner; } return null; };
-          const result = await axe.run(deep(document), { runOnly: { type: "tag", values: rules } });
-          const why = (one) => one.nodes.map((node) => `${node.html} ${node.failureSummary}`);
-          return result.violations.map((one) => `${one.id}: ${why(one)}`);
-        }""",
-        RULES,
-    )
-    return list(found)
+    return await add_dashboard(home)
 
 
 async def test_the_card_from_the_picker(person: Person, pbx: Simulator, home: RealHome, dashboard: str) -> None:
@@ -81,10 +43,10 @@ async def test_the_card_from_the_picker(person: Person, pbx: Simulator, home: Re
     await person.page.keyboard.type("NetSapiens")
     found = person.page.locator("div.card").filter(has_text="NetSapiens conversation").locator("visible=true")
     await found.first.click()
-    await _says(person.page, HELLO)
+    await says(person.page, HELLO)
     await person.press("Save")
     await person.go(f"{dashboard}/0")
-    await _says(person.page, HELLO)
+    await says(person.page, HELLO)
 
 
 async def test_a_conversation_by_keyboard(
@@ -94,36 +56,33 @@ async def test_a_conversation_by_keyboard(
     page = person.page
     for number in range(45):
         await pbx.receive(from_number=ANN, text=f"Older {number}.")
-    sketch = await page.context.new_page()
-    await sketch.set_content(PORCH)
-    porch = await sketch.locator("svg").screenshot(path=tmp_path / "porch.png")
-    await sketch.close()
+    porch = await draw_porch(page.context, tmp_path / "porch.png")
     for text in ("x" * 5000, EVIL, HELLO):
         await pbx.receive(from_number=ANN, text=text)
     await pbx.receive(from_number=ANN, text="Look", media=porch, mime_type="image/png")
-    await _show(home, [CARD])
+    await show(home, [CARD])
     await person.go(f"{dashboard}/texts")
-    await _says(page, "Look")
-    await expect(_card(page).locator(".picture img")).to_have_js_property("naturalWidth", 640)
-    await _says(page, EVIL)
+    await says(page, "Look")
+    await expect(card_on(page).locator(".picture img")).to_have_js_property("naturalWidth", 640)
+    await says(page, EVIL)
     assert await page.title() != "evil"
-    wide = await _card(page).evaluate("card => card.shadowRoot.querySelector('.log').scrollWidth - card.clientWidth")
+    wide = await card_on(page).evaluate("card => card.shadowRoot.querySelector('.log').scrollWidth - card.clientWidth")
     assert wide <= 0
 
-    box = _card(page).get_by_role("textbox", name="Text message")
+    box = card_on(page).get_by_role("textbox", name="Text message")
     await box.focus()
     await page.keyboard.type("It is at the door.")
     await page.keyboard.press("Shift+Enter")
     await page.keyboard.type("Take it in!")
     await page.keyboard.press("Enter")
-    await _says(page, "Take it in!")
+    await says(page, "Take it in!")
     assert [row.text for row in pbx.messages] == ["It is at the door.\nTake it in!"]
     await pbx.receive(from_number=ANN, text="Thanks, on my way.")
-    await _says(page, "Thanks, on my way.", within=MESSAGES_WITHIN)
+    await says(page, "Thanks, on my way.", within=MESSAGES_WITHIN)
 
-    await _card(page).get_by_role("log").focus()
+    await card_on(page).get_by_role("log").focus()
     await page.keyboard.press("Home")
-    await _says(page, "Older 3.")
+    await says(page, "Older 3.")
 
 
 async def test_a_text_waits_fails_and_is_tried_again(
@@ -131,23 +90,23 @@ async def test_a_text_waits_fails_and_is_tried_again(
 ) -> None:
     """What waits says so and goes by itself; what was refused says why, and goes when it is tried again."""
     page = person.page
-    await _show(home, [CARD])
+    await show(home, [CARD])
     await person.go(f"{dashboard}/texts")
-    box = _card(page).get_by_role("textbox", name="Text message")
+    box = card_on(page).get_by_role("textbox", name="Text message")
     pbx.fault("status", path="/messages", method="POST", code=503, times=None)
     await box.fill("Wait for me")
     await page.keyboard.press("Enter")
-    await expect(_card(page).get_by_text("Waiting")).to_be_visible(timeout=20_000)
+    await expect(card_on(page).get_by_text("Waiting")).to_be_visible(timeout=20_000)
     pbx.clear_faults()
-    await expect(_card(page).get_by_text("Waiting")).to_have_count(0, timeout=60_000)
-    await _says(page, "Wait for me")
+    await expect(card_on(page).get_by_text("Waiting")).to_have_count(0, timeout=60_000)
+    await says(page, "Wait for me")
 
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
     await box.fill("Try me")
     await page.keyboard.press("Enter")
-    await expect(_card(page).get_by_text("Not sent.")).to_be_visible()
-    await _card(page).get_by_role("button", name="Try again").click()
-    await expect(_card(page).get_by_text("Not sent.")).to_have_count(0)
+    await expect(card_on(page).get_by_text("Not sent.")).to_be_visible()
+    await card_on(page).get_by_role("button", name="Try again").click()
+    await expect(card_on(page).get_by_text("Not sent.")).to_have_count(0)
     assert [row.text for row in pbx.messages] == ["Wait for me", "Try me"]
 
 
@@ -155,26 +114,163 @@ async def test_a_text_waits_fails_and_is_tried_again(
     ("language", "dark"), [("en", False), ("en", True), ("de", False), ("de", True), ("he", False)]
 )
 async def test_rules_of_accessibility(
-    person: Person, pbx: Simulator, home: RealHome, dashboard: str, language: str, dark: bool
+    person: Person, pbx: Simulator, home: RealHome, dashboard: str, tmp_path: Path, language: str, dark: bool
 ) -> None:
     """No rule of WCAG 2.2 AA is broken, in light and dark, in three languages; a right-to-left one is mirrored."""
     page = person.page
     await pbx.receive(from_number=ANN, text="Hi! Your code is 482913, see https://example.com.")
     await home.call("notify", "send_message", {"entity_id": "notify.ann", "message": "Thanks"})
-    await _show(home, [CARD])
-    stored = {"selectedLanguage": json.dumps(language), "selectedTheme": json.dumps({"dark": dark})}
-    await page.add_init_script(
-        ";".join(f"localStorage.setItem({json.dumps(key)}, {json.dumps(value)})" for key, value in stored.items())
-    )
+    await show(home, [CARD])
+    await look(page, language=language, dark=dark)
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
     await person.go(f"{dashboard}/texts")
-    await _says(page, "Thanks")
-    await _card(page).locator("textarea").fill("This fails")
+    await says(page, "Thanks")
+    await card_on(page).locator("textarea").fill("This fails")
     await page.keyboard.press("Enter")
-    await expect(_card(page).locator(".failed")).to_be_visible()
+    await expect(card_on(page).locator(".failed")).to_be_visible()
     label = {"en": "Text message", "de": "Textnachricht", "he": "Text message"}[language]
-    await expect(_card(page).get_by_role("textbox", name=label)).to_be_visible()
-    assert await _axe(page) == []
+    await expect(card_on(page).get_by_role("textbox", name=label)).to_be_visible()
+    assert await broken_rules(page) == []
+    ours = await card_on(page).locator(".mine").last.bounding_box()
+    theirs = await card_on(page).locator(".item:not(.mine):not(.day)").last.bounding_box()
+    assert ours is not None
+    assert theirs is not None
+    assert (ours["x"] < theirs["x"]) is (language == "he")
+    await page.screenshot(path=tmp_path / f"{language}-{'dark' if dark else 'light'}.png")
+
+
+async def test_pictures(person: Person, pbx: Simulator, home: RealHome, dashboard: str, tmp_path: Path) -> None:
+    """One of the media picker, one of the clipboard, and one that came in: it is shown large, and closed by Escape."""
+    page = person.page
+    porch = await draw_porch(page.context, tmp_path / "porch.png")
+    await pbx.receive(from_number=ANN, text="Look", media=porch, mime_type="image/png")
+    await show(home, [CARD])
+    await person.go(f"{dashboard}/texts")
+    card = card_on(page)
+    await says(page, "Look")
+
+    await card.get_by_role("button", name="Open the picture").click()
+    large = card.locator("dialog img")
+    await expect(large).to_be_visible()
+    await expect(large).to_have_js_property("naturalWidth", 640)
+    await page.keyboard.press("Escape")
+    await expect(large).not_to_be_visible()
+
+    await card.get_by_role("button", name="Add a picture").click()
+    await person.click("My media")
+    await person.click("porch.png")
+    await expect(card.locator(".picked")).to_contain_text("porch.png")
+    await card.get_by_role("button", name="Send").click()
+    await expect(card.locator(".mine .picture img")).to_have_js_property("naturalWidth", 640)
+
+    await card.get_by_role("textbox").focus()
+    await card.get_by_role("textbox").evaluate(
+        """(box, data) => {
+          const bytes = Uint8Array.from(atob(data), (char) => char.charCodeAt(0));
+          const clipboard = new DataTransfer();
+          clipboard.items.add(new File([bytes], "shot.png", { type: "image/png" }));
+          box.dispatchEvent(new ClipboardEvent("paste", { clipboardData: clipboard, bubbles: true, cancelable: true }));
+        }""",
+        base64.b64encode(porch).decode(),
+    )
+    await expect(card.locator(".picked")).to_contain_text("shot.png")
+    await page.keyboard.type("Pasted")
+    await page.keyboard.press("Enter")
+    await says(page, "Pasted")
+    await expect(card.locator(".mine .picture img")).to_have_count(2)
+    assert [row.type for row in pbx.messages] == ["mms", "sms", "mms"]
+
+
+async def test_a_narrow_phone_and_a_look_elsewhere(
+    person: Person, pbx: Simulator, home: RealHome, dashboard: str, tmp_path: Path
+) -> None:
+    """Nothing is wider than 320 px or moves where that is not wanted; a draft stays, and what is not seen costs nothing."""
+    page = person.page
+    await page.emulate_media(reduced_motion="reduce")
+    await page.set_viewport_size({"width": 320, "height": 640})
+    for number in range(40):
+        await pbx.receive(from_number=ANN, text=f"Older {number}. {'x' * 200 if number % 9 == 0 else 'Yes.'}")
+    await show(home, [CARD])
+    await person.go(f"{dashboard}/texts")
+    await says(page, "Older 39.")
+    card = card_on(page)
+    assert await page.evaluate("document.documentElement.scrollWidth") <= 320
+    assert await broken_rules(page) == []
+    log = card.get_by_role("log")
+    await log.evaluate("log => log.scrollTo(0, 900)")
+    await pbx.receive(from_number=ANN, text="News")
+    newest = card.get_by_role("button", name="1 new text")
+    await expect(newest).to_be_visible(timeout=MESSAGES_WITHIN)
+    await page.screenshot(path=tmp_path / "narrow.png")
+    assert await log.evaluate("log => log.scrollTop + log.clientHeight < log.scrollHeight - 100")
+    await newest.click()
+    await expect(card.get_by_text("News", exact=True)).to_be_in_viewport()
+    moving = (
+        "log => [...log.querySelectorAll('.bubble')].filter((one) => getComputedStyle(one).animationName !== 'none')"
+    )
+    assert await log.evaluate(f"log => ({moving})(log).length") == 0
+
+    box = card.get_by_role("textbox")
+    await box.fill("€" * 81)
+    await expect(card.get_by_text("2 SMS")).to_be_visible()
+    await box.fill("Half a thought")
+    await person.click("Weather")
+    await person.see("It rains.")
+
+    def reads() -> int:
+        return len([one for one in pbx.requests_to("/messages") if one.query.get("limit") == "30"])
+
+    before = reads()
+    await pbx.receive(from_number=ANN, text="Unseen")
+
+    async def has_come() -> bool:
+        return (await home.states())["event.ann_messages"]["attributes"].get("message") == "Unseen"
+
+    assert await home.wait_for(has_come, timeout=MESSAGES_WITHIN / 1000)
+    await page.wait_for_timeout(1500)
+    assert reads() == before
+    await page.get_by_role("tab").first.click()
+    await says(page, "Unseen")
+    await expect(card_on(page).get_by_role("textbox")).to_have_value("Half a thought")
+
+
+async def test_somebody_who_opted_out(person: Person, pbx: Simulator, home: RealHome, dashboard: str) -> None:
+    """The card says so and has no box, until they opt in again."""
+    page = person.page
+    await show(home, [CARD])
+    await person.go(f"{dashboard}/texts")
+    box = card_on(page).get_by_role("textbox")
+    await expect(box).to_be_visible()
+    await pbx.receive(from_number=ANN, text="STOP")
+    await expect(card_on(page).get_by_text("Ann has opted out")).to_be_visible(timeout=MESSAGES_WITHIN)
+    await expect(box).not_to_be_visible()
+    assert await broken_rules(page) == []
+    await pbx.receive(from_number=ANN, text="START")
+    await expect(box).to_be_visible(timeout=MESSAGES_WITHIN)
+    await expect(card_on(page).get_by_text("Ann has opted out")).not_to_be_visible()
+
+
+async def test_who_may_read_and_who_may_send(browser: Browser, pbx: Simulator, home: RealHome, account: str) -> None:
+    """Without permission there is an explanation and no text; with the right to read, the conversation and no box."""
+    dashboard = await add_dashboard(home)
+    await pbx.receive(from_number=ANN, text="Secret")
+    await show(home, [CARD])
+    entities = {"reader": {"notify.ann": {"read": True}}, "guest": {"sun.sun": True}}
+    await home.add_users({name: {"entities": {"entity_ids": ids}} for name, ids in entities.items()})
+    for name in entities:
+        context = await browser.new_context(viewport={"width": 1280, "height": 900}, locale="en-US")
+        page = await context.new_page()
+        page.set_default_timeout(PATIENCE)
+        await signed_in(page, home, await home.login_of(name))
+        await page.goto(f"{home.url}{dashboard}/texts")
+        if name == "reader":
+            await says(page, "Secret")
+        else:
+            await expect(card_on(page).get_by_text("You do not have permission")).to_be_visible(timeout=PATIENCE)
+            assert "Secret" not in await card_on(page).evaluate("card => card.shadowRoot.textContent")
+        await expect(card_on(page).get_by_role("textbox")).not_to_be_visible()
+        assert await broken_rules(page) == []
+        await context.close()
 
 
 async def test_the_picture_of_the_readme(
@@ -182,17 +278,14 @@ async def test_the_picture_of_the_readme(
 ) -> None:
     """A conversation on a dashboard, as the README shows it first."""
     page = person.page
-    sketch = await page.context.new_page()
-    await sketch.set_content(PORCH)
-    await sketch.locator("svg").screenshot(path=tmp_path / "porch.png")
-    await sketch.close()
+    await draw_porch(page.context, tmp_path / "porch.png")
     media = {"media": "media-source://media_source/local/porch.png"}
     target = {"entity_id": "notify.ann", "message": "A parcel is at the door."}
     await home.call("netsapiens", "send_message", target | media, response=True)
     await pbx.receive(from_number=ANN, text="Thanks! I'll be right down.")
-    await _show(home, [CARD])
+    await show(home, [CARD])
     await page.set_viewport_size({"width": 760, "height": 640})
     await person.go(f"{dashboard}/texts")
-    await _says(page, "right down")
-    await expect(_card(page).locator(".picture img")).to_have_js_property("complete", True)
+    await says(page, "right down")
+    await expect(card_on(page).locator(".picture img")).to_have_js_property("complete", True)
     await take_picture(page, "card")

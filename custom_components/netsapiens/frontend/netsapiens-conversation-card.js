@@ -20,6 +20,7 @@ const NEAR = 400; // px from the top at which they are
 const AT_END = 60; // px from the bottom that still count as the bottom
 const MOST_NODES = 250; // messages in the page at once; more would make layout slow
 const MOST_SIDE = 1600; // px of a picture from the clipboard
+const PICKER_TRIES = 60; // looks for its button, 50 ms apart
 const AGAIN = [1000, 3000, 10000, 30000]; // ms until the conversation is asked for again
 
 /** What stands in until the translations are there; English, as Home Assistant falls back to. */
@@ -167,6 +168,20 @@ function compare(one, other) {
 }
 
 /**
+ * What opens the picker of Home Assistant's media selector.
+ * @param {ShadowRoot} root
+ * @returns {HTMLElement|null}
+ */
+function pickButton(root) {
+  for (const node of root.querySelectorAll("*")) {
+    const found = /^(ha-card|ha-button|button)$/u.test(node.localName) ? node : null;
+    const inside = found || (node.shadowRoot && pickButton(node.shadowRoot));
+    if (inside) return /** @type {HTMLElement} */ (inside);
+  }
+  return null;
+}
+
+/**
  * A picture of the clipboard, small enough to send.
  * @param {Blob} file
  * @param {string} name
@@ -191,6 +206,8 @@ const STYLE = `
 :host { display: block; height: 100%; }
 ha-card { display: flex; flex-direction: column; height: 100%; min-height: 260px; max-height: var(--netsapiens-card-height, 620px);
   overflow: hidden; position: relative; }
+:host(.grid) ha-card { max-height: none; }
+:host(.panel) ha-card { max-height: none; height: calc(100dvh - var(--header-height, 56px)); }
 [hidden] { display: none !important; }
 h2 { margin: 0; padding: 14px 16px 10px; font-size: var(--ha-card-header-font-size, 18px); font-weight: 500; line-height: 1.3;
   color: var(--ha-card-header-color, var(--primary-text-color)); overflow-wrap: anywhere; }
@@ -319,6 +336,7 @@ class ConversationCard extends HTMLElement {
     this._close = /** @type {HTMLButtonElement} */ (make("button"));
     this._form = /** @type {HTMLFormElement} */ (make("form"));
     this._picked = make("div", "picked");
+    this._picker = make("div", "picker");
     this._thumb = /** @type {HTMLImageElement} */ (make("img"));
     this._pickedName = make("span");
     this._remove = /** @type {HTMLButtonElement} */ (make("button", "text-button"));
@@ -362,6 +380,12 @@ class ConversationCard extends HTMLElement {
 
   get hass() {
     return this._hass;
+  }
+
+  /** How the view shows its cards; told by Home Assistant. @param {string|undefined} layout */
+  set layout(layout) {
+    this.classList.toggle("panel", layout === "panel");
+    this.classList.toggle("grid", layout === "grid");
   }
 
   getCardSize() {
@@ -532,8 +556,8 @@ class ConversationCard extends HTMLElement {
     this._send.type = "submit";
     this._send.append(icon(ICONS.send));
     box.append(this._attach, this._text, this._side, this._send);
-    this._form.append(this._picked, box);
-    this._form.hidden = true;
+    this._form.append(this._picked, this._picker, box);
+    this._form.hidden = this._picker.hidden = true;
     this._form.addEventListener("submit", (event) => {
       event.preventDefault();
       this._submit();
@@ -1066,32 +1090,35 @@ class ConversationCard extends HTMLElement {
     }
   }
 
-  /** Choose a picture with Home Assistant's own picker. */
-  _pick() {
-    this.dispatchEvent(
-      new CustomEvent("show-dialog", {
-        bubbles: true,
-        composed: true,
-        detail: {
-          dialogTag: "dialog-media-player-browse",
-          dialogImport: () => customElements.whenDefined("dialog-media-player-browse"),
-          dialogParams: {
-            action: "pick",
-            entityId: "browser",
-            navigateIds: [{ media_content_id: undefined, media_content_type: undefined }],
-            accept: ["image/*"],
-            /** @param {any} picked */
-            mediaPickedCallback: (picked) => this._pickedMedia(picked.item),
-          },
-        },
-      }),
-    );
+  /** Choose a picture with Home Assistant's own picker: the one of its media selector, which loads it. */
+  async _pick() {
+    /** @type {any} */
+    const selector = make("ha-selector");
+    selector.hass = this._hass;
+    selector.selector = { media: { accept: ["image/*"] } };
+    selector.addEventListener("value-changed", (/** @type {CustomEvent} */ event) => {
+      event.stopPropagation();
+      this._picker.replaceChildren();
+      this._pickedMedia(event.detail.value);
+    });
+    this._picker.replaceChildren(selector);
+    this._picker.hidden = true;
+    for (let wait = 0; wait < PICKER_TRIES; wait += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 50));
+      const button = selector.shadowRoot && pickButton(selector.shadowRoot);
+      if (button) {
+        button.click();
+        return;
+      }
+    }
+    this._picker.hidden = false; // it looks different now: the person presses it
   }
 
-  /** @param {{media_content_id: string, title: string, thumbnail?: string}} item */
-  _pickedMedia(item) {
-    const picture = { media: { media_content_id: item.media_content_id }, preview: "", name: item.title };
-    this._keepDraft({ picture });
+  /** @param {{media_content_id?: string, metadata?: {title?: string}}|undefined} picked */
+  _pickedMedia(picked) {
+    if (!picked?.media_content_id) return;
+    const name = picked.metadata?.title || "";
+    this._keepDraft({ picture: { media: { media_content_id: picked.media_content_id }, preview: "", name } });
     this._text.focus();
   }
 
