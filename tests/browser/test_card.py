@@ -184,7 +184,7 @@ async def test_pictures(person: Person, pbx: Simulator, home: RealHome, dashboar
 async def test_a_narrow_phone_and_a_look_elsewhere(
     person: Person, pbx: Simulator, home: RealHome, dashboard: str, tmp_path: Path
 ) -> None:
-    """Nothing is wider than 320 px, or moves where that is not wanted; a draft stays; what is not seen costs nothing."""
+    """Nothing is wider than 320 px, or moves where that is not wanted; a draft stays; what is unseen costs nothing."""
     page = person.page
     await page.emulate_media(reduced_motion="reduce")
     await page.set_viewport_size({"width": 320, "height": 640})
