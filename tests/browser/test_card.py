@@ -71,12 +71,14 @@ async def test_a_conversation_by_keyboard(
 
     box = card_on(page).get_by_role("textbox", name="Text message")
     await box.focus()
+    low = await box.evaluate("box => box.clientHeight")
     await page.keyboard.type("It is at the door.")
     await page.keyboard.press("Shift+Enter")
     await page.keyboard.type("Take it in!")
     await page.keyboard.press("Enter")
     await says(page, "Take it in!")
     assert [row.text for row in pbx.messages] == ["It is at the door.\nTake it in!"]
+    assert await box.evaluate("box => box.clientHeight") == low
     await pbx.receive(from_number=ANN, text="Thanks, on my way.")
     await says(page, "Thanks, on my way.", within=MESSAGES_WITHIN)
 
@@ -105,7 +107,10 @@ async def test_a_text_waits_fails_and_is_tried_again(
     await box.fill("Try me")
     await page.keyboard.press("Enter")
     await expect(card_on(page).get_by_text("Not sent.")).to_be_visible()
-    await card_on(page).get_by_role("button", name="Try again").click()
+    await card_on(page).get_by_role("log").focus()
+    await page.keyboard.press("Tab")
+    await expect(card_on(page).get_by_role("button", name="Try again")).to_be_focused()
+    await page.keyboard.press("Enter")
     await expect(card_on(page).get_by_text("Not sent.")).to_have_count(0)
     assert [row.text for row in pbx.messages] == ["Wait for me", "Try me"]
 
@@ -279,13 +284,20 @@ async def test_the_picture_of_the_readme(
     """A conversation on a dashboard, as the README shows it first."""
     page = person.page
     await draw_porch(page.context, tmp_path / "porch.png")
+    await pbx.receive(from_number=ANN, text=HELLO)
     media = {"media": "media-source://media_source/local/porch.png"}
     target = {"entity_id": "notify.ann", "message": "A parcel is at the door."}
     await home.call("netsapiens", "send_message", target | media, response=True)
     await pbx.receive(from_number=ANN, text="Thanks! I'll be right down.")
     await show(home, [CARD])
-    await page.set_viewport_size({"width": 760, "height": 640})
+    await page.set_viewport_size({"width": 440, "height": 620})
     await person.go(f"{dashboard}/texts")
     await says(page, "right down")
     await expect(card_on(page).locator(".picture img")).to_have_js_property("complete", True)
     await take_picture(page, "card")
+    await look(page, language="de", dark=True)
+    await page.reload()
+    await says(page, "right down")
+    await expect(card_on(page).locator(".picture img")).to_have_js_property("complete", True)
+    await page.wait_for_timeout(700)
+    await page.screenshot(path=tmp_path / "german-dark.png")

@@ -237,6 +237,8 @@ h2 { margin: 0; padding: 14px 16px 10px; font-size: var(--ha-card-header-font-si
 .picture + p, p { margin: 0; }
 .picture + p { margin-top: 6px; }
 .sender, .meta { font-size: 12px; color: var(--secondary-text-color); margin: 2px 10px 0; }
+.mine .meta { text-align: end; }
+.actions { display: inline-block; white-space: nowrap; }
 .failed .meta { color: var(--primary-text-color); }
 .failed .meta b { font-weight: 600; }
 .failed .meta b::before { content: ""; display: inline-block; width: 8px; height: 8px; border-radius: 50%; margin-inline-end: 5px;
@@ -254,7 +256,7 @@ form { padding: 8px 12px 12px; border-top: 1px solid var(--divider-color); }
 .box { display: flex; align-items: flex-end; gap: 4px; border: 1px solid var(--secondary-text-color); border-radius: 22px; padding: 3px; }
 .box:focus-within { border-color: var(--primary-color); box-shadow: 0 0 0 1px var(--primary-color); }
 textarea { flex: 1; min-width: 0; resize: none; border: 0; outline: none; background: none; color: var(--primary-text-color);
-  font: inherit; font-size: 16px; line-height: 1.4; padding: 7px 6px; max-height: 140px; }
+  font: inherit; font-size: 16px; line-height: 1.4; padding: 7px 6px; max-height: 140px; box-sizing: border-box; }
 textarea::placeholder { color: var(--secondary-text-color); opacity: 1; }
 .box button { width: 38px; height: 38px; flex: none; display: grid; place-items: center; border: 0; border-radius: 50%; background: none;
   color: var(--primary-text-color); cursor: pointer; }
@@ -940,6 +942,8 @@ class ConversationCard extends HTMLElement {
       reason.textContent = words;
     });
     if (!this._about.can_send) return;
+    const actions = make("span", "actions");
+    meta.append(" ", actions);
     for (const [key, command] of row.can_retry
       ? [
           ["retry", "retry"],
@@ -952,7 +956,7 @@ class ConversationCard extends HTMLElement {
         this._text.focus();
         this._command(command, { key: row.key });
       });
-      meta.append(button);
+      actions.append(button);
     }
   }
 
