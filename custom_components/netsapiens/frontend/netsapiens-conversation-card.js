@@ -8,6 +8,7 @@
  *   error?: string|null, translation_key?: string|null, placeholders?: Record<string, string>|null,
  *   can_retry?: boolean}} Row
  * @typedef {{entity: string, title?: string, limit?: number, type?: string}} Config
+ * @typedef {{row: Row, node: HTMLElement, place?: string}} Shown
  * @typedef {(key: string, values?: Record<string, unknown>) => string} Localize
  * @typedef {{data?: string, mime_type?: string, media?: {media_content_id: string}, preview: string, name: string}} Picture
  * @typedef {{text: string, picture: Picture|null}} Draft
@@ -18,7 +19,8 @@ const SCOPE = "component.netsapiens.common.card_";
 const PAGE = 100; // older messages that are asked for at once
 const NEAR = 400; // px from the top at which they are
 const AT_END = 60; // px from the bottom that still count as the bottom
-const MOST_NODES = 250; // messages in the page at once; more would make layout slow
+const MOST_NODES = 90; // messages in the page at once; more would make layout slow
+const STEP = 20; // messages that come into the page at once
 const MOST_SIDE = 1600; // px of a picture from the clipboard
 const PICKER_TRIES = 60; // looks for its button, 50 ms apart
 const AGAIN = [1000, 3000, 10000, 30000]; // ms until the conversation is asked for again
@@ -212,10 +214,10 @@ ha-card { display: flex; flex-direction: column; height: 100%; min-height: 260px
 h2 { margin: 0; padding: 14px 16px 10px; font-size: var(--ha-card-header-font-size, 18px); font-weight: 500; line-height: 1.3;
   color: var(--ha-card-header-color, var(--primary-text-color)); overflow-wrap: anywhere; }
 .log { margin: 0; padding: 6px 12px 12px; flex: 1; min-height: 0; overflow-y: auto; overflow-anchor: none;
-  display: flex; flex-direction: column; overscroll-behavior: contain; }
+  display: flex; flex-direction: column; overscroll-behavior: contain; contain: layout paint; }
 .log:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--primary-color); outline-offset: -2px; }
 .item { max-width: min(82%, 520px); margin-top: 10px; align-self: flex-start; display: flex; flex-direction: column;
-  align-items: flex-start; flex: none; }
+  align-items: flex-start; flex: none; contain: layout style; }
 .item.run { margin-top: 3px; }
 .item.mine { align-self: flex-end; align-items: flex-end; }
 .item.day, .item.more { align-self: center; max-width: none; margin: 14px 0 4px; font-size: 12px; color: var(--secondary-text-color); }
@@ -285,7 +287,7 @@ class ConversationCard extends HTMLElement {
     this._rows = new Map();
     /** @type {Row[]} */
     this._sorted = [];
-    /** @type {Map<string, {row: Row, node: HTMLElement}>} */
+    /** @type {Map<string, Shown>} */
     this._nodes = new Map();
     /** @type {Map<string, Promise<string|null>>} */
     this._links = new Map();
@@ -324,6 +326,8 @@ class ConversationCard extends HTMLElement {
     this._root = this.attachShadow({ mode: "open" });
     /** @type {Map<string, Intl.DateTimeFormat>} */
     this._formatters = new Map();
+    /** @type {Map<string, string>} By the minute: to format a time is slow. */
+    this._days = new Map();
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this._timer = undefined;
     this._title = make("h2");
@@ -372,8 +376,11 @@ class ConversationCard extends HTMLElement {
     this._hass = hass;
     if (hass.language !== this._language) this._loadWords(hass);
     if (before && before.connected === false && hass.connected) this._restart();
-    if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone))
+    if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone)) {
+      this._days.clear();
+      this._nodes.clear();
       this._showAll();
+    }
     if (before && before.localize !== hass.localize && this._localize && this._text.placeholder !== this._t("text")) {
       this._loadWords(hass);
     }
@@ -504,6 +511,14 @@ class ConversationCard extends HTMLElement {
   /** @param {Date} at */
   _dayKey(at) {
     return this._format({ year: "numeric", month: "2-digit", day: "2-digit" }).format(at);
+  }
+
+  /** @param {Row} row */
+  _dayOf(row) {
+    const minute = row.at.slice(0, 16);
+    const known = this._days.get(minute) || this._dayKey(new Date(row.at));
+    this._days.set(minute, known);
+    return known;
   }
 
   /** @param {Date} at */
@@ -749,8 +764,9 @@ class ConversationCard extends HTMLElement {
       if (epoch !== this._epoch) return;
       this._about.has_older = answer.has_older;
       const before = this._sorted.length;
-      for (const row of answer.messages) this._rows.set(row.key, row);
-      this._sort();
+      const older = answer.messages.filter((/** @type {Row} */ row) => !this._rows.has(row.key));
+      for (const row of older) this._rows.set(row.key, row);
+      this._sorted = [...older, ...this._sorted].sort(compare); // in order already, which is quick
       this._first += this._sorted.length - before;
       this._last += this._sorted.length - before;
       this._showBanner("");
@@ -784,7 +800,7 @@ class ConversationCard extends HTMLElement {
     const count = this._sorted.length;
     if (this._isAtEnd || this._last > count) {
       this._last = count;
-      this._first = Math.max(0, count - Math.max(60, Math.min(MOST_NODES, this._log.childElementCount)));
+      this._first = Math.max(0, count - Math.min(MOST_NODES, Math.max(60, this._log.childElementCount)));
     }
     this._render(fresh);
     if (this._isAtEnd) this._log.scrollTop = this._log.scrollHeight;
@@ -797,14 +813,13 @@ class ConversationCard extends HTMLElement {
     const shown = this._sorted.slice(this._first, this._last);
     /** @type {HTMLElement[]} */
     const wanted = [];
-    /** @type {Map<string, {row: Row, node: HTMLElement}>} */
+    /** @type {Map<string, Shown>} */
     const nodes = new Map();
     /** @type {Row|null} */
     let before = this._sorted[this._first - 1] || null;
     shown.forEach((row, number) => {
-      const at = new Date(row.at);
-      if (!before || this._dayKey(new Date(before.at)) !== this._dayKey(at)) {
-        const day = this._day(at);
+      if (!before || this._dayOf(before) !== this._dayOf(row)) {
+        const day = this._day(new Date(row.at));
         const known = this._nodes.get(`day ${day}`);
         const node = known?.node || make("div", "item day", day);
         nodes.set(`day ${day}`, { row, node });
@@ -816,9 +831,10 @@ class ConversationCard extends HTMLElement {
       const node = known && known.row === row ? known.node : this._bubble(row);
       const isRun = Boolean(before && this._isRun(before, row));
       const isTail = !(after && this._isRun(row, after));
-      this._place(node, row, isRun, isTail);
+      const place = `${isRun} ${isTail}`;
+      if (known?.node !== node || known.place !== place) this._place(node, row, isRun, isTail);
       if (fresh.has(row.key)) node.classList.add("new");
-      nodes.set(row.key, { row, node });
+      nodes.set(row.key, { row, node, place });
       wanted.push(node);
       before = row;
     });
@@ -1027,10 +1043,10 @@ class ConversationCard extends HTMLElement {
    */
   _grow(direction) {
     if (direction < 0) {
-      this._first = Math.max(0, this._first - 50);
+      this._first = Math.max(0, this._first - STEP);
       this._last = Math.min(this._last, this._first + MOST_NODES);
     } else {
-      this._last = Math.min(this._sorted.length, this._last + 50);
+      this._last = Math.min(this._sorted.length, this._last + STEP);
       this._first = Math.max(this._first, this._last - MOST_NODES);
     }
     this._render(new Set());
