@@ -230,6 +230,24 @@ async def test_older_messages_on_demand(hass: HomeAssistant, pbx: Simulator, car
     assert [text for _, text in card.lines] == [f"Text {number}!" for number in range(150)]
 
 
+async def test_older_messages_where_the_pbx_fails(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """The card gets the reason in words that are translated; and nothing, where nobody looks at the conversation."""
+    for number in range(40):
+        await pbx.receive(from_number=ANN, text=f"Text {number}!")
+        written_at(pbx.inbound[-1], number - 200)
+    before = "k" * 32
+    await card.client.send_json_auto_id(
+        {"type": "netsapiens/conversation/older", "entity_id": "notify.ann", "before": before}
+    )
+    assert (await card.client.receive_json())["result"] == {"messages": [], "has_older": True}
+    await card.open()
+    before = min(card.rows.values(), key=lambda row: row["order"])["key"]
+    pbx.fault("status", path="/messages", method="GET", code=500, times=None)
+    assert (await card.ask("older", before=before))["error"]["translation_key"] == "pbx_failed"
+    pbx.clear_faults()
+    assert len((await card.ask("older", before=before))["result"]["messages"]) == 10
+
+
 async def test_the_senders_of_a_group(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_ws_client: Any
 ) -> None:
