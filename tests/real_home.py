@@ -384,14 +384,14 @@ class RealHome:
         answer = await self._plain("/api/onboarding/users", {**user, "client_id": self._client_id})
         return answer.body["auth_code"] if answer.status == 200 else None
 
-    async def _log_in(self) -> str:
+    async def _log_in(self, username: str = USERNAME) -> str:
         flow = await self._plain(
             "/auth/login_flow",
             {"client_id": self._client_id, "handler": ["homeassistant", None], "redirect_uri": self._client_id},
         )
         answer = await self._plain(
             f"/auth/login_flow/{flow.body['flow_id']}",
-            {"client_id": self._client_id, "username": USERNAME, "password": PASSWORD},
+            {"client_id": self._client_id, "username": username, "password": PASSWORD},
         )
         if answer.status != 200 or "result" not in answer.body:
             raise RealHomeError("The demo's user could not sign in", answer)
@@ -414,6 +414,28 @@ class RealHome:
         if time.monotonic() > self._token_until and self._refresh_token is not None:
             await self._fetch_token({"grant_type": "refresh_token", "refresh_token": self._refresh_token})
         return self._access_token
+
+    async def add_users(self, policies: Mapping[str, Json]) -> None:
+        """Add users who may do what their policies say. Home Assistant has no page for that, so it is restarted."""
+        for name in policies:
+            user = (await self.command("config/auth/create", name=name, group_ids=["system-users"]))["user"]["id"]
+            login = {"username": name, "password": PASSWORD}
+            await self.command("config/auth_provider/homeassistant/create", user_id=user, **login)
+        await self.stop()
+        path = self.config_dir / ".storage" / "auth"
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        for name, policy in policies.items():
+            stored["data"]["groups"].append({"id": name, "name": name, "policy": policy})
+            next(user for user in stored["data"]["users"] if user["name"] == name)["group_ids"] = [name]
+        path.write_text(json.dumps(stored), encoding="utf-8")
+        await self.start()
+
+    async def login_of(self, username: str) -> dict[str, Json]:
+        """Return the tokens that a browser keeps of a user who was added."""
+        grant = {"grant_type": "authorization_code", "code": await self._log_in(username)}
+        async with self._web.post("/auth/token", data={"client_id": self._client_id, **grant}) as response:
+            answer = await _answer(response)
+        return {"expires_in": TOKEN_LIFE, **self._expect(answer)}
 
     async def browser_login(self) -> dict[str, Json]:
         """Return the tokens that a browser keeps of a user who signed in."""

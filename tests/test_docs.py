@@ -93,7 +93,7 @@ def test_the_readme_is_short_and_its_first_screen_says_how_to_try_it() -> None:
     assert places == sorted(places)
     assert len(README[: places[-1]].splitlines()) <= 60
     assert [(path, path.endswith(".png")) for path, _ in links_of("README.md") if "images" in path] == [
-        ("docs/images/phone.png", True)
+        ("docs/images/card.png", True)
     ]
 
 

@@ -46,6 +46,7 @@ BASE_PLATFORMS_AND_ALLOWED = {
     "diagnostics",
     "event",
     "homeassistant",
+    "frontend",
     "image",
     "llm",
     "media_player",

@@ -9,9 +9,11 @@ from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
 from .ask import async_setup_ask
+from .card import async_add_card, async_remove_card
 from .changes import Changes
 from .const import DOMAIN, INCOMING_OFF
 from .facts import async_follow_facts
+from .feeds import async_follow_account
 from .get_messages import async_setup_get_messages
 from .issues import check_options, check_recipients, raise_opt_outs_damaged
 from .media_view import MediaView
@@ -21,6 +23,7 @@ from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
 from .settings import read_settings
+from .websocket import async_setup_websocket
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
 
@@ -28,11 +31,12 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, and the address of what came with texts."""
+    """Register the actions, the address of what came with texts, and the commands of the conversation card."""
     async_setup_services(hass)
     async_setup_ask(hass)
     async_setup_get_messages(hass)
     hass.http.register_view(MediaView)
+    async_setup_websocket(hass)
 
     @callback
     def load(_hass: HomeAssistant) -> None:
@@ -69,7 +73,9 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
+    entry.async_on_unload(async_follow_account(hass, entry))
     entry.async_on_unload(account.reports.async_follow(account.queue))
+    await async_add_card(hass)
     account.receiver.async_start()
     entry.async_on_unload(account.questions.async_interrupt)
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, account.questions.async_interrupt))
@@ -103,3 +109,5 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete what is kept of an account."""
     await async_remove_account(hass, entry)
+    if not hass.config_entries.async_entries(DOMAIN):
+        async_remove_card(hass)

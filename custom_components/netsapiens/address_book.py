@@ -1,11 +1,14 @@
 """Whose number is whose: an account's recipients, found by their numbers."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
+
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
 from .api.models import is_digits, number_of
 from .phone import InvalidNumberError, from_pbx, parse_destination
-from .recipients import RecipientData, readable_recipients
+from .recipients import RecipientData, read_recipient, readable_recipients
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
 
@@ -51,6 +54,41 @@ class AddressBook:
         return by_ending
 
 
+@dataclass(frozen=True, slots=True)
+class Addressee:
+    """Whom messages are for, as they are told from those for others.
+
+    Attributes:
+        recipient_id: the recipient's.
+        people: who takes part in each conversation with them.
+    """
+
+    recipient_id: str
+    people: frozenset[frozenset[str]]
+
+    def gets(self, recipient_id: str | None, destination: Iterable[str]) -> bool:
+        """Whether a message is for them.
+
+        Parameters:
+            recipient_id: the recipient's that it was for, if it was for one.
+            destination: the numbers that it goes to.
+        """
+        return recipient_id == self.recipient_id or frozenset(destination) in self.people
+
+
+def addressee_of(recipient: ConfigSubentry, region: str | None) -> Addressee:
+    """Return whom messages to a recipient are for.
+
+    Parameters:
+        recipient: which.
+        region: the home's country, as ISO 3166 names it.
+
+    Raises:
+        DamagedRecipientError: its data cannot be read.
+    """
+    return Addressee(recipient.subentry_id, frozenset(people_of(read_recipient(recipient), region)))
+
+
 def numbers_of(recipient: RecipientData, region: str | None) -> list[str]:
     """Return a recipient's numbers as the PBX wants them; those that are none are left out.
 
@@ -65,6 +103,17 @@ def numbers_of(recipient: RecipientData, region: str | None) -> list[str]:
         except InvalidNumberError:
             continue
     return numbers
+
+
+def people_of(recipient: RecipientData, region: str | None) -> list[frozenset[str]]:
+    """Return who takes part in each conversation with a recipient: all of a group, or one of its numbers.
+
+    Parameters:
+        recipient: which.
+        region: the home's country, as ISO 3166 names it.
+    """
+    numbers = numbers_of(recipient, region)
+    return [frozenset(numbers)] if recipient.group else [frozenset({number}) for number in numbers]
 
 
 def _ending(text: str, region: str | None) -> str:

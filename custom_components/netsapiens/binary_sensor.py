@@ -12,9 +12,6 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .account import NetsapiensConfigEntry
 from .entity import RecipientEntity, async_add_for_recipients
 from .errors import safe
-from .phone import InvalidNumberError, parse_destination
-from .recipients import DamagedRecipientError, read_recipient
-from .settings import read_settings
 from .signals import opt_outs_changed
 
 PARALLEL_UPDATES = 0
@@ -55,20 +52,5 @@ class OptedOut(RecipientEntity, BinarySensorEntity):
     @override
     def is_on(self) -> bool | None:
         """Return whether a text to the recipient would be refused; None where its numbers cannot be read."""
-        opt_outs, recipient = self._entry.runtime_data.opt_outs, self._entry.subentries.get(self._recipient_id)
-        if recipient is None:
-            return None
-        try:
-            data = read_recipient(recipient)
-            if not opt_outs.current:
-                return False  # and no number has to be read
-            region = self.hass.config.country
-            destinations = [parse_destination(text, region) for text in data.destination]
-        except DamagedRecipientError, InvalidNumberError:
-            return None
-        sender = data.from_number or read_settings(self._entry).from_number
-        return any(
-            opt_outs.among(None if one.is_extension else sender, [one.number])
-            for one in destinations
-            if one.is_extension or sender
-        )
+        recipient = self._entry.subentries.get(self._recipient_id)
+        return None if recipient is None else self._entry.runtime_data.refusals.opted_out(recipient)

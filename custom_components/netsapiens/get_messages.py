@@ -1,7 +1,7 @@
 """The action ``netsapiens.get_messages``: past messages to and from somebody."""
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from typing import Final
 
 from homeassistant.auth.permissions.const import POLICY_READ
@@ -14,7 +14,7 @@ from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
 
 from .account import NetsapiensConfigEntry, NetsapiensData
-from .address_book import numbers_of
+from .address_book import people_of
 from .addressing import async_addressed, recipient_of
 from .api import MessageSession, NetsapiensError, NetsapiensTimeoutError
 from .const import CONF_DESTINATION, CONF_GROUP, DOMAIN
@@ -121,17 +121,15 @@ async def _sessions(
     region = call.hass.config.country
     if recipient is None:
         request = await async_addressed(account, SendRequest(destinations=call.data[CONF_DESTINATION]))
-        numbers: Collection[str] = numbers_in(request.destinations, region)
+        numbers = numbers_in(request.destinations, region)
         is_group = call.data.get(CONF_GROUP, False)
+        people = [frozenset(numbers)] if is_group else [frozenset({number}) for number in numbers]
     else:
         try:
-            data = read_recipient(recipient)
+            people = people_of(read_recipient(recipient), region)
         except DamagedRecipientError:
             refuse("recipient_damaged", recipient=recipient.title)
-        numbers, is_group = numbers_of(data, region), data.group
-    return await account.conversations.async_with(
-        [frozenset(numbers)] if is_group else [frozenset({number}) for number in numbers]
-    )
+    return await account.conversations.async_with(people)
 
 
 def _rows_of(

@@ -79,7 +79,7 @@ async def _messages_of(
     for row in rows[::-1] if _is_newest_first(session, rows) else rows:
         at = row.time or at  # one without a time follows the one before it
         if row.type in MESSAGE_KINDS:
-            found.append((at, PastMessage(row, session, _is_outbound(row, session, us))))
+            found.append((at, PastMessage(row, session, is_outbound(row, session, us))))
     return found
 
 
@@ -110,8 +110,14 @@ def _is_newest_first(session: MessageSession, rows: Sequence[Message]) -> bool:
     return not rows or is_last_of(session, rows[0]) or not is_last_of(session, rows[-1])
 
 
-def _is_outbound(row: Message, session: MessageSession, account: Account) -> bool:
-    """Whether we sent a message, also where the PBX gives a text no direction."""
+def is_outbound(row: Message, session: MessageSession, account: Account) -> bool:
+    """Whether we sent a message, also where the PBX gives a text no direction.
+
+    Parameters:
+        row: the message.
+        session: its conversation.
+        account: who we are.
+    """
     if (
         row.direction not in {"orig", "term"}
         and session.sms_number

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers.dispatcher import async_dispatcher_send
@@ -14,10 +14,11 @@ from .const import DOMAIN
 from .issues import OptedOutIssue, check_opt_outs
 from .outgoing import OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
-from .phone import mask
+from .phone import InvalidNumberError, mask, parse_destination
 from .receiving.opt_out_store import OptOut
 from .receiving.opt_outs import OptOuts
-from .recipients import read_recipient
+from .recipients import DamagedRecipientError, read_recipient
+from .settings import read_settings
 from .signals import opt_outs_changed
 
 
@@ -87,6 +88,23 @@ class Refusals:
         """Return why a message must not go, where somebody whom it is for opted out; None where it may."""
         opted_out = self._opt_outs.among(message.from_number, message.destination)
         return OptedOutError([self._refusal(one) for one in opted_out]) if opted_out else None
+
+    def opted_out(self, recipient: ConfigSubentry) -> bool | None:
+        """Return whether a text to a recipient would be refused; None where its numbers cannot be read."""
+        try:
+            data = read_recipient(recipient)
+            if not self._opt_outs.current:
+                return False  # and no number has to be read
+            region = self._hass.config.country
+            destinations = [parse_destination(text, region) for text in data.destination]
+        except DamagedRecipientError, InvalidNumberError:
+            return None
+        sender = data.from_number or read_settings(self._entry).from_number
+        return any(
+            self._opt_outs.among(None if one.is_extension else sender, [one.number])
+            for one in destinations
+            if one.is_extension or sender
+        )
 
     @callback
     def async_check(self) -> None:

@@ -8,6 +8,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .delivery.spool import Spool
 from .issues import clear_all, raise_texts_dropped
+from .outgoing_log import async_forget_log
 from .pbx.store import FactsStore
 from .receiving.opt_out_store import OptOutStore
 from .receiving.pictures_store import async_remove_media
@@ -31,6 +32,7 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await async_remove_media(hass, entry.entry_id)
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
+    async_forget_log(hass, entry.entry_id)
 
 
 async def _async_drop_waiting(hass: HomeAssistant, entry: ConfigEntry) -> None:

@@ -21,7 +21,7 @@ from .receiving.opt_outs import OptOuts
 from .receiving.pictures import Pictures
 from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
-from .signals import message_failed, message_received, message_sent
+from .signals import message_failed, message_out, message_received, message_sent
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -76,6 +76,7 @@ class Reports:
         self._text_went_out()
         if message.reference is not None:
             call_safely(self._questions.async_sent, message.reference)
+        async_dispatcher_send(self._hass, message_out(self._entry), message)
         async_dispatcher_send(self._hass, message_sent(self._entry, None))
         if message.recipient_id is not None:
             async_dispatcher_send(self._hass, message_sent(self._entry, message.recipient_id))

@@ -5,6 +5,7 @@ from homeassistant.util.signal_type import SignalType
 
 from .const import DOMAIN
 from .delivery.results import FailedMessage
+from .outgoing import OutgoingMessage
 from .receiving.received import ReceivedMessage
 
 
@@ -26,6 +27,11 @@ def media_changed(entry: ConfigEntry) -> SignalType[()]:
 def message_sent(entry: ConfigEntry, recipient_id: str | None) -> SignalType[()]:
     """Return the signal that the PBX took a message to a recipient; None for those of the whole account."""
     return SignalType(f"{DOMAIN}_sent_{entry.entry_id}_{recipient_id}")
+
+
+def message_out(entry: ConfigEntry) -> SignalType[OutgoingMessage]:
+    """Return the signal that the PBX took a message, whomever it is for."""
+    return SignalType(f"{DOMAIN}_out_{entry.entry_id}")
 
 
 def message_failed(entry: ConfigEntry, recipient_id: str | None) -> SignalType[FailedMessage]:

@@ -153,12 +153,12 @@ async def take_picture(page: Page, name: str) -> None:
     await page.screenshot(path=IMAGES / f"{name}.png")
 
 
-async def signed_in(page: Page, home: RealHome) -> None:
-    """Give the browser what Home Assistant's login page would."""
+async def signed_in(page: Page, home: RealHome, login: Mapping[str, object] | None = None) -> None:
+    """Give the browser what Home Assistant's login page would, of the demo's user or another one."""
     answer = {
         "hassUrl": home.url,
         "clientId": f"{home.url}/",
-        **await home.browser_login(),
+        **(login or await home.browser_login()),
         "token_type": "Bearer",
         "expires": int((time.time() + 1500) * 1000),
     }

@@ -2,10 +2,12 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 from homeassistant.util.async_ import create_eager_task
 
 from ..outgoing import OutgoingMessage
@@ -17,7 +19,7 @@ from .held_reports import HeldReports
 from .outcomes import Outcomes
 from .persistence import BATCH, Persistence
 from .reconcile import RecentSends
-from .results import SentMessage, error
+from .results import SentMessage, WaitingMessage, error
 from .scheduler import Scheduler
 from .spool import Spool
 from .state import Event, State
@@ -70,6 +72,26 @@ class Backlog:
     def __iter__(self) -> Iterator[QueueEntry]:
         """Yield the messages in the order in which they came."""
         return iter(self._entries)
+
+    @property
+    def first_deadline(self) -> datetime | None:
+        """When the first of the messages that wait is given up; None where none waits."""
+        deadlines = [entry.deadline for entry in self._entries if entry.is_waiting]
+        return self._time_of(min(deadlines)) if deadlines else None
+
+    def waiting(self, predicate: Callable[[OutgoingMessage], bool]) -> list[WaitingMessage]:
+        """Return those of the messages that wait for which a check holds, in the order in which they came."""
+        found = []
+        for entry in self._entries:
+            if entry.is_waiting and predicate(entry.message):
+                baseline = entry.delivery.baseline if entry.delivery.may_be_accepted else None
+                since = baseline.since if baseline else None
+                found.append(WaitingMessage(entry.number, entry.message, self._time_of(entry.deadline), since))
+        return found
+
+    def _time_of(self, deadline: float) -> datetime:
+        """Return the time that the loop's clock will show."""
+        return dt_util.utcnow() + timedelta(seconds=deadline - self._loop.time())
 
     @callback
     def add(self, entry: QueueEntry) -> None:

@@ -14,7 +14,6 @@ import time
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.util import dt as dt_util
 
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
@@ -26,7 +25,7 @@ from .entry import Call, QueueEntry, size_of
 from .hourly_limit import HourlyLimit
 from .persistence import BATCH
 from .reconcile import Baseline, RecentSends
-from .results import Answer, FailedMessage, SentMessage, error, spool_full
+from .results import Answer, FailedMessage, SentMessage, WaitingMessage, error, spool_full
 from .rows import KeptMessage, kept_of
 from .spool import Spool, SpoolContents
 from .state import Delivery
@@ -69,8 +68,11 @@ class DeliveryQueue:
     @property
     def first_deadline(self) -> datetime | None:
         """When the first of the messages that wait is given up; None where none waits."""
-        waiting = [entry.deadline for entry in self._backlog if entry.is_waiting]
-        return dt_util.utcnow() + timedelta(seconds=min(waiting) - self._hass.loop.time()) if waiting else None
+        return self._backlog.first_deadline
+
+    def waiting(self, predicate: Callable[[OutgoingMessage], bool]) -> list[WaitingMessage]:
+        """Return those of the messages that wait for which a check holds, in the order in which they came."""
+        return self._backlog.waiting(predicate)
 
     @property
     def is_away(self) -> bool:

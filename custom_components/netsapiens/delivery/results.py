@@ -41,6 +41,23 @@ class FailedMessage:
     timestamp: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class WaitingMessage:
+    """A message that waits.
+
+    Attributes:
+        number: its place in the queue; no other message has the same.
+        message: which. Its media is not in memory.
+        until: when its time is up.
+        listed_since: by the PBX's clock, from when on the PBX may list it; None where it surely does not.
+    """
+
+    number: int
+    message: OutgoingMessage
+    until: datetime
+    listed_since: datetime | None
+
+
 type Answer = SentMessage | HomeAssistantError
 
 

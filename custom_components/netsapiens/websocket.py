@@ -1,0 +1,298 @@
+"""The commands behind the conversation card.
+
+Whoever may read an entity of a recipient may read the conversation; to send takes the right to control the recipient.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
+from homeassistant.components import websocket_api
+from homeassistant.components.websocket_api import ActiveConnection
+from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+import voluptuous as vol
+
+from .account import NetsapiensConfigEntry
+from .api import NetsapiensError
+from .const import DOMAIN
+from .errors import translated
+from .feed import Feed
+from .feeds import async_feed_of, async_open_feed
+from .outgoing_log import Logged, async_log_of
+from .phone import InvalidNumberError, international, parse_destination
+from .recipients import read_recipient
+from .request import SendRequest
+from .sending import async_send
+from .settings import read_settings
+from .transcript import Listed, Own, Status, shown_from
+from .transcript_rows import rows_of
+from .websocket_target import CardTarget, async_target_of, refuse_command
+
+_MOST = 200  # messages that are shown at first, or added at once
+_MOST_KEY = 64  # characters
+_ENTITY = {vol.Required("entity_id"): str}
+_KEY = {vol.Required("key"): vol.All(str, vol.Length(min=1, max=_MOST_KEY))}
+
+
+@callback
+def async_setup_websocket(hass: HomeAssistant) -> None:
+    """Register the commands."""
+    for command in (subscribe, older, send, retry, dismiss):
+        websocket_api.async_register_command(hass, command)
+
+
+# --- reading ---------------------------------------------------------------------------
+
+
+@websocket_api.websocket_command(
+    {
+        vol.Required("type"): f"{DOMAIN}/conversation/subscribe",
+        **_ENTITY,
+        vol.Optional("limit", default=30): vol.All(int, vol.Range(min=1, max=_MOST)),
+    }
+)
+@websocket_api.async_response
+async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Send the newest messages of a conversation, then each change.
+
+    The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``is_sms``, ``plain_characters`` (whether
+    the account's option makes texts plain), ``can_send``, ``opted_out`` and ``error``; further ones ``messages`` that
+    are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The last one, where the account is
+    unloaded or the recipient is another now, says ``ended``.
+    """
+    found = await async_target_of(hass, connection, msg, POLICY_READ)
+    if found is None:
+        return
+    feed = async_feed_of(hass, found.entry, found.recipient)
+    subscription = _Subscription(connection, msg, found.entry, feed, _about(hass, found))
+    # Before anything is read: whoever else looks may stop in between.
+    connection.subscriptions[msg["id"]] = feed.async_subscribe(subscription.async_update)
+    connection.send_result(msg["id"])
+    await feed.async_read_first(msg["limit"])
+    subscription.async_begin()
+
+
+def _about(hass: HomeAssistant, found: CardTarget) -> dict[str, Any]:
+    """Return what a card is told of a conversation beside its messages."""
+    numbers = read_recipient(found.recipient).destination
+    return {
+        "name": found.recipient.title,
+        "is_group": len(numbers) > 1,
+        "is_sms": any(_is_phone_number(text, hass.config.country) for text in numbers),
+        "plain_characters": read_settings(found.entry).plain_characters,
+        "can_send": found.can_send,
+    }
+
+
+def _is_phone_number(text: str, region: str | None) -> bool:
+    """Whether a recipient's number is outside the PBX, so that texts to it are billed by their length."""
+    try:
+        return not parse_destination(text, region).is_extension
+    except InvalidNumberError:
+        return False
+
+
+class _Subscription:
+    """What a card has of a conversation.
+
+    Parameters:
+        connection: the card's.
+        msg: what it asked for.
+        entry: the account.
+        feed: the conversation.
+        about: what the first event says beside the messages.
+    """
+
+    def __init__(
+        self,
+        connection: ActiveConnection,
+        msg: dict[str, Any],
+        entry: NetsapiensConfigEntry,
+        feed: Feed,
+        about: dict[str, Any],
+    ) -> None:
+        self._connection = connection
+        self._id = msg["id"]
+        self._limit = msg["limit"]
+        self._entry = entry
+        self._feed = feed
+        self._about = about
+        self._is_complete = False  # whether the first messages are what the PBX lists
+        self._oldest: Listed | None = None  # of the first messages; older ones are asked for
+        self._sent: dict[str, dict[str, Any]] | None = None  # by key; None until the first messages were sent
+        self._own: set[str] = set()
+        self._state: dict[str, Any] = {}
+
+    @callback
+    def async_begin(self) -> None:
+        """Send the first messages."""
+        shown, self._oldest, has_older = self._feed.first(self._limit)
+        self._is_complete = self._feed.is_begun
+        rows = rows_of(self._entry, shown)
+        self._sent = {row["key"]: row for row in rows}
+        self._own = {one.key for one in shown if isinstance(one, Own)}
+        self._state = self._state_now()
+        self._send({**self._about, "has_older": has_older, "messages": rows, **self._state})
+
+    @callback
+    def async_update(self, newest: Sequence[Listed | Own] | None) -> None:
+        """Send what is new or changed."""
+        if newest is None:
+            self._send({"ended": True})
+            return
+        if self._sent is None:
+            return  # what is sent first is newer
+        if not self._is_complete and self._feed.is_begun:
+            self.async_begin()  # the PBX is back
+            return
+        newest = shown_from(newest, self._oldest)
+        rows = rows_of(self._entry, newest)
+        changed = [row for row in rows if self._sent.get(row["key"]) != row]
+        own = {one.key for one in newest if isinstance(one, Own)}
+        removed = sorted(self._own - own)
+        state, before = self._state_now(), self._state
+        self._own, self._state = own, state
+        self._sent = {row["key"]: row for row in rows}
+        if changed or removed or state != before:
+            self._send({"messages": changed, "removed": removed, **state})
+
+    def _state_now(self) -> dict[str, Any]:
+        """Return what every event says."""
+        return {"opted_out": self._feed.opted_out, "error": _error_of(self._feed.error)}
+
+    def _send(self, event: dict[str, Any]) -> None:
+        """Send an event."""
+        self._connection.send_event(self._id, event)
+
+
+@websocket_api.websocket_command(
+    {
+        vol.Required("type"): f"{DOMAIN}/conversation/older",
+        **_ENTITY,
+        vol.Required("before"): vol.Any(str, None),
+        vol.Optional("limit", default=100): vol.All(int, vol.Range(min=1, max=_MOST)),
+    }
+)
+@websocket_api.async_response
+async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Answer with ``messages`` before one that is shown, oldest first, and whether it ``has_older`` ones."""
+    found = await async_target_of(hass, connection, msg, POLICY_READ)
+    if found is None:
+        return
+    feed = async_open_feed(hass, found.entry, found.recipient)
+    if feed is None:
+        connection.send_result(msg["id"], {"messages": [], "has_older": True})
+        return
+    try:
+        shown, has_older = await feed.async_before(msg["before"], msg["limit"])
+    except NetsapiensError as err:
+        refuse_command(connection, msg, websocket_api.ERR_HOME_ASSISTANT_ERROR, translated(err, HomeAssistantError))
+        return
+    connection.send_result(msg["id"], {"messages": rows_of(found.entry, shown), "has_older": has_older})
+
+
+# --- sending ---------------------------------------------------------------------------
+
+
+@websocket_api.websocket_command(
+    {
+        vol.Required("type"): f"{DOMAIN}/conversation/send",
+        **_ENTITY,
+        **_KEY,
+        vol.Optional("message"): str,
+        vol.Optional("media"): vol.Any(str, {vol.Required("media_content_id"): str, vol.Extra: object}),
+        vol.Optional("data"): str,
+        vol.Optional("mime_type"): str,
+    }
+)
+@websocket_api.async_response
+async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Send a text or picture, which every card of the conversation shows under ``key`` until it is listed or waits.
+
+    It is answered once it was sent or waits. Where it fails, the message itself says why.
+    """
+    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
+    if found is None:
+        return
+    media = msg.get("media")
+    request = SendRequest(
+        message=msg.get("message"),
+        sources=[media] if media else (),
+        data=msg.get("data"),
+        mime_type=msg.get("mime_type"),
+    )
+    has_media = media is not None or request.data is not None
+    own = Own(
+        f"c{msg['key']}",
+        found.entry.runtime_data.coordinator.api.now(),
+        Status.SENDING,
+        request.message or "",
+        media_type=(request.mime_type or "image/*") if has_media else None,
+        media_content_id=media if isinstance(media, str) or media is None else media["media_content_id"],
+    )
+    await _async_send(hass, connection, msg, found, Logged(own, found.addressee.recipient_id, request=request))
+
+
+async def _async_send(
+    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget, logged: Logged
+) -> None:
+    """Send what a card asked for, and keep what became of it."""
+    log, key = async_log_of(hass, found.entry.entry_id), logged.own.key
+    if logged.request is None:
+        raise ValueError("there is nothing to send")
+    log.async_sending(logged)
+    try:
+        await async_send(hass, [(found.entry, _request(found, logged, logged.request))], connection.context(msg))
+    except HomeAssistantError as err:
+        log.async_refused(key, found.entry.runtime_data.coordinator.api.now(), err)
+    finally:
+        log.async_handed_over(key)
+    connection.send_result(msg["id"])
+
+
+def _request(found: CardTarget, logged: Logged, request: SendRequest) -> SendRequest:
+    """Return what to send: to the recipient, or to that one of several numbers which did not get it."""
+    if not logged.destination or len(found.addressee.people) == 1:
+        return replace(request, recipients=[found.recipient])
+    destinations = [international(number) for number in logged.destination]
+    ours = international(logged.from_number) if logged.from_number else None
+    return replace(request, destinations=destinations, from_number=ours)
+
+
+@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_KEY})
+@websocket_api.async_response
+async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Send a message again that failed."""
+    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
+    if found is None:
+        return
+    log = async_log_of(hass, found.entry.entry_id)
+    logged = log.failed(msg["key"], found.addressee)
+    if logged is None or logged.request is None:
+        connection.send_result(msg["id"])  # somebody else was quicker
+        return
+    now = found.entry.runtime_data.coordinator.api.now()
+    own = logged.own
+    again = Own(own.key, now, Status.SENDING, own.text, own.media_type, own.media_content_id)
+    await _async_send(hass, connection, msg, found, replace(logged, own=again))
+
+
+@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_KEY})
+@websocket_api.async_response
+async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+    """Forget a message that failed."""
+    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
+    if found is None:
+        return
+    async_log_of(hass, found.entry.entry_id).async_dismiss(msg["key"], found.addressee)
+    connection.send_result(msg["id"])
+
+
+def _error_of(err: NetsapiensError | None) -> dict[str, Any] | None:
+    """Return what the card gets of an error."""
+    if err is None:
+        return None
+    shown = translated(err, HomeAssistantError)
+    return {"translation_key": shown.translation_key, "placeholders": shown.translation_placeholders or {}}
