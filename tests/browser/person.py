@@ -37,9 +37,9 @@ class Person:
         """Open a page of Home Assistant."""
         await self.page.goto(self.home.url + path)
 
-    async def see(self, text: str, *, within: int = PATIENCE) -> Locator:
+    async def see(self, text: str, *, within: int = PATIENCE, exact: bool = False) -> Locator:
         """Wait until a text can be read somewhere; return where."""
-        found = self.page.get_by_text(text).locator("visible=true").first
+        found = self.page.get_by_text(text, exact=exact).locator("visible=true").first
         await expect(found).to_be_visible(timeout=within)
         return found
 

@@ -70,7 +70,9 @@ async def test_recipes_1_3_and_4_clicked_together(person: Person, pbx: Simulator
     phone = await _phone(person)
     await expect(phone.locator("#who")).to_have_text("Ann, (858) 555-0123")
     await _shows(phone, WET)
+    await person.page.bring_to_front()
     await person.click("Open or close it")  # the door opens
+    await person.see("Open", exact=True)
     await _shows(phone, QUESTION)
     await _text(phone, "Garage")
     await _shows(phone, "The garage door is open.")
@@ -101,8 +103,11 @@ async def _build_the_question(person: Person) -> None:
     await person.setting("What to ask.").locator("textarea").fill(QUESTION)
     for answer, sentences in ANSWERS.items():
         await _add_answer(person, answer, sentences)
-    await person.setting("This action returns a response").locator("input").fill("answer")
+    response = person.setting("This action returns a response").locator("input")
+    await response.click()
+    await person.page.keyboard.type("answer")
     await person.page.keyboard.press("Tab")  # what is typed there counts once the field is left
+    await person.page.wait_for_timeout(500)
     await person.add_by_name("action", "If-then", "If-then")
     await _add_template(person, "{{ answer.id == 'close' }}", within="If:")
     await person.add_by_target("action", "Garage", "Garage", "Close cover", within="Then:")
