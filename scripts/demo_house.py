@@ -11,6 +11,8 @@ PATH = "texting-demo"  # of the dashboard; Home Assistant wants a hyphen in it
 
 # What a person can set off by a click. The leak stays until it is switched off, the doorbell rings for two seconds.
 SENSORS = """
+history:
+logbook:
 media_source:
 input_boolean:
   leak:

@@ -215,3 +215,14 @@ async def _text(phone: Page, words: str) -> None:
     """Text as the person whose phone it is."""
     await phone.get_by_placeholder("Text message").fill(words)
     await phone.keyboard.press("Enter")
+
+
+@pytest.mark.parametrize("blueprint", ["NetSapiens: text your home", "NetSapiens: a command by text"])
+async def test_blueprints_offer_recipients_only(person: Person, account: str, blueprint: str) -> None:
+    """Who may text is chosen among the recipients; the account, for which any text counts, is not among them."""
+    await person.go("/config/blueprint/dashboard")
+    await person.click(blueprint)
+    await person.see("Who may text")
+    await person.click("Select a device")
+    await expect(person.page.get_by_text("Ann", exact=True).locator("visible=true").first).to_be_visible()
+    await expect(person.page.get_by_text("1001@acme.example").locator("visible=true")).to_have_count(0)
