@@ -41,7 +41,7 @@ async def home(look: Look, tmp_path: Path) -> AsyncIterator[RealHome]:
 
 @pytest.fixture
 async def viewer(browser: Browser, home: RealHome, look: Look, tmp_path: Path) -> AsyncIterator[Viewer]:
-    async with viewed(browser, home, look, tmp_path) as one:
+    async with viewed(browser, home, [look], tmp_path) as one:
         yield one
 
 

@@ -68,6 +68,9 @@ async def test_recipes_1_3_and_4_clicked_together(person: Person, pbx: Simulator
     await person.see("Wet")
     await person.click("Open the simulated phone")
     phone = await _phone(person)
+    await _look_up(phone, "hello")
+    await expect(phone.get_by_role("alert").filter(has_text="“hello” is neither a name nor")).to_be_visible()
+    await _look_up(phone, "Ann")
     await expect(phone.locator("#who")).to_have_text("Ann, (858) 555-0123")
     await _shows(phone, WET)
     await person.page.bring_to_front()
@@ -181,18 +184,6 @@ async def test_recipes_2_5_and_6_as_they_stand(person: Person, home: RealHome, p
     await sent([("sms", ANN, "Now."), ("sms", BEN, "Now.")])
 
 
-async def test_the_phone_knows_names(person: Person, pbx: Simulator) -> None:
-    """On the simulated phone a name is taken for a number, and what is neither is an error."""
-    phone = await person.page.context.new_page()
-    await phone.goto(f"{pbx.url}/phone")
-    await phone.locator("#number").fill("hello")
-    await phone.keyboard.press("Enter")
-    await expect(phone.get_by_role("alert").filter(has_text="“hello” is neither a name nor")).to_be_visible()
-    await phone.locator("#number").fill("Ben")
-    await phone.keyboard.press("Enter")
-    await expect(phone.locator("#who")).to_have_text("Ben, (858) 555-0124")
-
-
 async def _fill(person: Person, what: str, words: str) -> None:
     """Tick an optional field of the action, and fill it in."""
     row = person.setting(what)
@@ -204,6 +195,12 @@ async def _phone(person: Person) -> Page:
     """Return the tab that the dashboard's link opens."""
     context = person.page.context
     return context.pages[-1] if len(context.pages) > 1 else await context.wait_for_event("page")
+
+
+async def _look_up(phone: Page, who: str) -> None:
+    """Open a conversation by name or number."""
+    await phone.locator("#number").fill(who)
+    await phone.keyboard.press("Enter")
 
 
 async def _shows(phone: Page, text: str) -> None:

@@ -1,6 +1,6 @@
 """Looks at Home Assistant in a language, a width and a colour scheme, and checks what can be read."""
 
-from collections.abc import AsyncIterator, Collection, Iterator
+from collections.abc import AsyncIterator, Collection, Iterator, Sequence
 import contextlib
 import json
 from pathlib import Path
@@ -86,11 +86,12 @@ class Look(NamedTuple):
 
 
 class Viewer(Person):
-    """Opens dialogs in one look and checks what they show."""
+    """Opens dialogs in one look, and checks what they show in that and in others of the same language."""
 
-    def __init__(self, page: Page, home: RealHome, look: Look, folder: Path) -> None:
+    def __init__(self, page: Page, home: RealHome, looks: Sequence[Look], folder: Path) -> None:
         super().__init__(page, home)
-        self.look = look
+        self.look = look = looks[0]
+        self._others = looks[1:]
         self.strings = read_strings(look.language)
         self.faults: list[str] = []
         own = {part for text in every_text(self.strings) for part in plain(text)}
@@ -127,7 +128,7 @@ class Viewer(Person):
         await self.page.screenshot(path=self._folder / f"{self.look}-{self._pictures}-{name}.png")
 
     async def check(self, name: str, step: Json, *, error: str = "", but: Collection[str] = ()) -> None:
-        """Check a dialog: all of it is translated, and it fits into the window. Leave a picture.
+        """Check a dialog in each look: all of it is translated, and it fits into the window. Leave pictures.
 
         Parameters:
             name: what the picture is called.
@@ -136,10 +137,26 @@ class Viewer(Person):
             but: fields that this dialog does not have.
         """
         await self.see(plain(error or step.get("description", step["title"]))[0])
+        expected = [part for text in (*texts_of(step, but), error) for part in plain(text)]
+        await self._check_look(name, expected)
+        first = self.look
+        for look in self._others:
+            await self._dress(look)
+            await self._check_look(name, expected)
+        if self._others:
+            await self._dress(first)
+
+    async def _dress(self, look: Look) -> None:
+        """Change how the page is looked at; its language stays."""
+        self.look = look
+        await self.page.set_viewport_size({"width": look.width, "height": HEIGHT})
+        await self.page.emulate_media(color_scheme=look.scheme)
+
+    async def _check_look(self, name: str, expected: Sequence[str]) -> None:
+        """Note what is wrong with the dialog as it is looked at."""
         await self.shoot(name)
         words = await self.dialog.evaluate(WORDS)
         read = " ".join(" ".join(word["text"].split()) for word in words)
-        expected = (part for text in (*texts_of(step, but), error) for part in plain(text))
         faults = [
             *(f"missing: {part}" for part in expected if part not in read),
             *(f"untranslated: {key}" for key in UNTRANSLATED.findall(read)),
@@ -182,8 +199,9 @@ def plain(text: str) -> list[str]:
 
 
 @contextlib.asynccontextmanager
-async def viewed(browser: Browser, home: RealHome, look: Look, folder: Path) -> AsyncIterator[Viewer]:
-    """Open a browser window in one look."""
+async def viewed(browser: Browser, home: RealHome, looks: Sequence[Look], folder: Path) -> AsyncIterator[Viewer]:
+    """Open a browser window in the first of the looks."""
+    look = looks[0]
     context = await browser.new_context(
         viewport={"width": look.width, "height": HEIGHT}, locale=LANGUAGES[look.language], color_scheme=look.scheme
     )
@@ -191,7 +209,7 @@ async def viewed(browser: Browser, home: RealHome, look: Look, folder: Path) -> 
     page.set_default_timeout(PATIENCE)
     await signed_in(page, home)
     try:
-        yield Viewer(page, home, look, folder)
+        yield Viewer(page, home, looks, folder)
     finally:
         await page.screenshot(path=folder / f"{look}-last.png")
         await context.close()
