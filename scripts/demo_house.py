@@ -11,6 +11,8 @@ PATH = "texting-demo"  # of the dashboard; Home Assistant wants a hyphen in it
 
 # What a person can set off by a click. The leak stays until it is switched off, the doorbell rings for two seconds.
 SENSORS = """
+history:
+logbook:
 media_source:
 input_boolean:
   leak:
@@ -33,6 +35,19 @@ template:
         default_entity_id: binary_sensor.garage_door
         device_class: garage_door
         state: "{{ is_state('input_boolean.garage_door', 'on') }}"
+    cover:
+      - name: Garage
+        default_entity_id: cover.garage
+        device_class: garage
+        state: "{{ 'open' if is_state('input_boolean.garage_door', 'on') else 'closed' }}"
+        open_cover:
+          - action: input_boolean.turn_on
+            target:
+              entity_id: input_boolean.garage_door
+        close_cover:
+          - action: input_boolean.turn_off
+            target:
+              entity_id: input_boolean.garage_door
   - triggers:
       - trigger: homeassistant
         event: start

@@ -98,3 +98,11 @@ async def test_home_assistant_shows_it(hass: HomeAssistant, language: str) -> No
         shown = await async_get_translations(hass, language, category, {"netsapiens"})
         wanted = {path: text for path, text in texts_in(language).items() if path.startswith(f".{category}.")}
         assert {text for key, text in shown.items() if ".netsapiens." in key} == set(wanted.values())
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_titles_of_repair_dialogs_fit_a_phone(language: str) -> None:
+    """On a phone, a second line of such a title lies over the line below it."""
+    titles = {path: text for path, text in texts_in(language).items() if path.endswith(".step.confirm.title")}
+    assert titles
+    assert [text for text in titles.values() if len(text) > 28] == []

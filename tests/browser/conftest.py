@@ -37,7 +37,7 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 
 @pytest.fixture
 async def pbx() -> AsyncIterator[Simulator]:
-    async with Simulator() as simulator:
+    async with Simulator(live_port=0) as simulator:
         yield simulator
 
 
@@ -79,11 +79,12 @@ async def person(browser: Browser, home: RealHome, tmp_path: Path) -> AsyncItera
 
 @pytest.fixture
 async def account(home: RealHome, pbx: Simulator) -> str:
-    """An account with the recipient Ann; its entry's id."""
+    """An account with the recipient Ann and a live connection; its entry's id."""
     flow = await home.start_flow("netsapiens")
     flow = await home.flow_step(flow["flow_id"], {"next_step_id": "sign_in"})
     flow = await home.flow_step(flow["flow_id"], {**pbx.account, "verify_ssl": True})
     entry_id: str = flow["result"]["entry_id"]
+    await _connect_live(home, pbx, entry_id)
     form = await home.start_subentry_flow(entry_id)
     await home.subentry_step(form["flow_id"], {"name": "Ann", "destination": ["(858) 555-0123"], "group": False})
 
@@ -92,3 +93,17 @@ async def account(home: RealHome, pbx: Simulator) -> str:
 
     assert await home.wait_for(has_ann, timeout=20)
     return entry_id
+
+
+async def _connect_live(home: RealHome, pbx: Simulator, entry_id: str) -> None:
+    """Name the live server, which is not at port 8001 here, and wait for the connection."""
+    assert pbx.live is not None
+    flow = await home.start_options_flow(entry_id)
+    kept = {row["name"]: row["default"] for row in flow["data_schema"] if "default" in row}
+    await home.options_step(flow["flow_id"], {**kept, "live_url": pbx.live.url})
+
+    async def is_connected() -> bool:
+        return pbx.live is not None and pbx.live.subscribed > 0
+
+    assert kept["incoming"] == "live"
+    assert await home.wait_for(is_connected, timeout=20)

@@ -13,7 +13,6 @@ from tests.real_home import RealHome
 IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 1280, 900
 PATIENCE = 60_000  # ms; the machine may be busy
-MESSAGES_WITHIN = 90_000  # ms; Home Assistant asks every 30 seconds
 
 
 # Whether the cursor is in a field; shadow roots are searched too.
@@ -37,9 +36,9 @@ class Person:
         """Open a page of Home Assistant."""
         await self.page.goto(self.home.url + path)
 
-    async def see(self, text: str, *, within: int = PATIENCE) -> Locator:
+    async def see(self, text: str, *, within: int = PATIENCE, exact: bool = False) -> Locator:
         """Wait until a text can be read somewhere; return where."""
-        found = self.page.get_by_text(text).locator("visible=true").first
+        found = self.page.get_by_text(text, exact=exact).locator("visible=true").first
         await expect(found).to_be_visible(timeout=within)
         return found
 
@@ -119,18 +118,23 @@ class Person:
         """Open the editor on a new automation."""
         await self.go("/config/automation/edit/new")
 
-    async def add_by_name(self, kind: str, search: str, name: str) -> None:
-        """Add a trigger, condition or action that the search finds."""
-        await self.press(f"Add {kind}")
+    async def add_by_name(self, kind: str, search: str, name: str, *, within: str = "") -> None:
+        """Add a trigger, condition or action that the search finds, below everything or within a block's part."""
+        if within:
+            part = self.page.locator("ha-automation-action-if").locator("visible=true").last
+            await part.get_by_text(within, exact=True).locator("+ *").get_by_role("button").last.click()
+        else:
+            await self.press(f"Add {kind}")
         await self.see("By type" if kind != "condition" else f"Add {kind}")
         await self.type(search)
         await self.page.wait_for_timeout(700)
-        await self.page.get_by_text(name, exact=True).locator("visible=true").first.click()
+        dialog = self.page.locator("add-automation-element-dialog")
+        await dialog.get_by_text(name, exact=True).locator("visible=true").first.click()
         await self.page.wait_for_timeout(500)
 
-    async def add_by_target(self, kind: str, search: str, target: str, name: str) -> None:
+    async def add_by_target(self, kind: str, search: str, target: str, name: str, *, within: str = "") -> None:
         """Add a trigger or action of an entity."""
-        await self.add_by_name(kind, search, target)
+        await self.add_by_name(kind, search, target, within=within)
         await self.click(name)
         await self.page.wait_for_timeout(500)
 
