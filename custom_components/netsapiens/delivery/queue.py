@@ -204,18 +204,17 @@ class DeliveryQueue:
         now, pbx = self._hass.loop.time(), self._backlog.deliverer.pbx_now()
         left, reprieved = time_left(kept.deadline, time.time(), pbx)
         self._next_number = kept.number + 1
-        refusal = kept.refusal or (error("question_withdrawn") if kept.message.reference else None)
         entry = QueueEntry(
             kept.message,
             now + min(left, _LONGEST_KEEP),
             kept.number,
-            Delivery.restored(kept.baseline, opted_out=refusal is not None),
+            Delivery.restored(kept.baseline, opted_out=kept.refusal is not None),
             answer=SentMessage(kept.message, "queued"),
             spool_id=spool_id,
             lost_at=now,
             until_pbx=kept.deadline.until_pbx,
             reprieved=reprieved,
-            refusal=refusal,
+            refusal=kept.refusal,
         )
         if pbx is None and entry.until_pbx is not None:
             self._backlog.expiry.add_unsure(entry, kept.deadline)

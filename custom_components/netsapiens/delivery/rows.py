@@ -13,6 +13,7 @@ from ..outgoing import Media, OutgoingMessage, label_of
 from ..storage import text_of
 from .deadline import Deadline
 from .reconcile import Baseline
+from .results import error
 from .spool_files import SpooledMessage
 
 
@@ -25,7 +26,7 @@ class KeptMessage:
         number: its place in the queue.
         deadline: when its time is up.
         baseline: what distinguishes it from its duplicates, if it may have been accepted.
-        refusal: why it may not be sent any more, where its recipient has opted out.
+        refusal: why it may not be sent any more, e.g. since its recipient has opted out.
     """
 
     message: OutgoingMessage
@@ -90,7 +91,9 @@ def kept_of(spooled: SpooledMessage, label: Callable[[str | None], str | None]) 
         owner=_optional(row["owner"]),
         reference=_optional(row["reference"]),
     )
-    return KeptMessage(message, int(row["number"]), _deadline_of(row), _baseline_of(row), _refusal_of(row["refusal"]))
+    # Nobody waits for the answer to a question any more.
+    refusal = _refusal_of(row["refusal"]) or (error("question_withdrawn") if message.reference else None)
+    return KeptMessage(message, int(row["number"]), _deadline_of(row), _baseline_of(row), refusal)
 
 
 def _optional(value: object) -> str | None:
