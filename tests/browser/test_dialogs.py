@@ -11,7 +11,7 @@ from pathlib import Path
 from playwright.async_api import Browser, expect
 import pytest
 
-from tests.browser.viewer import FLOW, LANGUAGES, Look, Viewer, viewed
+from tests.browser.viewer import FLOW, LANGUAGES, LONGEST, Look, Viewer, viewed
 from tests.real_home import RealHome
 from tests.simulator import Simulator, SmsNumber
 
@@ -106,7 +106,7 @@ async def add_a_recipient(viewer: Viewer) -> None:
 async def change_options(viewer: Viewer) -> None:
     await viewer.go(INTEGRATION_PAGE)
     await viewer.press_icon(await viewer.word(f"{ENTRY}.configure"))
-    await viewer.check("options", viewer.strings["options"]["step"]["init"])
+    await viewer.check("options", viewer.strings["options"]["step"]["init"], height=LONGEST)
 
 
 async def reconfigure(viewer: Viewer) -> None:

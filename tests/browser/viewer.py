@@ -16,7 +16,7 @@ type Json = Any
 type Scheme = Literal["light", "dark"]
 
 LANGUAGES = {"en": "en-US", "de": "de-DE", "es": "es-ES", "fr": "fr-FR", "nl": "nl-NL"}
-HEIGHT = 2400  # px; the longest dialog is seen from top to bottom
+HEIGHT, LONGEST = 1200, 2400  # px; what is longer than a window is seen in one that is as long
 
 FLOW = "ui.panel.config.integrations.config_flow"  # where the frontend keeps its own words
 
@@ -127,7 +127,9 @@ class Viewer(Person):
         self._pictures += 1
         await self.page.screenshot(path=self._folder / f"{self.look}-{self._pictures}-{name}.png")
 
-    async def check(self, name: str, step: Json, *, error: str = "", but: Collection[str] = ()) -> None:
+    async def check(
+        self, name: str, step: Json, *, error: str = "", but: Collection[str] = (), height: int = HEIGHT
+    ) -> None:
         """Check a dialog in each look: all of it is translated, and it fits into the window. Leave pictures.
 
         Parameters:
@@ -135,21 +137,20 @@ class Viewer(Person):
             step: the translation of the dialog's step.
             error: the translation of an error that is shown.
             but: fields that this dialog does not have.
+            height: of the window, in pixels.
         """
         await self.see(plain(error or step.get("description", step["title"]))[0])
         expected = [part for text in (*texts_of(step, but), error) for part in plain(text)]
-        await self._check_look(name, expected)
         first = self.look
-        for look in self._others:
-            await self._dress(look)
+        for look in (first, *self._others):
+            await self._dress(look, height)
             await self._check_look(name, expected)
-        if self._others:
-            await self._dress(first)
+        await self._dress(first, HEIGHT)
 
-    async def _dress(self, look: Look) -> None:
+    async def _dress(self, look: Look, height: int) -> None:
         """Change how the page is looked at; its language stays."""
         self.look = look
-        await self.page.set_viewport_size({"width": look.width, "height": HEIGHT})
+        await self.page.set_viewport_size({"width": look.width, "height": height})
         await self.page.emulate_media(color_scheme=look.scheme)
 
     async def _check_look(self, name: str, expected: Sequence[str]) -> None:
@@ -203,7 +204,10 @@ async def viewed(browser: Browser, home: RealHome, looks: Sequence[Look], folder
     """Open a browser window in the first of the looks."""
     look = looks[0]
     context = await browser.new_context(
-        viewport={"width": look.width, "height": HEIGHT}, locale=LANGUAGES[look.language], color_scheme=look.scheme
+        viewport={"width": look.width, "height": HEIGHT},
+        locale=LANGUAGES[look.language],
+        color_scheme=look.scheme,
+        reduced_motion="reduce",  # frames are drawn by the processor here
     )
     page = await context.new_page()
     page.set_default_timeout(PATIENCE)
