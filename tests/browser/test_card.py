@@ -296,7 +296,7 @@ async def test_the_picture_of_the_readme(
     await home.call("netsapiens", "send_message", target | media, response=True)
     await pbx.receive(from_number=ANN, text="Thanks! I'll be right down.")
     await show(home, [CARD])
-    await page.set_viewport_size({"width": 440, "height": 620})
+    await page.set_viewport_size({"width": 440, "height": 660})
     await person.go(f"{dashboard}/texts")
     await says(page, "right down")
     await expect(card_on(page).locator(".picture img")).to_have_js_property("complete", True)
