@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, strategies as st
 
 from custom_components.netsapiens.api import Message, MessageSession
-from custom_components.netsapiens.transcript import Listed, Own, Status, merged
+from custom_components.netsapiens.transcript import Listed, Own, Status, merged, shown_from
 
 NOON = datetime(2026, 11, 27, 12, tzinfo=UTC)
 SESSION = MessageSession.from_row({"messagesession-id": "s" * 32, "messagesession-remote": "18585550123"})
@@ -57,6 +57,14 @@ def test_one_that_may_have_arrived_is_not_shown_beside_itself() -> None:
 def test_a_refused_text_stays_although_its_words_are_listed() -> None:
     """What surely did not get out is shown as failed, whatever else says the same."""
     assert len(merged([listed("Ok", 4)], [own("Ok", 5, Status.FAILED, listed_since=None)])) == 2
+
+
+def test_what_went_out_before_all_that_is_listed() -> None:
+    """Where the PBX has older messages than these, one that went out before them is among those; what failed is not."""
+    row, sent, failed = listed("Hi", 60, out=False), own("Ok", 5), own("Yes", 5, Status.FAILED, listed_since=None)
+    assert texts(merged([row], [sent, failed])) == ["Ok", "Yes", "Hi"]
+    assert texts(merged([row], [sent, failed], has_older=True)) == ["Yes", "Hi"]
+    assert texts(shown_from(merged([row], [sent, failed]), row)) == ["Yes", "Hi"]
 
 
 def test_a_picture_is_taken_for_a_picture_only() -> None:

@@ -207,7 +207,7 @@ async function pictureOf(file, name) {
 const STYLE = `
 :host { display: block; height: 100%; }
 ha-card { display: flex; flex-direction: column; height: 100%; min-height: 260px; max-height: var(--netsapiens-card-height, 620px);
-  overflow: hidden; position: relative; }
+  overflow: hidden; position: relative; transition: none; }
 :host(.grid) ha-card { max-height: none; }
 :host(.panel) ha-card { max-height: none; height: calc(100dvh - var(--header-height, 56px)); }
 [hidden] { display: none !important; }
@@ -323,6 +323,9 @@ class ConversationCard extends HTMLElement {
       this._follow();
     });
     this._onVisibility = () => this._follow();
+    // A keyboard that folds out, a font or words that come late: whoever is at the bottom stays there.
+    this._sizes = new ResizeObserver(() => this._stayAtEnd());
+    this._height = 0;
     this._root = this.attachShadow({ mode: "open" });
     /** @type {Map<string, Intl.DateTimeFormat>} */
     this._formatters = new Map();
@@ -442,12 +445,14 @@ class ConversationCard extends HTMLElement {
 
   connectedCallback() {
     this._observer.observe(this);
+    this._sizes.observe(this._log);
     document.addEventListener("visibilitychange", this._onVisibility);
     this._showDraft();
   }
 
   disconnectedCallback() {
     this._observer.disconnect();
+    this._sizes.unobserve(this._log);
     document.removeEventListener("visibilitychange", this._onVisibility);
     this._isVisible = false;
     this._follow();
@@ -849,12 +854,20 @@ class ConversationCard extends HTMLElement {
    */
   _replace(wanted) {
     const keep = new Set(wanted);
-    for (const node of [...this._log.children]) if (!keep.has(/** @type {HTMLElement} */ (node))) node.remove();
+    for (const node of [...this._log.children]) {
+      if (keep.has(/** @type {HTMLElement} */ (node))) continue;
+      this._sizes.unobserve(node);
+      node.remove();
+    }
     /** @type {Element|null} */
     let next = this._log.firstElementChild;
     for (const node of wanted) {
-      if (node === next) next = next.nextElementSibling;
-      else this._log.insertBefore(node, next);
+      if (node === next) {
+        next = next.nextElementSibling;
+      } else {
+        this._log.insertBefore(node, next);
+        this._sizes.observe(node);
+      }
     }
   }
 
@@ -1023,8 +1036,17 @@ class ConversationCard extends HTMLElement {
 
   // --- scrolling --------------------------------------------------------------------------
 
+  _stayAtEnd() {
+    this._height = this._log.clientHeight;
+    if (this._isAtEnd) this._log.scrollTop = this._log.scrollHeight;
+  }
+
   _scrolled() {
     const log = this._log;
+    if (log.clientHeight !== this._height) {
+      this._stayAtEnd(); // it was not the person who scrolled
+      if (this._isAtEnd) return;
+    }
     const below = log.scrollHeight - log.scrollTop - log.clientHeight;
     this._isAtEnd = below < AT_END && this._last >= this._sorted.length;
     if (this._isAtEnd && this._unread) this._unread = 0;
