@@ -17,21 +17,13 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 SERVER = Path(__file__).parent / "node" / "server.js"
 MODULES = ROOT / ".tools" / "socket.io" / "node_modules"
-NODE = shutil.which("node")
+NODE = shutil.which("node") or shutil.which("node", path=ROOT / ".tools" / "node" / "bin")
 START_WITHIN = 20.0
 
 
 def why_not() -> str | None:
-    """Say why there is no such server on this machine; None where there is one.
-
-    Raises:
-        FileNotFoundError: Node and npm are there, but nobody fetched what it needs.
-    """
-    if NODE is None or shutil.which("npm") is None:
-        return "Node with npm is not installed"
-    if not MODULES.is_dir():
-        raise FileNotFoundError("scripts/setup_node fetches socket.io")
-    return None
+    """Say why there is no such server here; None where there is one."""
+    return None if NODE is not None and MODULES.is_dir() else "scripts/setup_npm has not fetched Node's socket.io"
 
 
 class NodeLiveServer:
