@@ -421,6 +421,25 @@ async def test_one_of_several_numbers_is_tried_again(
     assert sorted(row.destination for row in pbx.messages) == [[ANN], [BOB]]
 
 
+async def test_a_conversation_that_begins_while_another_is_read(
+    hass: HomeAssistant, pbx: Simulator, card: Card
+) -> None:
+    """A slow PBX is still asked for the last time about one conversation when another begins: that shows as well."""
+    hass.data[FEED_TIMING] = FeedTiming(interval=1000, soon=0.02, lag=0.2, together=0.01)
+    await pbx.receive(from_number=ANN, text="Hello")
+    await card.open()
+    await pbx.receive(from_number=ANN, text="Are you in?")
+    await card.until(lambda: ("received", "Are you in?") in card.lines)
+    path = f"/{pbx.inbound[0].messagesession}/messages"
+    pbx.fault("slow", path=path, method="GET", times=None, seconds=1)
+    await asyncio.sleep(0.4)  # until it is read for the last time
+    assert pbx.fault_counts["slow"]
+    await say(hass, "In a minute.")
+    pbx.clear_faults()
+    await card.until(lambda: ("sent", "In a minute.") in card.lines and card.is_listed)
+    await until_idle(pbx, 0.1)
+
+
 async def test_words_that_went_go_out_once(hass: HomeAssistant, pbx: Simulator, camera: Any, card: Card) -> None:
     """Where only the picture cannot be had, to try again sends the picture alone: the words are there already."""
     await card.open()
