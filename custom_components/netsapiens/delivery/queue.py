@@ -173,7 +173,7 @@ class DeliveryQueue:
         except HomeAssistantError as err:
             _LOGGER.error("The waiting texts cannot be read: %s", type(err.__cause__).__name__)  # noqa: TRY400
             return ["*"]
-        kept, damaged = await _read(self._spool, contents, label)
+        kept, damaged = await self._read(contents, label)
         entries = [self._restored(message, spool_id) for message, spool_id in kept]
         for number, entry in enumerate(entries):
             self._backlog.add(entry)
@@ -182,6 +182,22 @@ class DeliveryQueue:
         reprieved = [entry for entry in entries if entry.reprieved]
         await self._backlog.persistence.async_persist(reprieved, rewrite=True)
         return damaged
+
+    async def _read(self, contents: SpoolContents, label: Labels) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
+        """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
+        kept: list[tuple[KeptMessage, str]] = []
+        damaged = list(contents.damaged)
+        for number, spooled in enumerate(contents.messages):
+            try:
+                kept.append((kept_of(spooled, label), spooled.id))
+            except DAMAGE:
+                damaged.append(await self._spool.async_set_aside(spooled.id))
+            if number % BATCH == BATCH - 1:
+                await asyncio.sleep(0)
+        if len(damaged) > len(contents.damaged):
+            _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
+        kept.sort(key=lambda pair: pair[0].number)
+        return kept, damaged
 
     def _restored(self, kept: KeptMessage, spool_id: str) -> QueueEntry:
         """Return a message that was kept. One that was tried may have been accepted."""
@@ -272,22 +288,3 @@ class DeliveryQueue:
         if self._forget_stop is not None:
             self._forget_stop()
         await self._backlog.async_abandon()
-
-
-async def _read(
-    spool: Spool, contents: SpoolContents, label: Labels
-) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
-    """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
-    kept: list[tuple[KeptMessage, str]] = []
-    damaged = list(contents.damaged)
-    for number, spooled in enumerate(contents.messages):
-        try:
-            kept.append((kept_of(spooled, label), spooled.id))
-        except DAMAGE:
-            damaged.append(await spool.async_set_aside(spooled.id))
-        if number % BATCH == BATCH - 1:
-            await asyncio.sleep(0)
-    if len(damaged) > len(contents.damaged):
-        _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
-    kept.sort(key=lambda pair: pair[0].number)
-    return kept, damaged
