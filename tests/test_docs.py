@@ -125,7 +125,7 @@ LAYERS = [
     ("issues", "messages", "outgoing", "request", "senders"),
     ("delivery", "receiving", "media"),
     ("account", "address_book", "addressing", "contacts", "conversations", "refusals", "reports", "signals"),
-    ("sending",),
+    ("prepared_send", "sending"),
     ("asking",),
 ]
 SIBLINGS = LAYERS[4]

@@ -69,9 +69,9 @@ def test_whom_it_is_for(log: OutgoingLog, recipient_id: str | None, gets: bool) 
     changes: list[Any] = []
     end = log.async_listen(lambda: changes.append(1))
     own = Own("c1", NOON, Status.SENDING, "Hi")
-    log.async_sending(Logged(own, recipient_id, request=SendRequest(message="Hi")))
-    log.async_refused("c1", NOON, HomeAssistantError("no"))
-    log.async_refused("c1", NOON, HomeAssistantError("once more"))
+    logged = Logged(own, recipient_id, request=SendRequest(message="Hi"))
+    log.async_sending(logged)
+    log.async_refused(logged, NOON, HomeAssistantError("no"))
     assert len(changes) == 2
     assert (log.failed("c1", ANN) is not None) is gets
     log.async_dismiss("c1", ANN)
@@ -79,3 +79,15 @@ def test_whom_it_is_for(log: OutgoingLog, recipient_id: str | None, gets: bool) 
     assert len(changes) == 2 + gets
     log.async_handed_over("c1")
     assert log.to(ANN) == []
+
+
+def test_what_was_taken_is_forgotten(log: OutgoingLog) -> None:
+    """A message of a card is known for as long as it may be asked for twice: not once it failed, and 200 at most."""
+    for number in range(201):
+        own = Own(f"c{number}", NOON, Status.SENDING, "Hi")
+        log.async_sending(Logged(own, "ann", request=SendRequest(message="Hi")))
+        log.async_handed_over(own.key)
+    assert [log.is_taken(key) for key in ("c0", "c1", "c200", "c201")] == [False, True, True, False]
+    log.async_refused(Logged(Own("c1", NOON, Status.SENDING, "Hi"), "ann"), NOON, HomeAssistantError("no"))
+    log.async_forget("c2")
+    assert [log.is_taken(key) for key in ("c1", "c2", "c3")] == [False, False, True]

@@ -421,6 +421,76 @@ async def test_one_of_several_numbers_is_tried_again(
     assert sorted(row.destination for row in pbx.messages) == [[ANN], [BOB]]
 
 
+async def test_a_conversation_that_begins_while_another_is_read(
+    hass: HomeAssistant, pbx: Simulator, card: Card
+) -> None:
+    """A slow PBX is still asked for the last time about one conversation when another begins: that shows as well."""
+    hass.data[FEED_TIMING] = FeedTiming(interval=1000, soon=0.02, lag=0.2, together=0.01)
+    await pbx.receive(from_number=ANN, text="Hello")
+    await card.open()
+    await pbx.receive(from_number=ANN, text="Are you in?")
+    await card.until(lambda: ("received", "Are you in?") in card.lines)
+    path = f"/{pbx.inbound[0].messagesession}/messages"
+    pbx.fault("slow", path=path, method="GET", times=None, seconds=1)
+    await asyncio.sleep(0.4)  # until it is read for the last time
+    assert pbx.fault_counts["slow"]
+    await say(hass, "In a minute.")
+    pbx.clear_faults()
+    await card.until(lambda: ("sent", "In a minute.") in card.lines and card.is_listed)
+    await until_idle(pbx, 0.1)
+
+
+async def test_words_that_went_go_out_once(hass: HomeAssistant, pbx: Simulator, camera: Any, card: Card) -> None:
+    """Where only the picture cannot be had, to try again sends the picture alone: the words are there already."""
+    await card.open()
+    camera.sees = None
+    assert (await card.ask("send", key="k1", message="Look", media="media-source://camera/camera.door"))["success"]
+    await card.until(lambda: sorted(card.lines) == [("failed", ""), ("sent", "Look")])
+    assert card.rows["ck1"]["media_type"] == "image/*"
+    camera.sees = RED
+    assert (await card.ask("retry", key="ck1"))["success"]
+    await card.until(lambda: card.is_listed and len(card.rows) == 2)
+    assert [(row.type, row.text == "Look") for row in pbx.messages] == [("sms", True), ("mms", False)]
+
+
+async def test_who_got_a_text_gets_it_no_second_time(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_ws_client: Any
+) -> None:
+    """Where the PBX refuses one of several numbers at once, to try again texts that one alone."""
+    await add_account(recipient("Family", ANN, BOB))
+    family = Card(await hass_ws_client(hass), "notify.family")
+    await family.open()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    assert (await family.ask("send", key="k1", message="Dinner!"))["success"]
+    await family.until(lambda: sorted(status for status, _ in family.lines) == ["failed", "sent"])
+    assert (await family.ask("retry", key="ck1"))["success"]
+    await family.until(lambda: [status for status, _ in family.lines] == ["sent", "sent"] and family.is_listed)
+    assert sorted(row.destination for row in pbx.messages) == [[ANN], [BOB]]
+
+
+async def test_a_card_that_asks_twice_sends_once(
+    hass: HomeAssistant, pbx: Simulator, card: Card, hass_ws_client: Any
+) -> None:
+    """A card whose connection was lost does not know whether its text was taken: it asks again with the same key."""
+    await card.open()
+    assert (await card.ask("send", key="k1", message="Dinner!"))["success"]
+    other = Card(await hass_ws_client(hass), "notify.ann")
+    await other.open()
+    assert (await other.ask("send", key="k1", message="Dinner!"))["success"]
+    assert [row.text for row in pbx.messages] == ["Dinner!"]
+
+
+async def test_a_card_that_asks_again_for_what_failed(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """The same key for a text that failed tries it again: nothing is lost by a key that is known."""
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    assert (await card.ask("send", key="k1", message="Hi"))["success"]
+    await card.until(lambda: card.lines == [("failed", "Hi")])
+    assert (await card.ask("send", key="k1", message="Hi"))["success"]
+    await card.until(lambda: card.lines == [("sent", "Hi")])
+    assert [row.text for row in pbx.messages] == ["Hi"]
+
+
 async def test_a_picture_that_failed_in_the_queue(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """The picture was on disk alone and is gone: the text says that it failed, and cannot be tried again as it was."""
     await card.open()

@@ -16,12 +16,13 @@ from .const import DOMAIN, INCOMING_OFF
 from .delivery.results import SentMessage
 from .errors import log_unexpected, refuse
 from .outgoing import Conversation, OutgoingMessage
+from .prepared_send import PreparedSend
 from .receiving.answers import AnswerMatcher
 from .receiving.question import Answer, Ask, AskState, Question
 from .receiving.questions import Questions
 from .receiving.received import ReceivedMessage
 from .request import SendRequest
-from .sending import PreparedSend, async_prepare, async_send_prepared, check_limit, check_space, left_out
+from .sending import async_prepare, async_send_prepared, check_limit, check_space, left_out
 from .settings import read_settings
 
 _LOGGER = logging.getLogger(__name__)

@@ -238,12 +238,15 @@ class Feed:
         """Read what is new in the background; after the last time, the conversations that changed are forgotten."""
 
         async def read() -> None:
+            changed = {*self._changed_sessions}
+            if is_last:
+                self._changed_sessions.clear()  # before it is read: others may change meanwhile
             try:
-                await self._reader.async_read_new(self._changed_sessions)
+                await self._reader.async_read_new(changed)
             except Exception as err:  # noqa: BLE001 - the next one must be read
                 log_unexpected(_LOGGER, "reading a conversation", err)
-            if is_last:
-                self._changed_sessions.clear()
+            if self.error is not None:
+                self._changed_sessions |= changed
             self._changed()
 
         task = self._hass.async_create_background_task(read(), "netsapiens conversation")

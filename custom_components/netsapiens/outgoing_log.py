@@ -9,6 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+import time
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -25,6 +26,8 @@ from .transcript import Own, Status
 _MOST_SENT = 200
 _MOST_FAILED = 100
 _MOST_RETRIED = 10  # that are kept with their pictures
+_MOST_TAKEN = 200
+_TAKEN = 300.0  # seconds; a card whose connection was lost asks once more within them
 _REQUEST = timedelta(seconds=30)  # a message is listed with the time of its request, which is before its answer
 _UNCONFIRMED = timedelta(minutes=5)  # for which one may have been looked for before it was given up
 
@@ -57,6 +60,7 @@ class OutgoingLog:
         self._sending: dict[str, Logged] = {}
         self._failed: OrderedDict[str, Logged] = OrderedDict()
         self._sent: OrderedDict[str, Logged] = OrderedDict()
+        self._taken: OrderedDict[str, float] = OrderedDict()  # what cards sent, and when (monotonic)
         self._listeners: list[Callable[[], None]] = []
 
     @callback
@@ -76,7 +80,14 @@ class OutgoingLog:
         """Keep a message that a card is sending, or sends again."""
         self._failed.pop(logged.own.key, None)
         self._sending[logged.own.key] = logged
+        self._taken[logged.own.key] = time.monotonic()
+        if len(self._taken) > _MOST_TAKEN:
+            self._taken.popitem(last=False)
         self._changed()
+
+    def is_taken(self, key: str) -> bool:
+        """Whether a message of a card was taken a moment ago, and did not fail: it must not be sent twice."""
+        return self._taken.get(key, -_TAKEN) > time.monotonic() - _TAKEN
 
     @callback
     def async_handed_over(self, key: str) -> None:
@@ -85,11 +96,21 @@ class OutgoingLog:
             self._changed()
 
     @callback
-    def async_refused(self, key: str, at: datetime, err: HomeAssistantError) -> None:
-        """Keep why a message of a card was not sent."""
-        logged = self._sending.pop(key, None)
-        if logged is None:
-            return
+    def async_forget(self, key: str) -> None:
+        """Forget a message of a card of which it is not known what became of it, so that it can be sent again."""
+        self._taken.pop(key, None)
+
+    @callback
+    def async_refused(self, logged: Logged, at: datetime, err: HomeAssistantError) -> None:
+        """Keep why a message of a card, or what is left of it, was not sent.
+
+        Parameters:
+            logged: the message; it can be tried again where it has a request.
+            at: when, by the PBX's clock.
+            err: why.
+        """
+        self._sending.pop(logged.own.key, None)
+        self._taken.pop(logged.own.key, None)
         own = replace(
             logged.own,
             at=at,
@@ -97,7 +118,7 @@ class OutgoingLog:
             error=str(err),
             translation_key=err.translation_key,
             placeholders=err.translation_placeholders,
-            can_retry=True,
+            can_retry=logged.request is not None,
         )
         self._keep_failed(replace(logged, own=own))
 

@@ -2,83 +2,30 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 
-from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .addressing import async_addressed
 from .const import DOMAIN, PICTURE_TEXT_TOGETHER
-from .delivery.entry import size_on_disk
 from .delivery.results import SentMessage, spool_full
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
-from .media.sources import Source, async_check_sources, read_sources
-from .media.transcode import KILOBYTE
+from .media.sources import async_check_sources, read_sources
 from .messages import check_one_conversation, compose
 from .outgoing import Conversation, Media, OutgoingMessage
 from .phone import async_load_metadata
+from .prepared_send import PreparedSend
 from .recipients import is_damaged
 from .refusals import OptedOutError
 from .request import SendRequest, attached_media
 from .segments import plain_where_cheaper
 from .senders import SendingAccount
 from .settings import read_settings
-
-
-@dataclass(slots=True)
-class PreparedSend:
-    """What was asked of one account, by the rules, and what became of it.
-
-    Attributes:
-        account: the account's parts when it was asked.
-        together: whether the first picture carries the words.
-        attached: the media that is there already.
-        sources: where the rest of it is.
-        conversations: what each conversation gets; one or more.
-        results: each message with what became of it, one conversation after the other.
-        lost: why media could not be had.
-        refused: why some conversations got nothing, each with whom it is with: somebody opted out.
-    """
-
-    entry: NetsapiensConfigEntry
-    account: NetsapiensData
-    request: SendRequest
-    together: bool
-    attached: Sequence[Media]
-    sources: Sequence[Source]
-    conversations: Sequence[Conversation]
-    results: list[tuple[OutgoingMessage, SentMessage | HomeAssistantError]] = field(default_factory=list)
-    lost: list[HomeAssistantError] = field(default_factory=list)
-    refused: list[tuple[str, HomeAssistantError]] = field(default_factory=list)
-
-    @property
-    def words(self) -> list[OutgoingMessage]:
-        """The words to each conversation; empty where there are none."""
-        return [one.words for one in self.conversations if one.words is not None]
-
-    @property
-    def messages(self) -> int:
-        """How many messages it makes at the most."""
-        media = len(self.attached) + len(self.sources)
-        alone = bool(self.words) and not (media and self.together)
-        return len(self.conversations) * (media + alone)
-
-    @property
-    def most_bytes(self) -> int:
-        """How many bytes its messages take on disk at the most, if they have to wait."""
-        text = max((message.text for message in self.words), key=len, default="")
-        limit = read_settings(self.entry).mms_limit_kb * KILOBYTE
-        media = sum(one.size for one in self.attached) + len(self.sources) * limit
-        return self.messages * size_on_disk(text, 0) + len(self.conversations) * media
-
-    @property
-    def current_account(self) -> NetsapiensData:
-        """The account's parts now: it may have been reloaded while a picture was loaded."""
-        return self.entry.runtime_data if self.entry.state is ConfigEntryState.LOADED else self.account
 
 
 async def async_send(
@@ -103,6 +50,26 @@ async def async_send(
         Unauthorized: the caller may not see some media; nothing was sent.
         HomeAssistantError: names those that got nothing or not all, and why.
     """
+    calls = await async_try(hass, requests, context)
+    if (err := error_of(calls)) is not None:
+        raise err
+    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+
+
+async def async_try(
+    hass: HomeAssistant,
+    requests: Sequence[tuple[NetsapiensConfigEntry, SendRequest]],
+    context: Context | None = None,
+) -> list[PreparedSend]:
+    """Send what was asked for, as `async_send`; return each call, whose parts say what became of it.
+
+    Parameters:
+        requests: what to send, with the account to send it through.
+        context: the call's.
+
+    Raises:
+        HomeAssistantError: a rule is broken, and nothing was sent.
+    """
     calls = await async_prepare(hass, requests, context)
     for call in calls:
         check_limit(hass, call)
@@ -111,9 +78,12 @@ async def async_send(
         await async_send_prepared(hass, calls[0])
     else:
         await asyncio.gather(*(async_send_prepared(hass, call) for call in calls))
-    if any(call.lost or _failed(call) for call in calls):
-        raise _summary(calls)
-    return [result for call in calls for _, result in call.results if isinstance(result, SentMessage)]
+    return calls
+
+
+def error_of(calls: Sequence[PreparedSend]) -> HomeAssistantError | None:
+    """Return the one error that says what did not get out, and why; None where all did."""
+    return _summary(calls) if any(call.lost or _failed(call) for call in calls) else None
 
 
 async def async_prepare(

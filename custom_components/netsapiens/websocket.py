@@ -4,7 +4,6 @@ Whoever may read an entity of a recipient may read the conversation; to send tak
 """
 
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Any
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
@@ -21,13 +20,13 @@ from .errors import translated
 from .feed import Feed
 from .feeds import async_feed_of, async_open_feed
 from .outgoing_log import Logged, async_log_of
-from .phone import InvalidNumberError, international, parse_destination
+from .phone import InvalidNumberError, parse_destination
 from .recipients import read_recipient
 from .request import SendRequest
-from .sending import async_send
 from .settings import read_settings
 from .transcript import Listed, Own, Status, shown_from
 from .transcript_rows import rows_of
+from .websocket_send import async_send_logged
 from .websocket_target import CardTarget, async_target_of, refuse_command
 
 _MOST = 200  # messages that are shown at first, or added at once
@@ -232,33 +231,11 @@ async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str,
         media_type=(request.mime_type or "image/*") if has_media else None,
         media_content_id=media if isinstance(media, str) or media is None else media["media_content_id"],
     )
-    await _async_send(hass, connection, msg, found, Logged(own, found.addressee.recipient_id, request=request))
-
-
-async def _async_send(
-    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget, logged: Logged
-) -> None:
-    """Send what a card asked for, and keep what became of it."""
-    log, key = async_log_of(hass, found.entry.entry_id), logged.own.key
-    if logged.request is None:
-        raise ValueError("there is nothing to send")
-    log.async_sending(logged)
-    try:
-        await async_send(hass, [(found.entry, _request(found, logged, logged.request))], connection.context(msg))
-    except HomeAssistantError as err:
-        log.async_refused(key, found.entry.runtime_data.coordinator.api.now(), err)
-    finally:
-        log.async_handed_over(key)
+    log = async_log_of(hass, found.entry.entry_id)
+    if not log.is_taken(own.key):  # else the card lost its connection before it was answered
+        logged = log.failed(own.key, found.addressee) or Logged(own, found.addressee.recipient_id, request=request)
+        await async_send_logged(hass, found, logged, connection.context(msg))
     connection.send_result(msg["id"])
-
-
-def _request(found: CardTarget, logged: Logged, request: SendRequest) -> SendRequest:
-    """Return what to send: to the recipient, or to that one of several numbers which did not get it."""
-    if not logged.destination or len(found.addressee.people) == 1:
-        return replace(request, recipients=[found.recipient])
-    destinations = [international(number) for number in logged.destination]
-    ours = international(logged.from_number) if logged.from_number else None
-    return replace(request, destinations=destinations, from_number=ours)
 
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_KEY})
@@ -268,15 +245,10 @@ async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
     found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
     if found is None:
         return
-    log = async_log_of(hass, found.entry.entry_id)
-    logged = log.failed(msg["key"], found.addressee)
-    if logged is None or logged.request is None:
-        connection.send_result(msg["id"])  # somebody else was quicker
-        return
-    now = found.entry.runtime_data.coordinator.api.now()
-    own = logged.own
-    again = Own(own.key, now, Status.SENDING, own.text, own.media_type, own.media_content_id)
-    await _async_send(hass, connection, msg, found, replace(logged, own=again))
+    logged = async_log_of(hass, found.entry.entry_id).failed(msg["key"], found.addressee)
+    if logged is not None:  # else somebody else was quicker
+        await async_send_logged(hass, found, logged, connection.context(msg))
+    connection.send_result(msg["id"])
 
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_KEY})

@@ -13,6 +13,7 @@ from tests.real_home import RealHome
 IMAGES = Path(__file__).resolve().parent.parent.parent / "docs" / "images"
 WIDTH, HEIGHT = 1280, 900
 PATIENCE = 60_000  # ms; the machine may be busy
+MESSAGES_WITHIN = 90_000  # ms; Home Assistant asks every 30 seconds where nothing is announced
 
 
 # Whether the cursor is in a field; shadow roots are searched too.

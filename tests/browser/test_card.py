@@ -115,6 +115,37 @@ async def test_a_text_waits_fails_and_is_tried_again(
     assert [row.text for row in pbx.messages] == ["Wait for me", "Try me"]
 
 
+async def test_a_connection_that_is_lost_while_a_text_goes_out(
+    person: Person, pbx: Simulator, home: RealHome, dashboard: str
+) -> None:
+    """The text was taken, but its answer is lost: it is in the box again, and goes out no second time."""
+    page = person.page
+    await show(home, [CARD])
+    await person.go(f"{dashboard}/texts")
+    box = card_on(page).get_by_role("textbox", name="Text message")
+    await box.fill("Only once")
+    await card_on(page).evaluate(
+        """(card) => {
+          const real = card.hass.callWS;
+          let isLost = false;
+          Object.defineProperty(card._hass, "callWS", { configurable: true, writable: true, value: async (command) => {
+            const answer = await real(command);
+            if (command.type.endsWith("/send") && !isLost) { isLost = true; throw { code: 3 }; }
+            return answer;
+          } });
+        }"""
+    )
+    await page.keyboard.press("Enter")
+    await says(page, "Only once")
+    await expect(box).to_have_value("Only once")
+    await box.focus()
+    await page.keyboard.press("Enter")
+    await expect(box).to_have_value("")
+    await page.wait_for_timeout(1000)
+    await says(page, "Only once")
+    assert [row.text for row in pbx.messages] == ["Only once"]
+
+
 @pytest.mark.parametrize(
     ("language", "dark"), [("en", False), ("en", True), ("de", False), ("de", True), ("he", False)]
 )

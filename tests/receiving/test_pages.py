@@ -1,6 +1,9 @@
 """Reading backwards through what was written with somebody."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
+from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 import pytest
@@ -110,3 +113,18 @@ async def test_a_conversation_that_is_gone_is_passed_over(
     pbx.fault("status", path="/messages", method="GET", code=404, times=None)
     assert await pages.next(10) == []
     assert pages.is_exhausted
+
+
+async def test_notes_of_a_pbx_that_ignores_start(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Page after page of what is no message comes to an end: whoever opens the card must not wait for ever."""
+    await fill(pbx, 120)
+    for row in pbx.inbound:
+        row.type = "chat-note"
+    real = MessageAPI.get_messages
+
+    async def get_messages(self: MessageAPI, session: str, **kwargs: Any) -> Any:
+        return await real(self, session, **{**kwargs, "start": 0})
+
+    with patch.object(MessageAPI, "get_messages", get_messages):
+        async with asyncio.timeout(20):
+            assert await read_all(await pages_of(entry), 40) == []

@@ -56,6 +56,7 @@ def row_of(kept: KeptMessage) -> dict[str, Any]:
         "reprieved": deadline.reprieved,
         "since": baseline.since.timestamp() if baseline else None,
         "known": baseline.known if baseline else None,
+        "texts": sorted(baseline.texts) if baseline else [],
         "refusal": _refusal_row(kept.refusal),
     }
 
@@ -105,7 +106,8 @@ def _baseline_of(row: dict[str, Any]) -> Baseline | None:
     """Return what tells a row's message from its duplicates, if it may have been accepted."""
     if row["since"] is None:
         return None
-    return Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]))
+    texts = frozenset(text_of(text) for text in row.get("texts", ()))  # earlier releases kept none
+    return Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]), texts)
 
 
 def _deadline_of(row: dict[str, Any]) -> Deadline:

@@ -11,7 +11,7 @@
  * @typedef {{row: Row, node: HTMLElement, place?: string}} Shown
  * @typedef {(key: string, values?: Record<string, unknown>) => string} Localize
  * @typedef {{data?: string, mime_type?: string, media?: {media_content_id: string}, preview: string, name: string}} Picture
- * @typedef {{text: string, picture: Picture|null}} Draft
+ * @typedef {{text: string, picture: Picture|null, key?: string}} Draft A key is there where it may have been sent.
  */
 
 const TAG = "netsapiens-conversation-card";
@@ -724,7 +724,10 @@ class ConversationCard extends HTMLElement {
       this._isLoaded = true;
     }
     this._about.opted_out = Boolean(event.opted_out);
-    for (const key of event.removed || []) this._rows.delete(key);
+    for (const key of event.removed || []) {
+      this._rows.delete(key);
+      this._previews.delete(key);
+    }
     /** @type {Row[]} */
     const fresh = [];
     for (const row of event.messages || []) {
@@ -1096,7 +1099,7 @@ class ConversationCard extends HTMLElement {
 
   /** @param {Partial<Draft>} change */
   _keepDraft(change) {
-    drafts.set(this._config.entity, { ...this._draft, ...change });
+    drafts.set(this._config.entity, { ...this._draft, key: undefined, ...change });
     this._showDraft();
   }
 
@@ -1165,11 +1168,11 @@ class ConversationCard extends HTMLElement {
   }
 
   _submit() {
-    const { text, picture } = this._draft;
+    const { entity } = this._config;
+    const { text, picture, key: before } = this._draft;
     if (!(text.trim() || picture) || !this._hass) return;
-    const key = [...crypto.getRandomValues(new Uint8Array(12))]
-      .map((byte) => byte.toString(16).padStart(2, "0"))
-      .join("");
+    const random = [...crypto.getRandomValues(new Uint8Array(12))];
+    const key = before || random.map((byte) => byte.toString(16).padStart(2, "0")).join("");
     if (picture?.preview) this._previews.set(`c${key}`, picture.preview);
     this._keepDraft({ text: "", picture: null });
     this._isAtEnd = true;
@@ -1182,7 +1185,11 @@ class ConversationCard extends HTMLElement {
     this._command("send", { key, ...fields })
       .catch(() => undefined)
       .then((isTaken) => {
-        if (!isTaken && !this._draft.text && !this._draft.picture) this._keepDraft({ text, picture });
+        // It may have been taken all the same, where the connection was lost: by its key it is not sent twice.
+        const now = drafts.get(entity);
+        if (isTaken || now?.text || now?.picture) return;
+        drafts.set(entity, { text, picture, key });
+        this._showDraft();
       });
   }
 

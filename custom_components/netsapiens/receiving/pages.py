@@ -46,6 +46,7 @@ class _Conversation:
         start: how many rows were read.
         rows: what was read and not given out yet, newest first.
         is_done: whether it was read to its beginning.
+        head: the first row of the first page; None before that was read.
     """
 
     session: MessageSession
@@ -53,6 +54,7 @@ class _Conversation:
     start: int = 0
     rows: deque[DatedMessage] = field(default_factory=deque)
     is_done: bool = False
+    head: Message | None = None
 
 
 class MessagePages:
@@ -141,7 +143,7 @@ class MessagePages:
             older = [one for one in unseen if one.at < since]
             self._seen.update(one.key for one in older)
             known.rows.extend(older)
-            known.start = len(rows)
+            known.start, known.head = len(rows), next(iter(rows), None)
             known.bound = older[-1].at if older else min(known.bound, since)
         return found
 
@@ -158,9 +160,11 @@ class MessagePages:
         if len(rows) >= size and not conversation.start and _is_ascending(rows):
             rows, conversation.is_done = await self._all(session), True
         fresh = self._fresh(session, rows)
-        if not fresh and not conversation.is_done and any(row.type in MESSAGE_KINDS for row in rows):
+        is_known = conversation.head in rows or any(row.type in MESSAGE_KINDS for row in rows)
+        if not fresh and not conversation.is_done and is_known:
             rows, conversation.is_done = await self._page(session, MAX_ROWS, 0), True  # it does not know `start`
             fresh = self._fresh(session, rows)
+        conversation.head = conversation.head or next(iter(rows), None)
         conversation.start += len(rows)
         conversation.rows.extend(fresh)
         if fresh:
