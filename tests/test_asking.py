@@ -390,6 +390,22 @@ async def test_nobody_waits_any_more_while_a_text_is_matched(
     assert sent_to(pbx, ANN) == [TEMPLATE_LINES]
 
 
+async def test_a_conversation_that_ends_while_its_text_is_matched(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, slow_templates: list[str]
+) -> None:
+    """As with an account that is unloaded: its text counts no more, and the question to others goes on."""
+    call = ask(hass, entity_id=["notify.ann", "notify.bob"], answers=TEMPLATE)
+    for number in (ANN, BOB):
+        await asked(pbx, number, TEMPLATE_LINES)
+    questions = home.runtime_data.questions
+    await until(lambda: {one.state for one in questions._asks.values()} == {AskState.ASKED})
+    await pbx.receive(from_number=ANN, text="Close it in two minutes")
+    await until(lambda: slow_templates)
+    questions.async_end(next(one for one in questions._asks.values() if ANN in one.persons))
+    await pbx.receive(from_number=BOB, text="Close it in three minutes")
+    assert (await call)["recipient"] == "Bob"
+
+
 @pytest.mark.usefixtures("home")
 async def test_a_text_that_cannot_be_matched(
     hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture

@@ -43,6 +43,11 @@ def test_equal_words_before_it_are_other_messages() -> None:
     assert texts(merged(before, [own("Ok", 5)])) == ["Ok", "Ok", "Ok"]
 
 
+def test_one_that_is_listed_in_the_second_of_its_attempt_is_that_one() -> None:
+    """The PBX lists times in seconds: the first moment from which it may list a text counts."""
+    assert merged([listed("Ok", 4)], [own("Ok", 5, listed_since=NOON + timedelta(seconds=4))]) == [listed("Ok", 4)]
+
+
 def test_what_waits_stands_last() -> None:
     """A message that waits stands below what came in meanwhile, whatever its time."""
     shown = merged([listed("Later", 60, out=False)], [own("Ok", 5, Status.WAITING, listed_since=None)])

@@ -247,6 +247,18 @@ async def test_a_change_does_not_bring_back_what_is_done(hass: HomeAssistant) ->
     assert spool.size == 0
 
 
+async def test_the_row_of_what_is_done_goes_first(hass: HomeAssistant) -> None:
+    """A kill in between leaves media without a row, which is deleted; a row without media would count as damaged."""
+    spool = await spool_of(hass)
+    [message_id] = await spool.async_add(rows("a", media=b"picture"))
+    media = spool.path / f"{message_id}.media"
+    media.unlink()
+    media.mkdir()  # it cannot be deleted as a file
+    with pytest.raises(HomeAssistantError):
+        await spool.async_discard([message_id])
+    assert names(spool) == [f"{message_id}.media"]
+
+
 async def test_a_cancelled_caller_cuts_off_no_write(hass: HomeAssistant) -> None:
     """What was begun is finished, before what comes next."""
     spool = await spool_of(hass)

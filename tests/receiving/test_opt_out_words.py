@@ -15,10 +15,15 @@ _PUNCTUATION = st.text("".join(".,;:!?\"'()-*… "), max_size=5)
 
 @pytest.mark.parametrize(
     "text",
-    ["STOP", "Stop.", " stop! ", "“Stop”", "opt out", "Opt-out", "opt  out.", "STOP 🛑", "\uff33\uff34\uff2f\uff30"],
+    [
+        *("STOP", "Stop.", " stop! ", "“Stop”", "opt out", "Opt-out", "opt  out.", "STOP 🛑"),
+        "\uff33\uff34\uff2f\uff30",
+        "\u200eStop\u200b",
+        "opt\nout",
+    ],
 )
 def test_opting_out(text: str) -> None:
-    """Case, punctuation and spaces at the ends change nothing."""
+    """Case, punctuation, spaces at the ends and characters that are not seen change nothing."""
     assert is_opt_out_word(text)
     assert not is_opt_in_word(text)
 

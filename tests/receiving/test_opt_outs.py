@@ -244,7 +244,7 @@ async def test_a_message_counts_as_reported_only_once_its_opt_out_is_on_disk(
 async def test_a_damaged_file(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, how: str
 ) -> None:
-    """It is set aside and reported; rows that can be read still count."""
+    """It is set aside and reported; rows that can be read still count, also after another restart."""
     await text(pbx, told, "Stop")
     await text(pbx, told, "Stop", BOB)
     path = file_of(hass, looking)
@@ -264,6 +264,8 @@ async def test_a_damaged_file(
     if how == "bad row":
         await refused(hass, entity_id="notify.ann")
         await until(looking.runtime_data.poller.ready.is_set)
+        await until(path.exists)
+        assert json.loads(path.read_text())["data"] == {"opted_out": [{"ours": OWN, "theirs": ANN}]}
     else:
         assert len(await send(hass, entity_id="notify.ann")) == 1
     assert len(await send(hass, entity_id="notify.bob")) == 1

@@ -78,6 +78,18 @@ async def test_a_pbx_that_is_away_when_its_turn_comes(
     assert [one.status for one in reads] == [403, 200]
 
 
+async def test_a_failure_that_stays(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It is given up after as many attempts as the timing says, and logged then."""
+    pbx.fault("status", path="read_media", code=503, times=None)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: "is not kept" in caplog.text)
+    await asyncio.sleep(0.5)
+    assert len(fetches(pbx)) == 3
+    assert caplog.text.count("is not kept") == 1
+
+
 async def test_a_fault_of_ours_costs_one_picture(
     hass: HomeAssistant,
     pbx: Simulator,

@@ -60,6 +60,25 @@ def test_an_echo_of_our_own_text_says_nothing(proof: Proof, event: float) -> Non
     assert proof.missed == 0
 
 
+def test_one_that_an_echo_may_have_announced_is_not_proven_later(proof: Proof) -> None:
+    """The next announcement is that of another text, which is still to be found."""
+    proof.text_went_out(100)
+    proof.announced(100.5)
+    proof.found(104)
+    proof.announced(108)
+    assert not proof.is_proven
+
+
+def test_an_echo_just_after_the_find_says_nothing(proof: Proof) -> None:
+    """What may be an echo may also be the announcement of the text that was found: that one was not missed."""
+    proof.found(100)
+    proof.text_went_out(101)
+    proof.announced(102)
+    proof.settle(105)
+    assert not proof.is_proven
+    assert proof.missed == 0
+
+
 def test_an_announcement_beside_an_echo_proves(proof: Proof) -> None:
     """An answer that is announced a while after our text proves."""
     proof.text_went_out(100)
