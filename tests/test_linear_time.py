@@ -6,6 +6,7 @@ fifteen times as long, and a little more for what was too fast to be measured.
 
 from collections.abc import Callable
 from contextlib import suppress
+from datetime import UTC, datetime
 from io import BytesIO
 import json
 import struct
@@ -22,6 +23,7 @@ from custom_components.netsapiens.api.answers import _parse, _seconds, http_date
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
 from custom_components.netsapiens.media.metadata import strip
 from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit
+from custom_components.netsapiens.transcript import Listed, Own, Status, merged
 
 LIMIT = 600_000
 FULL = 600_000  # bytes of a picture that reaches a home easily
@@ -317,3 +319,13 @@ def test_crafted_headers(one: str) -> None:
         _seconds(text)
 
     assert_linear(read, lambda size: one * (size // len(one)), 80_000)
+
+
+def test_texts_that_look_like_json() -> None:
+    """Each text of a conversation is read once, however many of ours may be it: nobody waits for an open card."""
+    noon, text = datetime(2026, 11, 27, 12, tzinfo=UTC), json.dumps([[1.5, "x"]] * 100)
+    session = MessageSession("s", ("18585550123",), "18585550100", noon, "", "")
+    row = Message("1", "sms", text, "term", "18585550100", "", "18585550123", noon, "s", "", "", ())
+    listed = [Listed(str(number), noon, number, row, session, True) for number in range(200)]
+    own = [Own(f"s{number}", noon, Status.SENT, f"[{number}]", listed_since=noon) for number in range(200)]
+    assert seconds(lambda: merged(listed, own)) < MOST_WAITING / 4

@@ -468,6 +468,16 @@ async def test_who_got_a_text_gets_it_no_second_time(
     assert sorted(row.destination for row in pbx.messages) == [[ANN], [BOB]]
 
 
+async def test_the_longest_key(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
+    """What was sent under the longest key that is taken can be tried again by the key that it is shown under."""
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+    assert (await card.ask("send", key="k" * 64, message="Hi"))["success"]
+    await card.until(lambda: card.lines == [("failed", "Hi")])
+    assert (await card.ask("retry", key=next(iter(card.rows))))["success"]
+    await card.until(lambda: card.lines == [("sent", "Hi")])
+
+
 async def test_a_card_that_asks_twice_sends_once(
     hass: HomeAssistant, pbx: Simulator, card: Card, hass_ws_client: Any
 ) -> None:

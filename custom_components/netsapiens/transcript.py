@@ -97,10 +97,10 @@ def merged(listed: Sequence[Listed], own: Sequence[Own], *, has_older: bool = Fa
         own: what we know of, in the order in which it was taken.
         has_older: whether the PBX lists older ones: what went out may be one of those then.
     """
-    free = [one for one in listed if one.is_outbound]
+    free = [(one, text_key(one.row.text)) for one in listed if one.is_outbound]
     unlisted: list[Own] = []
     for one in _without_words_that_went(own):
-        match = next((row for row in free if _may_be(row, one)), None)
+        match = _match(one, free)
         if match is not None:
             free.remove(match)
         elif not (has_older and _is_before(one, listed)):
@@ -136,11 +136,15 @@ def _is_pending(own: Own) -> bool:
     return own.status in {Status.SENDING, Status.WAITING}
 
 
-def _may_be(row: Listed, own: Own) -> bool:
-    """Whether a listed message can be one of ours."""
-    if own.listed_since is None or row.at < own.listed_since or row.has_media != (own.media_type is not None):
-        return False
-    return row.has_media or text_key(row.row.text) == text_key(own.text)
+def _match(own: Own, free: Sequence[tuple[Listed, str]]) -> tuple[Listed, str] | None:
+    """Return the first listed message that can be one of ours, with its text's key; None where none can be."""
+    if own.listed_since is None:
+        return None
+    key, is_media = text_key(own.text), own.media_type is not None
+    for row, row_key in free:
+        if row.at >= own.listed_since and row.has_media == is_media and (is_media or row_key == key):
+            return row, row_key
+    return None
 
 
 def _without_words_that_went(own: Sequence[Own]) -> list[Own]:

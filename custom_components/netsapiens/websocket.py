@@ -30,9 +30,10 @@ from .websocket_send import async_send_logged
 from .websocket_target import CardTarget, async_target_of, refuse_command
 
 _MOST = 200  # messages that are shown at first, or added at once
-_MOST_KEY = 64  # characters
+_MOST_KEY = 64  # characters of one that a card makes; that of a row has a few more
 _ENTITY = {vol.Required("entity_id"): str}
 _KEY = {vol.Required("key"): vol.All(str, vol.Length(min=1, max=_MOST_KEY))}
+_ROW_KEY = {vol.Required("key"): vol.All(str, vol.Length(min=1, max=2 * _MOST_KEY))}
 
 
 @callback
@@ -238,7 +239,7 @@ async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str,
     connection.send_result(msg["id"])
 
 
-@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_KEY})
+@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
 async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
     """Send a message again that failed."""
@@ -251,7 +252,7 @@ async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
     connection.send_result(msg["id"])
 
 
-@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_KEY})
+@websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
 async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
     """Forget a message that failed."""

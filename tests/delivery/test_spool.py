@@ -175,6 +175,15 @@ async def test_a_row_that_is_no_message_can_be_set_aside(hass: HomeAssistant) ->
     assert await texts_in(hass) == ["b"]
 
 
+async def test_what_cannot_be_set_aside_stays(hass: HomeAssistant) -> None:
+    """An account must start although the disk takes no other name for a damaged file, or somebody deleted it."""
+    spool = await spool_of(hass)
+    (message_id,) = await spool.async_add(rows("Odd"))
+    (spool.path / f"{message_id}.json").unlink()
+    assert await spool.async_set_aside(message_id) == f"{message_id}.json"
+    assert spool.size == 0
+
+
 async def test_what_a_kill_left_is_deleted(hass: HomeAssistant) -> None:
     """Media without a message, and temporary files; nothing else."""
     spool = await spool_of(hass)

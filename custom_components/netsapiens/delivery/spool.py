@@ -140,8 +140,8 @@ class Spool:
         self._forget(ids)
 
     async def async_set_aside(self, message_id: str) -> str:
-        """Keep the files of a message that makes no sense under another name, which is returned."""
-        name: str = await self._run(partial(self._files.set_aside, message_id))
+        """Keep the files of a message that makes no sense under another name, where that can be; return the name."""
+        name: str = await self._run(partial(self._files.set_aside_quietly, message_id))
         self._forget([message_id])
         return name
 

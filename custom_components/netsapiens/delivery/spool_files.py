@@ -132,7 +132,7 @@ class SpoolFiles:
             try:
                 message, row_size = self._load_row(message_id, media.get(message_id, 0))
             except DAMAGE:
-                damaged.append(self._set_aside_quietly(message_id))
+                damaged.append(self.set_aside_quietly(message_id))
             else:
                 messages.append(message)
                 sizes[message_id] = (row_size, message.media_size)
@@ -170,7 +170,7 @@ class SpoolFiles:
             raise TypeError("no message")
         return SpooledMessage(message_id, content["message"], media_size), len(data)
 
-    def _set_aside_quietly(self, message_id: str) -> str:
+    def set_aside_quietly(self, message_id: str) -> str:
         """Set a message aside; where that fails, it stays and is reported under its own name."""
         try:
             return self.set_aside(message_id)
