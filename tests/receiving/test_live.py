@@ -671,6 +671,37 @@ async def test_deaf_is_tried_again(
     assert len(told.texts()) == 3
 
 
+async def test_after_one_that_was_missed_the_next_is_polled(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """A proven connection that missed a text is not relied on: polling is as often as without one."""
+    set_timing(hass, replace(SLOW, interval=0.2, backstop_interval=3.0))
+    entry = await connected(await add_account(options=options_of(server)))
+    await pbx.receive(from_number=ANN, text="Announced")
+    await until(lambda: state_of(entry) == "proven")
+    pbx.live_deaf = True
+    await pbx.receive(from_number=ANN, text="Missed")
+    await until(lambda: entry.runtime_data.receiver.diagnostics["live"]["missed_in_a_row"] == 1)
+    before = lists(pbx)
+    await until(lambda: lists(pbx) >= before + 5, within=5)
+    assert state_of(entry) == "proven"
+
+
+async def test_one_from_before_the_connection_was_not_missed(
+    pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told
+) -> None:
+    """It came while the server was down, so that nothing could announce it."""
+    await server.stop()
+    await until(lambda: state_of(live) == "unreachable")
+    await pbx.receive(from_number=ANN, text="Before")
+    await asyncio.sleep(2.2)  # messages are dated to the second
+    await server.start()
+    await connected(live)
+    await until(lambda: told.texts() == ["Before"])
+    await asyncio.sleep(2 * PROOF.after)
+    assert live.runtime_data.receiver.diagnostics["live"]["missed_in_a_row"] == 0
+
+
 async def test_a_dead_connection_is_not_deaf(
     hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
 ) -> None:
