@@ -18,7 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.live_address import LiveAddresses
-from custom_components.netsapiens.receiving.live_socket import LiveSocket, LiveUnreachableError
+from custom_components.netsapiens.receiving.live_socket import LiveRefusedError, LiveSocket, LiveUnreachableError
 from custom_components.netsapiens.receiving.timing import (
     RECEIVING_TIMING,
     LiveTiming,
@@ -608,6 +608,18 @@ async def test_subscribing_where_nothing_is_connected(hass: HomeAssistant) -> No
     assert not session.closed
 
 
+async def test_why_a_connection_ended_first_counts(hass: HomeAssistant) -> None:
+    """A server that takes the subscription back and hangs up refused: it is not asked again as one that was lost."""
+    socket = LiveSocket(
+        async_get_clientsession(hass), LIVE, verify_ssl=True, on_event=lambda: None, on_end=lambda: None
+    )
+    socket._status({"status": "Session expired"})
+    socket._ended(LiveUnreachableError("ended"))
+    with pytest.raises(LiveRefusedError):
+        socket.check()
+    await socket.close()
+
+
 async def test_removed_before_home_assistant_has_started(
     hass: HomeAssistant, server: LiveServer, add_account: AddAccount
 ) -> None:
@@ -671,6 +683,38 @@ async def test_deaf_is_tried_again(
     assert len(told.texts()) == 3
 
 
+async def test_after_one_that_was_missed_the_next_is_polled(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+) -> None:
+    """A proven connection that missed a text is not relied on: polling is as often as without one."""
+    set_timing(hass, replace(SLOW, interval=0.2, backstop_interval=3.0))
+    entry = await connected(await add_account(options=options_of(server)))
+    await pbx.receive(from_number=ANN, text="Announced")
+    await until(lambda: state_of(entry) == "proven")
+    await asyncio.sleep(PROOF.before)  # else the next one may have been announced by that as well
+    pbx.live_deaf = True
+    await pbx.receive(from_number=ANN, text="Missed")
+    await until(lambda: entry.runtime_data.receiver.diagnostics["live"]["missed_in_a_row"] == 1)
+    before = lists(pbx)
+    await until(lambda: lists(pbx) >= before + 5, within=5)
+    assert state_of(entry) == "proven"
+
+
+async def test_one_from_before_the_connection_was_not_missed(
+    pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told
+) -> None:
+    """It came while the server was down, so that nothing could announce it."""
+    await server.stop()
+    await until(lambda: state_of(live) == "unreachable")
+    await pbx.receive(from_number=ANN, text="Before")
+    await asyncio.sleep(2.2)  # messages are dated to the second
+    await server.start()
+    await connected(live)
+    await until(lambda: told.texts() == ["Before"])
+    await asyncio.sleep(2 * PROOF.after)
+    assert live.runtime_data.receiver.diagnostics["live"]["missed_in_a_row"] == 0
+
+
 async def test_a_dead_connection_is_not_deaf(
     hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
 ) -> None:
@@ -727,6 +771,16 @@ async def test_a_refused_refresh_token(pbx: Simulator, server: LiveServer, add_a
     await until(lambda: len(server.subscriptions) == 2)
     assert state_of(entry) == "connected"
     assert server.connected == 1
+
+
+async def test_a_refresh_token_serves_once(pbx: Simulator, server: LiveServer, add_account: AddAccount) -> None:
+    """Also where its answer was lost, since the PBX may have taken it: the password serves next."""
+    pbx.jwt_life = 4
+    entry = await connected(await add_account(options=options_of(server)))
+    pbx.fault("status", path="/jwt", code=503)
+    await until(lambda: len(server.subscriptions) == 2)
+    await connected(entry)
+    assert ["refresh" in record.body for record in pbx.requests_to("/jwt")][:3] == [False, True, False]
 
 
 async def test_a_new_password_reaches_it(

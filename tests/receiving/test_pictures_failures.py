@@ -60,6 +60,25 @@ async def test_one_that_is_being_opened_when_its_turn_comes(
     assert len(files_of(hass, looking)) == 2
 
 
+async def test_one_that_is_opened_before_it_is_kept(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """What is only opened makes room for others; once it is kept it does not."""
+    pbx.fault("slow", path="read_media", seconds=2)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: len(fetches(pbx)) == 1)
+    await pbx.receive(from_number=ANN, text="2", media=BLUE)
+    media_id = await reported(hass, "2")
+    assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
+    assert kept(looking) == []
+    await until(lambda: len(kept(looking)) == 2)
+    for number in range(MOST_OPENED + 1):
+        await resolved(hass, await strangers(hass, pbx, str(number)))
+    before = len(fetches(pbx))
+    assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
+    assert len(fetches(pbx)) == before
+
+
 async def test_a_pbx_that_is_away_when_its_turn_comes(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
