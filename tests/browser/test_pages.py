@@ -21,6 +21,8 @@ UNAVAILABLE = {"en": "Unavailable", "de": "Nicht verfügbar"}
 UNKNOWN = {"en": "Unknown", "de": "Unbekannt"}
 ACTIVITY = {"en": "Activity", "de": "Aktivität"}
 REPAIRS = "/config/repairs"
+# Where Home Assistant's tools keep the action that was filled in last.
+LAST_ACTION = "(action) => localStorage.setItem('panel-dev-action-state-service-data', JSON.stringify(action))"
 ANN, BEN = "18585550123", "18585550124"
 
 
@@ -80,6 +82,30 @@ async def test_devices_and_actions(viewer: Viewer, home: RealHome, account: str)
         await viewer.see(error)
         await viewer.shoot(f"refused-{typed}")
         await expect(viewer.page.get_by_role("button", name=PERFORM[viewer.look.language])).to_be_visible()
+
+
+async def test_what_an_action_refuses(viewer: Viewer, account: str) -> None:
+    """A type that does not reach a number, and a sender that is not ours: the error says what can be done."""
+    errors, perform = viewer.strings["exceptions"], PERFORM[viewer.look.language]
+    phone, extension = "(858) 555-0123", "1002"
+    refused = {
+        "chat_to_phone_number": {"destination": phone, "message_type": "chat"},
+        "mms_to_extension": {"destination": extension, "message_type": "mms"},
+        "foreign_sender": {"destination": phone, "from_number": "(212) 555-0100"},
+    }
+    placeholders = {
+        "chat_to_phone_number": {"message_type": "chat", "number": "…0123"},
+        "mms_to_extension": {"number": "…1002"},
+        "foreign_sender": {"number": "…0100", "numbers": "…0199"},
+    }
+    await viewer.go("/config/tools/action")
+    for key, data in refused.items():
+        action = {"action": "netsapiens.send_message", "target": {}, "data": {"message": "Hello", **data}}
+        await viewer.page.evaluate(LAST_ACTION, action)
+        await viewer.go("/config/tools/action")
+        await viewer.page.get_by_role("button", name=perform).click()
+        await viewer.see(errors[key]["message"].format(**placeholders[key]))
+        await viewer.shoot(key)
 
 
 async def test_repairs_and_activity(viewer: Viewer, home: RealHome, pbx: Simulator, account: str) -> None:
