@@ -24,7 +24,6 @@ from custom_components.netsapiens.api import MessageAPI
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.delivery import hourly_limit, reconcile as lookup
 from custom_components.netsapiens.delivery.spool_files import SpoolFiles
-from custom_components.netsapiens.delivery.state import Event
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
@@ -1013,25 +1012,6 @@ async def test_another_login_cuts_off_no_request(hass: HomeAssistant, pbx: Simul
     assert (await call)["status"] == "sent"
     assert not message.delivery.was_unknown
     assert texts(pbx) == ["Alarm"]
-
-
-async def test_a_row_holds_the_baseline_from_when_its_write_began(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
-) -> None:
-    """One that is counted meanwhile is not on disk yet, so the attempt waits for another write."""
-    await pbx.stop()
-    assert (await send(hass, "Waits"))["status"] == "queued"
-    backlog = entry.runtime_data.queue._backlog
-    [message] = backlog
-    await fill(disk, hass, entry)
-    disk.is_full, disk.seconds = False, 0.5
-    write = asyncio.create_task(backlog.persistence.async_persist([message], rewrite=True))
-    await asyncio.sleep(0.1)
-    assert message.delivery.baseline is None
-    backlog.outcomes.apply(message, Event.ATTEMPT_MAY_BEGIN, baseline=lookup.Baseline(dt_util.utcnow(), 0))
-    await write
-    assert on_disk(hass, entry)[0]["since"] is None
-    assert message.delivery.stored_baseline is None
 
 
 async def test_what_cannot_be_deleted_is_deleted_later(
