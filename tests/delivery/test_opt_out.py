@@ -8,6 +8,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.const import DOMAIN
+from tests.delivery.disk import Disk
 from tests.delivery.test_queue import MESSAGES, QUEUED, _quick, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
@@ -73,6 +74,23 @@ async def test_one_whose_outcome_is_unknown_is_looked_up_and_never_sent_again(
     assert texts(pbx) == (["Alarm"] if arrived else [])
     assert hass.states.get(MESSAGES).attributes.get("reason") == (None if arrived else "opted_out")
     assert (await send(hass, "For Bob", destination=BOB))["status"] == "sent"
+
+
+async def test_the_refusal_is_written_whoever_asks_for_a_write_after_it(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
+) -> None:
+    """Behind a write that is under way, who needs no row written anew does not undo that it is."""
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=503, times=None)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    backlog = entry.runtime_data.queue._backlog
+    disk.seconds = 0.5
+    under_way = asyncio.create_task(backlog.persistence.async_persist(list(backlog), rewrite=True))
+    await asyncio.sleep(0.1)
+    refuse(entry)
+    await backlog.persistence.async_persist(list(backlog))
+    await under_way
+    assert on_disk(hass, entry)[0]["refusal"]
 
 
 async def test_one_that_nobody_heard_of_is_not_sent_after_a_kill(

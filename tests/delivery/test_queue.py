@@ -975,6 +975,59 @@ async def test_closing_says_that_an_unconfirmed_text_may_have_arrived(
     assert raised.value.translation_key == "unconfirmed"
 
 
+async def test_closing_says_that_a_text_was_not_sent(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """One that is not kept and has not had its turn: that the queue stops is why, and not the disk."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.4)
+    under_way = asyncio.create_task(send(hass, "Under way"))
+    await until(lambda: pbx.fault_counts["slow"])
+    behind = asyncio.create_task(send(hass, "Behind", keep_for=0))
+    await asyncio.sleep(0.1)
+    await entry.runtime_data.queue.async_stop()
+    assert (await under_way)["status"] == "sent"
+    with pytest.raises(HomeAssistantError) as raised:
+        await behind
+    assert raised.value.translation_key == "stopped"
+    assert texts(pbx) == ["Under way"]
+
+
+async def test_one_look_that_fails_is_not_the_last(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """One that is not kept is found by the next look, and not given up as unconfirmed after the first."""
+    await until(lambda: entry.runtime_data.poller.checkpoint is not None)  # its look would meet the failure
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    failed = pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=503, times=2)
+    assert (await send(hass, "Alarm", keep_for=0))["status"] == "sent"
+    assert failed.struck == 2
+    assert texts(pbx) == ["Alarm"]
+
+
+async def test_another_login_cuts_off_no_request(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """What is under way comes to its end, and need not be looked up."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.4)
+    call = asyncio.create_task(send(hass, "Alarm"))
+    await until(lambda: pbx.fault_counts["slow"])
+    [message] = entry.runtime_data.queue._backlog
+    entry.runtime_data.queue._backlog.restart()
+    assert (await call)["status"] == "sent"
+    assert not message.delivery.was_unknown
+    assert texts(pbx) == ["Alarm"]
+
+
+async def test_what_cannot_be_deleted_is_deleted_later(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Else a restart would look for a text again that went out long ago."""
+    await pbx.stop()
+    assert (await send(hass, "Waits"))["status"] == "queued"
+    with patch.object(SpoolFiles, "discard", side_effect=OSError("busy")) as discard:
+        await pbx.start()
+        await until(lambda: texts(pbx) == ["Waits"])
+        await until(lambda: discard.called)
+        assert len(on_disk(hass, entry)) == 1
+    await until(lambda: on_disk(hass, entry) == [])
+
+
 # --- what nobody foresaw -------------------------------------------------------------
 
 
