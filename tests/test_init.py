@@ -13,7 +13,7 @@ from phonenumbers import PhoneMetadata
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import phone
+from custom_components.netsapiens import PLATFORMS, phone
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until
@@ -123,6 +123,7 @@ async def test_an_unload_that_fails_stops_nothing(hass: HomeAssistant, pbx: Simu
     await hass.services.async_call("notify", "netsapiens", {"message": "Hi", "target": ANN}, blocking=True)
     assert [message.destination for message in pbx.messages] == [[ANN]]
     await entry.runtime_data.coordinator.async_shutdown()
+    assert await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
 async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:

@@ -106,10 +106,9 @@ async def test_a_failure(hass: HomeAssistant, pbx: Simulator, reason: Any, expec
     assert len(runs) == expected
 
 
-@pytest.mark.usefixtures("house")
-async def test_a_failure_is_no_text(hass: HomeAssistant, pbx: Simulator, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("impatient", "house")
+async def test_a_failure_is_no_text(hass: HomeAssistant, pbx: Simulator) -> None:
     """What waits for any text of Ann's is not triggered by one to her that did not get out."""
-    monkeypatch.setattr("custom_components.netsapiens.delivery.queue._ANSWER_WITHIN", 0.2)
     runs = await use(hass, "message_received", "event.ann_messages")
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}

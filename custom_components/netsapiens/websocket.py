@@ -131,10 +131,12 @@ class _Subscription:
         shown, self._oldest, has_older = self._feed.first(self._limit)
         self._is_complete = self._feed.is_begun
         rows = rows_of(self._entry, shown)
+        own = {one.key for one in shown if isinstance(one, Own)}
+        removed = sorted(self._own - own)  # what waited while the PBX was away may have gone out
         self._sent = {row["key"]: row for row in rows}
-        self._own = {one.key for one in shown if isinstance(one, Own)}
-        self._state = self._state_now()
-        self._send({**self._about, "has_older": has_older, "messages": rows, **self._state})
+        self._own, self._state = own, self._state_now()
+        event = {**self._about, "has_older": has_older, "messages": rows, **self._state}
+        self._send(event | ({"removed": removed} if removed else {}))
 
     @callback
     def async_update(self, newest: Sequence[Listed | Own] | None) -> None:
