@@ -126,6 +126,18 @@ async def test_an_unload_that_fails_stops_nothing(hass: HomeAssistant, pbx: Simu
     assert await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
 
 
+async def test_an_account_that_cannot_be_unloaded_is_removed(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """Its queue ends as well: nothing is sent through an account that is gone."""
+    entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
+    queue = entry.runtime_data.queue
+    with patch.object(hass.config_entries, "async_unload_platforms", return_value=False):
+        await hass.config_entries.async_remove(entry.entry_id)
+    assert queue.is_stopped
+    assert hass.config_entries.async_get_entry(entry.entry_id) is None
+
+
 async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     first = await add_account(recipient("Ann", ANN))

@@ -20,6 +20,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 import voluptuous as vol
 
+from custom_components.netsapiens.request import SendRequest, attached_media
+from custom_components.netsapiens.services import without_empty
 from tests.conftest import AddAccount, recipient
 from tests.helpers import shown
 from tests.simulator import Simulator
@@ -784,3 +786,15 @@ async def test_all_of_several_fail(hass: HomeAssistant, pbx: Simulator, entry: M
     with pytest.raises(HomeAssistantError, match="2 of 2"):
         await send(hass, destination=[ANN, BOB])
     assert pbx.messages == []
+
+
+def test_media_without_a_byte_is_refused() -> None:
+    """A card may send such; an action's fields that are empty count as not given."""
+    with pytest.raises(ServiceValidationError) as raised:
+        attached_media(SendRequest(message="Hi", data=" ", mime_type="image/png"))
+    assert raised.value.translation_key == "invalid_data"
+
+
+def test_fields_that_are_none_are_left_to_the_schema() -> None:
+    """It says what is wrong with them."""
+    assert without_empty("Hi") == "Hi"

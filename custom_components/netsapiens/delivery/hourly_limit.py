@@ -11,11 +11,11 @@ class HourlyLimit:
     """Counts the messages that are taken.
 
     Parameters:
-        clock: gives the seconds since any moment; it must not go back.
+        clock: gives the seconds since any moment, and must not go back; the default is the monotonic one.
     """
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self, clock: Callable[[], float] | None = None) -> None:
+        self._clock = clock or (lambda: time.monotonic())  # noqa: PLW0108 - looked up at each call
         self._taken: deque[float] = deque()
 
     @property
