@@ -56,7 +56,7 @@ class AddressBook:
 
 @dataclass(frozen=True, slots=True)
 class Addressee:
-    """Whom messages are for, as they are told from those for others.
+    """Whom messages are for: what distinguishes them from those for others.
 
     Attributes:
         recipient_id: the recipient's.

@@ -75,7 +75,7 @@ async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict
 
 
 def _about(hass: HomeAssistant, found: CardTarget) -> dict[str, Any]:
-    """Return what a card is told of a conversation beside its messages."""
+    """Return what a card needs to know of a conversation beside its messages."""
     numbers = read_recipient(found.recipient).destination
     return {
         "name": found.recipient.title,

@@ -7,7 +7,6 @@ from datetime import timedelta
 import json
 from pathlib import Path
 import time
-from types import SimpleNamespace
 from typing import Any
 from unittest.mock import Mock, patch
 
@@ -22,8 +21,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens.api import MessageAPI
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.delivery import hourly_limit, reconcile as lookup
+from custom_components.netsapiens.delivery import reconcile as lookup
 from custom_components.netsapiens.delivery.spool_files import SpoolFiles
+from custom_components.netsapiens.delivery.state import Step
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
@@ -808,13 +808,10 @@ async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: Ad
     assert texts(pbx) == ["One", "Three"]
 
 
-async def test_the_hour_of_the_limit_passes(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
+async def test_the_hour_of_the_limit_passes(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     later = 0.0
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + later)
-    monkeypatch.setattr(hourly_limit, "time", clock)
+    send_quickly(hass, clock=lambda: time.monotonic() + later)
+    await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
     await send(hass, "One")
     later = 1800
     await send(hass, "Two")
@@ -1000,6 +997,25 @@ async def test_one_look_that_fails_is_not_the_last(hass: HomeAssistant, pbx: Sim
     assert (await send(hass, "Alarm", keep_for=0))["status"] == "sent"
     assert failed.struck == 2
     assert texts(pbx) == ["Alarm"]
+
+
+async def test_another_login_lets_one_that_was_looked_up_go_at_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Nothing has to be written before its next attempt, which is under way before the former task has ended."""
+    failed = async_capture_events(hass, "state_changed")
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    pbx.fault(FaultKind.FORBIDDEN_HTML, path="/messages", method="POST", times=None)
+    assert (await send(hass, "Alarm"))["status"] == "queued"
+    queue = entry.runtime_data.queue
+    (waiting,) = queue._backlog
+    await until(lambda: queue.is_away and waiting.delivery.was_unknown and waiting.delivery.step is Step.SEND)
+    pbx.clear_faults()
+    entry.runtime_data.coordinator.throttle.breaker.end_wait()  # that of another login is not open
+    queue._backlog.restart()
+    await until(lambda: queue.queued == 0)
+    assert texts(pbx) == ["Alarm"]
+    assert not [one for one in failed if one.data["new_state"].attributes.get("reason")]
 
 
 async def test_another_login_cuts_off_no_request(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

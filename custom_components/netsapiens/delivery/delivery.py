@@ -100,7 +100,8 @@ class Deliverer:
         except (Exception, asyncio.CancelledError) as err:
             is_ours = self.is_stopped or entry.task is not asyncio.current_task()
             if isinstance(err, asyncio.CancelledError) and is_ours:
-                self._apply(entry, Event.CANCELLED)
+                if entry.task in (None, asyncio.current_task()):  # else its successor goes on with the message
+                    self._apply(entry, Event.CANCELLED)
                 raise
             log_unexpected(_LOGGER, "sending a text", err)
             self._apply(entry, Event.UNEXPECTED)

@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable
-import time
 
 _HOUR = 3600.0
 
@@ -11,11 +10,11 @@ class HourlyLimit:
     """Counts the messages that are taken.
 
     Parameters:
-        clock: gives the seconds since any moment, and must not go back; the default is the monotonic one.
+        clock: gives the seconds since any moment; it must not go back.
     """
 
-    def __init__(self, clock: Callable[[], float] | None = None) -> None:
-        self._clock = clock or (lambda: time.monotonic())  # noqa: PLW0108 - looked up at each call
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
         self._taken: deque[float] = deque()
 
     @property

@@ -53,7 +53,7 @@ class DeliveryQueue:
         self._spool = spool
         self._timing = timing_of(self._hass)
         self._backlog = Backlog(coordinator, spool, history, self._timing)
-        self._limit = HourlyLimit()
+        self._limit = HourlyLimit(self._timing.clock)
         self._next_number = 0
         self._stopping: asyncio.Task[None] | None = None
         self._forget_stop: CALLBACK_TYPE | None = None

@@ -1,6 +1,8 @@
 """How long sending waits, and how many messages are active; other values for tests."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+import time
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util.hass_dict import HassKey
@@ -24,6 +26,7 @@ class QueueTiming:
             but for the upload of a picture.
         active: how many messages wait for the PBX at once; the rest of a backlog waits for them.
         at_once: how many messages of a call are active in any case while it waits: an alarm passes a backlog.
+        clock: what the hour of the limit is counted by: the seconds since any moment, never going back.
     """
 
     answer_within: float = 10.0
@@ -33,6 +36,7 @@ class QueueTiming:
     stop_within: float = 15.0
     active: int = 100
     at_once: int = 10
+    clock: Callable[[], float] = time.monotonic
 
 
 QUEUE_TIMING: HassKey[QueueTiming] = HassKey(f"{DOMAIN}_queue_timing")

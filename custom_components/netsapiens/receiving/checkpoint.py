@@ -26,7 +26,7 @@ class Checkpoint:
             or when it was seen, whichever is later.
         latest: by conversation (its fingerprint), what its newest message that was seen is known by.
         wall: what our wall clock showed then.
-        ignored_until: what is not newer, by the PBX's clock, is not told; it was before this was begun.
+        ignored_until: what is not newer, by the PBX's clock, is not reported; it was before this was begun.
     """
 
     until: datetime
@@ -41,7 +41,7 @@ class Checkpoint:
         self.note_latest(session_id, key)
 
     def note_latest(self, session_id: str, key: str) -> None:
-        """Note a conversation's newest message; of the conversations, those that were noted last are kept."""
+        """Note a conversation's newest message; of the conversations, the last ones are kept."""
         session = fingerprint(session_id)
         self.latest.pop(session, None)
         self.latest[session] = key

@@ -213,7 +213,7 @@ def _is_ascending(rows: Sequence[Message]) -> bool:
 def _dated(session: MessageSession, rows: Sequence[Message]) -> list[DatedMessage]:
     """Return the messages of a page with what they are known by, newest first.
 
-    Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number. A time
+    Ids are opaque, and may be missing or equal; equal messages of one second differ by their number. A time
     may turn out to be in another zone.
     """
     kinds = [(row.time, row) for row in rows if row.time is not None and row.type in MESSAGE_KINDS]

@@ -232,7 +232,7 @@ class Reader:
                 continue
             if row.type not in MESSAGE_KINDS:
                 continue
-            # Ids are opaque, and may be missing or equal; equal messages of one second are told apart by their number.
+            # Ids are opaque, and may be missing or equal; equal messages of one second differ by their number.
             # A time may turn out to be in another zone.
             second = int(at.timestamp()) % _QUARTER
             name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
