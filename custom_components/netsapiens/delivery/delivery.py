@@ -90,7 +90,7 @@ class Deliverer:
         Raises:
             CancelledError: the queue stops, or the message has ended or begins anew.
         """
-        entry.task = asyncio.current_task()
+        task = entry.task = asyncio.current_task()
         try:
             while not entry.delivery.is_done and not self.is_stopped:
                 if entry.delivery.step is Step.RECONCILE:
@@ -98,9 +98,8 @@ class Deliverer:
                 else:
                     await self._attempt(entry)
         except (Exception, asyncio.CancelledError) as err:
-            is_ours = self.is_stopped or entry.task is not asyncio.current_task()
-            if isinstance(err, asyncio.CancelledError) and is_ours:
-                if entry.task in (None, asyncio.current_task()):  # else its successor goes on with the message
+            if isinstance(err, asyncio.CancelledError) and (self.is_stopped or entry.task is not task):
+                if entry.task in (None, task):  # else its successor goes on with the message
                     self._apply(entry, Event.CANCELLED)
                 raise
             log_unexpected(_LOGGER, "sending a text", err)
