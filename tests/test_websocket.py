@@ -319,6 +319,37 @@ async def test_who_may_read_and_send(
     assert len(pbx.messages) == may_send
 
 
+@pytest.mark.parametrize("loses", ["the right", "the account"])
+async def test_a_user_who_may_not_read_any_more(
+    hass: HomeAssistant, pbx: Simulator, card: Card, hass_admin_user: MockUser, hass_ws_client: Any, loses: str
+) -> None:
+    """Rights that are taken away while somebody looks count at once, and for that user alone; given back, as well."""
+    token = await hass.auth.async_create_refresh_token(
+        MockUser(groups=hass_admin_user.groups).add_to_hass(hass), "https://example.com/"
+    )
+    other = Card(await hass_ws_client(hass, hass.auth.async_create_access_token(token)), "notify.ann")
+    await card.open()
+    await other.open()
+    groups = hass_admin_user.groups
+    if loses == "the right":
+        hass_admin_user.groups = []
+        hass_admin_user.mock_policy({"entities": {"entity_ids": {"notify.bob": True}}})
+    else:
+        hass_admin_user.is_active = False
+    await pbx.receive(from_number=ANN, text="Secret")
+    await card.until(lambda: card.about.get("ended"))
+    await other.until(lambda: other.lines == [("received", "Secret")])
+    await pbx.receive(from_number=ANN, text="More")
+    await other.until(lambda: ("received", "More") in other.lines)
+    again = Card(card.client, "notify.ann")
+    answer = await again.open()  # nothing came before it
+    assert (answer["type"], answer["error"]["code"], card.rows) == ("result", "unauthorized", {})
+    hass_admin_user.is_active = True
+    hass_admin_user.groups = groups
+    assert (await again.open())["success"]
+    assert again.lines == other.lines
+
+
 async def test_who_opted_out_and_in(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """The card is told, so that it has no box; what is sent all the same fails and says why."""
     await card.open()

@@ -27,7 +27,7 @@ from .settings import read_settings
 from .transcript import Listed, Own, Status, shown_from
 from .transcript_rows import rows_of
 from .websocket_send import async_send_logged
-from .websocket_target import CardTarget, async_target_of, refuse_command
+from .websocket_target import CardTarget, async_target_of, may_read, refuse_command
 
 _MOST = 200  # messages that are shown at first, or added at once
 _MOST_KEY = 64  # characters of one that a card makes; that of a row has a few more
@@ -60,7 +60,7 @@ async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict
     The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``is_sms``, ``plain_characters`` (whether
     the account's option makes texts plain), ``can_send``, ``opted_out`` and ``error``; further ones ``messages`` that
     are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The last one, where the account is
-    unloaded or the recipient is another now, says ``ended``.
+    unloaded, the recipient is another now or the user may not read it any more, says ``ended``.
     """
     found = await async_target_of(hass, connection, msg, POLICY_READ)
     if found is None:
@@ -115,6 +115,7 @@ class _Subscription:
     ) -> None:
         self._connection = connection
         self._id = msg["id"]
+        self._entity_id = msg["entity_id"]
         self._limit = msg["limit"]
         self._entry = entry
         self._feed = feed
@@ -142,7 +143,7 @@ class _Subscription:
     def async_update(self, newest: Sequence[Listed | Own] | None) -> None:
         """Send what is new or changed."""
         if newest is None:
-            self._send({"ended": True})
+            self._end()
             return
         if self._sent is None:
             return  # what is sent first is newer
@@ -165,8 +166,17 @@ class _Subscription:
         return {"opted_out": self._feed.opted_out, "error": _error_of(self._feed.error)}
 
     def _send(self, event: dict[str, Any]) -> None:
-        """Send an event."""
-        self._connection.send_event(self._id, event)
+        """Send an event; where the user may not read the conversation any more, only that it has ended."""
+        if may_read(self._connection, self._entity_id):
+            self._connection.send_event(self._id, event)
+            return
+        if (unsubscribe := self._connection.subscriptions.get(self._id)) is not None:
+            unsubscribe()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell the card that nothing follows; it begins anew, as far as it may."""
+        self._connection.send_event(self._id, {"ended": True})
 
 
 @websocket_api.websocket_command(

@@ -26,6 +26,17 @@ class CardTarget(NamedTuple):
     can_send: bool
 
 
+def may_read(connection: ActiveConnection, entity_id: str) -> bool:
+    """Whether the user of a card may read an entity now: a connection outlives the rights that it began with.
+
+    Parameters:
+        connection: the card's.
+        entity_id: an entity of the recipient.
+    """
+    user = connection.user
+    return user.is_active and user.permissions.check_entity(entity_id, POLICY_READ)
+
+
 async def async_target_of(
     hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], permission: str
 ) -> CardTarget | None:
@@ -36,9 +47,8 @@ async def async_target_of(
         msg: the command.
         permission: what the user must be allowed; to send, for the recipient's notify entity.
     """
-    permissions = connection.user.permissions
     entity_id = msg["entity_id"]
-    if not permissions.check_entity(entity_id, POLICY_READ):
+    if not may_read(connection, entity_id):
         connection.send_error(msg["id"], websocket_api.ERR_UNAUTHORIZED, "Unauthorized")
         return None
     await async_load_metadata(hass)  # numbers are read
@@ -60,7 +70,7 @@ async def async_target_of(
         )
         return None
     notify = registry.async_get_entity_id("notify", DOMAIN, f"{entry.unique_id}_{recipient.subentry_id}_notify")
-    can_send = notify is not None and permissions.check_entity(notify, POLICY_CONTROL)
+    can_send = notify is not None and connection.user.permissions.check_entity(notify, POLICY_CONTROL)
     if permission == POLICY_CONTROL and not can_send:
         connection.send_error(msg["id"], websocket_api.ERR_UNAUTHORIZED, "Unauthorized")
         return None
