@@ -116,6 +116,8 @@ class Deliverer:
                 await self._throttle.run(lambda: self._send(entry), entry.caller, fresh=entry.is_fresh)
         except _NotPersistedError:
             pass  # once there is room
+        except _MediaLostError:
+            self._apply(entry, Event.UNEXPECTED, err=error("media_lost"))
         except NetsapiensError as err:
             if api is self._coordinator.api:  # else it says nothing of the login that is used now
                 self._coordinator.note_failure(err)
