@@ -257,6 +257,7 @@ class DeliveryQueue:
     ) -> None:
         """Put the messages of a call into the queue; of very many, others may run in between."""
         deadline = self._hass.loop.time() + (seconds or self._timing.answer_within)
+        self._backlog.coming.add(call)
         for number, message in enumerate(messages):
             at_once = number < self._timing.at_once
             delivery: Delivery[Baseline] = Delivery(keep=seconds > 0)
@@ -266,6 +267,7 @@ class DeliveryQueue:
             self._backlog.add(entry)
             if number % BATCH == BATCH - 1:
                 await asyncio.sleep(0)
+        self._backlog.coming.remove(call)
 
     async def _keep(self, taking: asyncio.Task[None], entries: list[QueueEntry]) -> None:
         """Answer what has not ended."""
