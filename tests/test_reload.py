@@ -263,6 +263,24 @@ async def test_other_credentials(hass: HomeAssistant, pbx: Simulator, family: Mo
     await until(lambda: hass.states.get(QUEUED).state == "0")
 
 
+async def test_other_credentials_while_a_request_is_under_way(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
+) -> None:
+    """That the old ones are refused in the end says nothing of the new ones: nobody is asked to sign in again."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.5)
+    call = asyncio.create_task(send(hass, "One", keep_for=60))
+    await until(lambda: pbx.fault_counts["slow"])
+    api = family.runtime_data.coordinator.api
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    hass.config_entries.async_update_entry(family, data={**family.data, "password": "changed"})
+    await until(lambda: family.state is ConfigEntryState.LOADED and family.runtime_data.coordinator.api is not api)
+    assert texts(pbx) == []
+    await call
+    await until(lambda: texts(pbx) == ["One"])
+    assert hass.config_entries.flow.async_progress() == []
+
+
 async def test_a_failure_during_a_reload_is_told_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
