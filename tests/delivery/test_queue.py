@@ -337,6 +337,19 @@ async def test_not_kept_waits_for_the_last_look(hass: HomeAssistant, pbx: Simula
     assert raised.value.translation_key == "unconfirmed"
 
 
+async def test_not_kept_and_late_is_told_why(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Its time was up while its one request was under way: how that ended says more than that it took long."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=1)
+    call = asyncio.create_task(send(hass, keep_for=0))
+    await until(lambda: pbx.fault_counts["slow"])
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    with pytest.raises(HomeAssistantError) as raised:
+        await call
+    assert raised.value.translation_key == "invalid_auth"
+    assert texts(pbx) == []
+
+
 # --- kept ----------------------------------------------------------------------------
 
 
