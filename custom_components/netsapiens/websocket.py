@@ -27,7 +27,7 @@ from .settings import read_settings
 from .transcript import Listed, Own, Status, shown_from
 from .transcript_rows import rows_of
 from .websocket_send import async_send_logged
-from .websocket_target import CardTarget, async_target_of, may_read, refuse_command
+from .websocket_target import CardTarget, may_read, refuse_command, with_target
 
 _MOST = 200  # messages that are shown at first, or added at once
 _MOST_KEY = 64  # characters of one that a card makes; that of a row has a few more
@@ -54,7 +54,8 @@ def async_setup_websocket(hass: HomeAssistant) -> None:
     }
 )
 @websocket_api.async_response
-async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_READ)
+async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send the newest messages of a conversation, then each change.
 
     The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``is_sms``, ``plain_characters`` (whether
@@ -62,9 +63,6 @@ async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict
     are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The last one, where the account is
     unloaded, the recipient is another now or the user may not read it any more, says ``ended``.
     """
-    found = await async_target_of(hass, connection, msg, POLICY_READ)
-    if found is None:
-        return
     feed = async_feed_of(hass, found.entry, found.recipient)
     subscription = _Subscription(connection, msg, found.entry, feed, _about(hass, found))
     # Before anything is read: whoever else looks may stop in between.
@@ -188,11 +186,9 @@ class _Subscription:
     }
 )
 @websocket_api.async_response
-async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_READ)
+async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Answer with ``messages`` before one that is shown, oldest first, and whether it ``has_older`` ones."""
-    found = await async_target_of(hass, connection, msg, POLICY_READ)
-    if found is None:
-        return
     feed = async_open_feed(hass, found.entry, found.recipient)
     if feed is None:
         connection.send_result(msg["id"], {"messages": [], "has_older": True})
@@ -220,14 +216,12 @@ async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
     }
 )
 @websocket_api.async_response
-async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send a text or picture, which every card of the conversation shows under ``key`` until it is listed or waits.
 
     It is answered once it was sent or waits. Where it fails, the message itself says why.
     """
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     media = msg.get("media")
     request = SendRequest(
         message=msg.get("message"),
@@ -253,11 +247,9 @@ async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str,
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
-async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send a message again that failed."""
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     logged = async_log_of(hass, found.entry.entry_id).failed(msg["key"], found.addressee)
     if logged is not None:  # else somebody else was quicker
         await async_send_logged(hass, found, logged, connection.context(msg))
@@ -266,11 +258,9 @@ async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
-async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Forget a message that failed."""
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     async_log_of(hass, found.entry.entry_id).async_dismiss(msg["key"], found.addressee)
     connection.send_result(msg["id"])
 

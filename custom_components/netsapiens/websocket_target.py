@@ -1,5 +1,7 @@
 """Whom a command of the conversation card is about, and whether its user may do that."""
 
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, NamedTuple
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
@@ -26,6 +28,10 @@ class CardTarget(NamedTuple):
     can_send: bool
 
 
+type _Handler = Callable[[HomeAssistant, ActiveConnection, dict[str, Any]], Coroutine[Any, Any, None]]
+type _TargetHandler = Callable[[HomeAssistant, ActiveConnection, dict[str, Any], CardTarget], Coroutine[Any, Any, None]]
+
+
 def may_read(connection: ActiveConnection, entity_id: str) -> bool:
     """Whether the user of a card may read an entity now: a connection outlives the rights that it began with.
 
@@ -37,16 +43,29 @@ def may_read(connection: ActiveConnection, entity_id: str) -> bool:
     return user.is_active and user.permissions.check_entity(entity_id, POLICY_READ)
 
 
-async def async_target_of(
-    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], permission: str
-) -> CardTarget | None:
-    """Return whom the conversation of an entity is with; None where that was refused, which was answered then.
+def with_target(permission: str) -> Callable[[_TargetHandler], _Handler]:
+    """Give a command's handler whom the conversation is with, where its user may do that; else the command is refused.
 
     Parameters:
-        connection: the card's.
-        msg: the command.
         permission: what the user must be allowed; to send, for the recipient's notify entity.
     """
+
+    def decorate(handler: _TargetHandler) -> _Handler:
+        @wraps(handler)
+        async def handle(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+            found = await _target_of(hass, connection, msg, permission)
+            if found is not None:
+                await handler(hass, connection, msg, found)
+
+        return handle
+
+    return decorate
+
+
+async def _target_of(
+    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], permission: str
+) -> CardTarget | None:
+    """Return whom the conversation of an entity is with; None where that was refused, which was answered then."""
     entity_id = msg["entity_id"]
     if not may_read(connection, entity_id):
         connection.send_error(msg["id"], websocket_api.ERR_UNAUTHORIZED, "Unauthorized")
