@@ -23,7 +23,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from tests.conftest import AddAccount, recipient
-from tests.helpers import until
+from tests.helpers import hass_storage, until  # noqa: F401
 from tests.simulator import Simulator
 
 type UseBlueprint = Callable[..., Coroutine[Any, Any, None]]
@@ -33,12 +33,6 @@ NAMES = sorted(path.name for path in FOLDER.glob("*.yaml"))
 ANN, BOB, CARA, STRANGER = "18585550123", "18585550124", "18585550125", "18585550177"
 SENSOR = "binary_sensor.leak"
 SENTENCE = "is the garage door open?"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture

@@ -44,6 +44,13 @@ class Card:
             await self.until(lambda: self.about)
         return answer
 
+    async def send_refused(self, pbx: Simulator, key: str = "k1") -> None:
+        """Open the conversation and send a text that the PBX refuses; return once that shows."""
+        await self.open()
+        pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+        assert (await self.ask("send", key=key, message="Hi"))["success"]
+        await self.until(lambda: self.lines == [("failed", "Hi")])
+
     async def take(self) -> None:
         """Take the next event or answer."""
         message = await self.client.receive_json()
@@ -175,10 +182,7 @@ async def test_a_text_waits_while_the_pbx_is_away_and_then_goes(
 
 async def test_a_refused_text_is_tried_again(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """It says why it failed in words that are translated, and goes out when it is tried again."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k1", message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     (row,) = card.rows.values()
     assert (row["translation_key"], row["can_retry"]) == ("refused", True)
     assert (await card.ask("retry", key=row["key"]))["success"]
@@ -189,10 +193,7 @@ async def test_a_refused_text_is_tried_again(hass: HomeAssistant, pbx: Simulator
 
 async def test_a_failed_text_is_dismissed(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """It is gone from every card."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    await card.ask("send", key="k1", message="Hi")
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     await card.ask("dismiss", key="ck1")
     await card.until(lambda: card.lines == [])
 
@@ -500,10 +501,7 @@ async def test_who_got_a_text_gets_it_no_second_time(
 
 async def test_the_longest_key(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """What was sent under the longest key that is taken can be tried again by the key that it is shown under."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k" * 64, message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx, "k" * 64)
     assert (await card.ask("retry", key=next(iter(card.rows))))["success"]
     await card.until(lambda: card.lines == [("sent", "Hi")])
 
@@ -522,10 +520,7 @@ async def test_a_card_that_asks_twice_sends_once(
 
 async def test_a_card_that_asks_again_for_what_failed(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """The same key for a text that failed tries it again: nothing is lost by a key that is known."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k1", message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     assert (await card.ask("send", key="k1", message="Hi"))["success"]
     await card.until(lambda: card.lines == [("sent", "Hi")])
     assert [row.text for row in pbx.messages] == ["Hi"]
@@ -573,10 +568,7 @@ async def test_a_reload_keeps_what_failed_and_a_removal_does_not(
     hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry, add_account: AddAccount
 ) -> None:
     """What failed is there until somebody deals with it, and gone with the account."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    await card.ask("send", key="k1", message="Hi")
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await card.until(lambda: card.about.get("ended"))
     again = Card(card.client, "notify.ann")

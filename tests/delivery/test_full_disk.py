@@ -18,7 +18,7 @@ from tests.delivery.disk import Disk, fill, rows_in
 from tests.delivery.test_queue import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle
 from tests.real_home import PYTHON, RealHome
-from tests.receiving.test_poller import looking  # noqa: F401
+from tests.receiving.conftest import looking  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB = "18585550123", "18585550124"

@@ -29,19 +29,13 @@ from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleT
 from tests.conftest import AddAccount, close
 from tests.delivery.disk import Disk, change_rows, fill, rows_in, spool_path
 from tests.delivery.quick import send_quickly
-from tests.helpers import entity_of, shown, until, until_idle
+from tests.helpers import entity_of, hass_storage, shown, until, until_idle  # noqa: F401
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
 ANN = "18585550123"
 MESSAGES = "event.1001_acme_example_messages"
 QUEUED = "sensor.1001_acme_example_queued_messages"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,10 @@
 """The login that stays alive, and what the account has."""
 
 import asyncio
-from collections.abc import Generator
 from datetime import timedelta
 import json
 import logging
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HassJob, HomeAssistant
@@ -16,7 +14,6 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-import custom_components.netsapiens as integration
 from custom_components.netsapiens.api import NumberAPI
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
@@ -29,20 +26,6 @@ from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
 QUICK = CircuitTiming(away=Backoff(0.01, 0.01), refused=Backoff(0.01, 0.01))
-
-
-@pytest.fixture
-def setups() -> Generator[list[str]]:
-    """The entries that were set up, in order."""
-    found: list[str] = []
-    genuine = integration.async_setup_entry
-
-    async def setup(hass: HomeAssistant, entry: Any) -> bool:
-        found.append(entry.entry_id)
-        return await genuine(hass, entry)
-
-    with patch.object(integration, "async_setup_entry", setup):
-        yield found
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
 from tests.conftest import Told
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, hass_storage, looking, place_path, set_place  # noqa: F401
+from tests.receiving.conftest import arrive_hours_ago
+from tests.receiving.test_poller import ANN, BOB, hass_storage, place_path, set_place  # noqa: F401
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -46,7 +47,7 @@ def damage(path: Path, how: str) -> None:
 async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     how: str,
 ) -> None:
@@ -79,7 +80,7 @@ async def test_a_damaged_file_loses_nothing(
 async def test_a_damaged_file_and_a_kill_lose_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """Before the first look after it came to its end."""
@@ -104,14 +105,11 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
 async def test_where_no_event_is_known_the_last_day_is_told(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     await hass.config_entries.async_unload(looking.entry_id)
-    for hours in (26, 20, 1):
-        pbx.clock_offset = -hours * 3600.0
-        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    await arrive_hours_ago(pbx, 26, 20, 1)
     await set_place(hass, looking, lambda _: {})
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: told.texts() == ["20 hours ago", "1 hours ago"])
@@ -172,7 +170,7 @@ def test_the_conversations_that_are_remembered_are_limited() -> None:
 async def test_a_place_of_1970_tells_no_history(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """It was noted while the PBX's clock was believed."""
@@ -182,10 +180,7 @@ async def test_a_place_of_1970_tells_no_history(
         return {**data, "until": 86400.0}
 
     await set_place(hass, looking, of_1970)
-    for hours in (20, 2):
-        pbx.clock_offset = -hours * 3600.0
-        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    await arrive_hours_ago(pbx, 20, 2)
     await pbx.receive(from_number=BOB, text="Missed")
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: told.texts() == ["Missed"])

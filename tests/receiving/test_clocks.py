@@ -14,7 +14,8 @@ from custom_components.netsapiens.diagnostics import async_get_config_entry_diag
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import send, texts
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, MESSAGES, hass_storage, let_pass, looking  # noqa: F401
+from tests.receiving.conftest import arrive_hours_ago
+from tests.receiving.test_poller import ANN, BOB, MESSAGES, hass_storage, let_pass  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -219,7 +220,7 @@ def test_times_with_a_zone_are_left_alone() -> None:
 async def test_one_wrong_date_tells_nothing_again(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     wrong: float,
 ) -> None:
@@ -242,14 +243,11 @@ async def test_one_wrong_date_tells_nothing_again(
 async def test_the_very_first_date_is_wrong(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     wrong: float,
 ) -> None:
-    for hours in (20, 2):
-        pbx.clock_offset = -hours * HOUR
-        await pbx.receive(from_number=f"185855501{hours:02}", text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    await arrive_hours_ago(pbx, 20, 2, numbers=("18585550120", "18585550102"))
     await asyncio.sleep(0.3)
     await pbx.receive(from_number=ANN, text="Seen")
     await until(lambda: told.texts()[-1:] == ["Seen"])
@@ -284,7 +282,7 @@ async def test_one_wrong_date_before_a_send_sends_it_once(
 async def test_a_jump_that_holds_is_followed(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     jump: float,
 ) -> None:
@@ -317,7 +315,7 @@ async def test_a_jump_that_holds_is_followed(
 async def test_a_doubt_may_last_long(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """What came in after the clock was set back is reported, however late that is believed."""

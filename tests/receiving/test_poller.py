@@ -25,21 +25,14 @@ from custom_components.netsapiens.receiving.received import received_message
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import crash
-from tests.helpers import entity_of, shown, until
+from tests.helpers import entity_of, hass_storage, shown, until  # noqa: F401
+from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
 from tests.simulator import FaultKind, Simulator, access
 
-ANN = "18585550123"
-BOB = "18585550124"
 MESSAGES = "event.1001_acme_example_messages"
 FROM_ANN = "event.ann_messages"
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
@@ -48,14 +41,6 @@ def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
     clock = entry.runtime_data.coordinator.api.clock
     before = clock.monotonic
     clock.monotonic = lambda: before() + seconds
-
-
-@pytest.fixture
-async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
-    """An account whose poller has looked once."""
-    entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
-    await until(entry.runtime_data.poller.ready.is_set)
-    return entry
 
 
 async def test_a_text_is_told_with_all_that_is_known(
@@ -724,10 +709,7 @@ async def test_a_day_and_more_offline(
 ) -> None:
     await hass.config_entries.async_unload(looking.entry_id)
     await set_place(hass, looking, lambda data: {**data, **{key: data[key] - 50 * 3600 for key in ("until", "wall")}})
-    for hours in (49, 30, 25, 23, 1):
-        pbx.clock_offset = -hours * 3600.0
-        await pbx.receive(from_number=(ANN, BOB)[hours % 2], text=f"{hours} hours ago")
-    pbx.clock_offset = 0
+    await arrive_hours_ago(pbx, 49, 30, 25, 23, 1, numbers=(BOB, ANN))
     for _ in range(2):
         await hass.config_entries.async_setup(looking.entry_id)
         await until(lambda: len(told.texts()) == 2)
