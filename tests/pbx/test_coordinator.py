@@ -97,6 +97,7 @@ async def test_a_password_that_is_missing_is_asked_for(
 
 
 async def test_one_token_is_enough_to_start(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A start costs one sign-in."""
     assert grants(pbx) == ["password"]
     assert pbx.tokens_in_flight_peak == 1
 
@@ -104,6 +105,7 @@ async def test_one_token_is_enough_to_start(hass: HomeAssistant, pbx: Simulator,
 async def test_a_token_is_refreshed_ahead_of_its_end(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """No text has to wait for a token."""
     handle = timer(hass)
     assert handle is not None
     assert 3600 - 600 - 30 < handle.when() - hass.loop.time() < 3600 - 300
@@ -117,6 +119,7 @@ async def test_a_token_is_refreshed_ahead_of_its_end(
 
 
 async def test_a_short_lived_token(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A token that lives for a minute is refreshed in half of that."""
     pbx.token_life = 60
     await add_account()
     handle = timer(hass)
@@ -125,6 +128,7 @@ async def test_a_short_lived_token(hass: HomeAssistant, pbx: Simulator, add_acco
 
 
 async def test_the_timer_really_rings(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The refresh comes by itself, in real time."""
     pbx.token_life = 1.5
     await add_account()
     async with asyncio.timeout(20):
@@ -135,6 +139,7 @@ async def test_the_timer_really_rings(hass: HomeAssistant, pbx: Simulator, add_a
 
 
 async def test_a_failed_refresh_is_tried_again(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The old token serves meanwhile."""
     pbx.fault("status", path="/tokens", code=500)
     await let_it_ring(hass)
     handle = timer(hass)
@@ -153,6 +158,7 @@ async def test_a_failed_refresh_is_tried_again(hass: HomeAssistant, pbx: Simulat
 
 
 async def test_a_pbx_that_asks_to_wait(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is not asked earlier."""
     pbx.fault("rate_limit", path="/tokens", retry_after=500)
     await let_it_ring(hass)
     handle = timer(hass)
@@ -163,6 +169,7 @@ async def test_a_pbx_that_asks_to_wait(hass: HomeAssistant, pbx: Simulator, entr
 async def test_refused_credentials_ask_for_new_ones_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """However often they are refused, there is one dialog."""
     pbx.first_user.password = "new-password"
     pbx.revoke_tokens(refresh=True)
     await let_it_ring(hass)
@@ -176,6 +183,7 @@ async def test_refused_credentials_ask_for_new_ones_once(
 
 
 async def test_refused_credentials_at_start(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A start with a wrong password leads to the dialog, not to another attempt."""
     entry = await add_account(setup=False)
     pbx.first_user.password = "new-password"
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -188,6 +196,7 @@ async def test_refused_credentials_at_start(hass: HomeAssistant, pbx: Simulator,
 async def test_the_very_first_start_waits_for_the_pbx(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Nothing is known yet, so it is tried again by Home Assistant."""
     await pbx.stop()
     entry = await add_account(setup=False)
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -223,6 +232,7 @@ async def test_a_later_start_does_not_wait_for_a_silent_pbx(
 async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """However long that lasts."""
     coordinator = coordinator_of(entry)
 
     def logged() -> list[tuple[int, str]]:
@@ -255,6 +265,7 @@ async def test_tokens_stay_in_memory(
     hass_storage: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Neither the entry nor a file holds one."""
     entry = await add_account()
     before = dict(entry.data)
     await let_it_ring(hass)
@@ -273,6 +284,8 @@ async def test_tokens_stay_in_memory(
 async def test_the_device_shows_the_version_that_runs_now(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """Also after an upgrade of the PBX."""
+
     def version() -> str | None:
         device = device_registry.async_get(entry.runtime_data.device_id)
         assert device is not None
@@ -286,6 +299,7 @@ async def test_the_device_shows_the_version_that_runs_now(
 
 
 async def test_the_numbers_follow(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A number that is added or taken away shows at the next reading."""
     coordinator = coordinator_of(entry)
     assert list(coordinator.data.numbers) == ["18585550199"]
     pbx.first_user.numbers.append(SmsNumber("18585550198"))
@@ -303,6 +317,7 @@ async def test_the_numbers_follow(hass: HomeAssistant, pbx: Simulator, entry: Mo
 
 
 async def test_it_polls(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The account is read every half hour, not in step with other homes."""
     coordinator = coordinator_of(entry)
     assert coordinator.update_interval is not None
     assert timedelta(minutes=27) <= coordinator.update_interval <= timedelta(minutes=33)
@@ -310,6 +325,7 @@ async def test_it_polls(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEn
 
 
 async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """No timer outlives the account."""
     coordinator = coordinator_of(entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert timer(hass) is None
@@ -318,6 +334,7 @@ async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulat
 
 
 async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Simulator) -> None:
+    """With a key nothing is refreshed."""
     data = {"base_url": pbx.url, "api_key": pbx.add_key().key, "domain": "acme.example", "user": "1001"}
     entry = MockConfigEntry(domain="netsapiens", unique_id="1001@acme.example", data={**data, "action": "netsapiens"})
     entry.add_to_hass(hass)

@@ -51,6 +51,7 @@ async def test_a_damaged_file_loses_nothing(
     told: Told,
     how: str,
 ) -> None:
+    """What was missed is reported, and what the entities show as reported is not."""
     pbx.clock_offset = -25 * 3600.0
     await pbx.receive(from_number="18585550125", text="A day ago")
     pbx.clock_offset = 0.0
@@ -108,6 +109,7 @@ async def test_where_no_event_is_known_the_last_day_is_told(
     looking: MockConfigEntry,
     told: Told,
 ) -> None:
+    """Without any knowledge nothing older than a day comes up."""
     await hass.config_entries.async_unload(looking.entry_id)
     await arrive_hours_ago(pbx, 26, 20, 1)
     await set_place(hass, looking, lambda _: {})
@@ -120,6 +122,7 @@ async def test_where_no_event_is_known_the_last_day_is_told(
 
 @given(st.lists(st.integers(-(10**6), 10**6)))
 def test_it_never_goes_back(steps: list[int]) -> None:
+    """Whatever times are noted."""
     place, highest = Checkpoint(NOW), NOW
     for step in steps:
         place.reach(NOW + timedelta(seconds=step), NOW)
@@ -128,6 +131,7 @@ def test_it_never_goes_back(steps: list[int]) -> None:
 
 
 def test_it_goes_with_a_clock_that_was_set() -> None:
+    """What was noted by the old time means the same by the new one."""
     place = Checkpoint(NOW, {"a": NOW}, ignored_until=NOW - HOUR)
     place.move(48 * HOUR)
     assert (place.until, place.seen, place.ignored_until) == (NOW + 48 * HOUR, {"a": NOW + 48 * HOUR}, NOW + 47 * HOUR)
@@ -151,12 +155,14 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
 def test_what_was_written_down_with_a_wrong_clock(
     until_: datetime, wall: datetime, now: datetime, ours: datetime, mended: datetime
 ) -> None:
+    """It is put right by whichever clock can be believed."""
     place = Checkpoint(until_, wall=wall)
     place.align(now, ours)
     assert place.until == mended
 
 
 def test_the_conversations_that_are_remembered_are_limited() -> None:
+    """The file does not grow for ever; what is active stays in it."""
     place = Checkpoint(NOW)
     for number in range(1500):
         place.note_latest(f"s{number}", str(number))
