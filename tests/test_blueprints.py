@@ -272,7 +272,7 @@ async def test_an_alert_ends_when_all_is_well(hass: HomeAssistant, pbx: Simulato
 async def test_an_alert_ends_by_itself_and_a_start_begins_it_anew(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
 ) -> None:
-    """It does not text for ever, and survives a restart."""
+    """It does not text for ever, and can be begun once more."""
     await alert(hass, use, most_alerts=1)
     hass.states.async_set(SENSOR, "on")
     await until(lambda: len(pbx.messages) == 2)
@@ -342,7 +342,7 @@ async def test_a_command_as_phones_write_it(hass: HomeAssistant, pbx: Simulator,
 async def test_commands_of_several_kinds(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, command: str, text: str, counts: int
 ) -> None:
-    """Words, numbers and whole sentences are commands."""
+    """A command may be a sentence or a sign; what only resembles it is none."""
     await use("text_command", **COMMAND, command=command, answer="")
     runs = async_capture_events(hass, "armed")
     await pbx.receive(from_number=ANN, text=text)
@@ -355,7 +355,7 @@ async def test_commands_of_several_kinds(
 async def test_a_pin_is_taken_as_it_is_written(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, pin: str, counts: int
 ) -> None:
-    """A PIN of digits or words is compared as a text."""
+    """Case and signs count in a PIN."""
     await use("text_command", **{**COMMAND, "pin": pin}, answer="", wrong_pin_wait=0)
     runs = async_capture_events(hass, "armed")
     await pbx.receive(from_number=ANN, text="Secret. Arm")

@@ -205,7 +205,7 @@ async def test_a_conversation_that_is_not_listed(hass: HomeAssistant, pbx: Simul
 async def test_a_conversation_while_the_pbx_is_away(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
-    """What is known is answered, what is not is told."""
+    """One that is not known is an error that says why, and goes to nobody."""
     received = await pbx.receive(from_number=ANN, text="Hi")
     other = "b" * 32
     pbx.fault(FaultKind.DROP_BEFORE, path="/messagesessions", method="GET", times=None)
@@ -295,10 +295,9 @@ async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
         return []
 
     monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
-    monkeypatch.setattr(conversations_module, "_ASK_WITHIN", 0.05)
-    monkeypatch.setattr(conversations_module, "_MOST", 1)
-    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict)
-    for identity in ("older", "newer"):
+    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict, ask_within=0.05)
+    between = [str(number) for number in range(conversations_module.MOST_REMEMBERED - 1)]
+    for identity in ("older", *between, "newer"):
         received = SimpleNamespace(
             message_type="sms",
             to_number="18585550199",

@@ -158,7 +158,7 @@ async def test_a_field_of_the_same_name_but_another_type_is_passed_over(
 async def test_no_truth_value_is_a_number_or_a_text(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, value: Any
 ) -> None:
-    """A field of another integration's that is true or false is not taken for ours."""
+    """What another integration has under the same name, and is neither, is not taken for ours."""
     keys = OTHERS.keys() - {"group", "keep_for"}
     await call(hass, "netsapiens_ann", data=dict.fromkeys(keys, value))
     assert [message.destination for message in pbx.messages] == [[ANN]]

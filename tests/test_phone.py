@@ -225,7 +225,7 @@ def test_an_extension_is_no_sender(text: str) -> None:
     ],
 )
 def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str) -> None:
-    """Also after the home's country changed."""
+    """What is kept of a number is what was meant when it was typed."""
     assert to_store(text, region) == stored
     assert parse_destination(stored, region) == parse_destination(text, region)
 

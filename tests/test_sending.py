@@ -269,7 +269,7 @@ async def test_the_hourly_limit_counts_all_messages(
 async def test_each_is_kept_for_as_long_as_the_call_says(
     hass: HomeAssistant, pbx: Simulator, camera: Any, quick: None
 ) -> None:
-    """Words and pictures alike."""
+    """Where nothing is to be kept, neither the words nor the picture are."""
     pbx.fault("status", path="/messages", method="POST", code=503, times=None)
     with pytest.raises(HomeAssistantError, match="2 of 2"):
         await send(hass, destination=ANN, message="Look", media=CAMERA, keep_for=0)

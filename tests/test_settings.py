@@ -146,7 +146,7 @@ async def test_missing_data_say_what_to_do(
 async def test_a_damaged_entry_makes_no_second_error_at_the_end(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """It can be unloaded and removed."""
+    """Home Assistant ends without another word of it."""
     entry = await add_account(recipient("Ann", ANN), setup=False)
     hass.config_entries.async_update_entry(entry, data={"webhook_id": "kept"})
     assert not await hass.config_entries.async_setup(entry.entry_id)

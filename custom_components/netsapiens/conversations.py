@@ -15,10 +15,10 @@ from .phone import from_pbx
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
-_ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
+_ASK_WITHIN = 10.0  # seconds
 _ASK_AGAIN = 30.0  # seconds after it could not be asked
 _SENDERS_FOR = 600.0  # seconds for which the list of who texted us serves
-_MOST = 1000  # conversations that are remembered
+MOST_REMEMBERED = 1000  # conversations
 _MOST_PAGES = 10
 _ENDING = 4  # digits of a number, or letters of a name
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -30,13 +30,18 @@ class Conversations:
     Parameters:
         coordinator: the account.
         shared_senders: gives the sender numbers that are other users' of the domain, by their owners.
+        ask_within: seconds to wait for the PBX; after that, what came in since the start has to do.
     """
 
     def __init__(
-        self, coordinator: NetsapiensCoordinator, shared_senders: Callable[[], Mapping[str, Collection[str]]]
+        self,
+        coordinator: NetsapiensCoordinator,
+        shared_senders: Callable[[], Mapping[str, Collection[str]]],
+        ask_within: float = _ASK_WITHIN,
     ) -> None:
         self._coordinator = coordinator
         self._shared_senders = shared_senders
+        self._ask_within = ask_within
         self._api = MessageAPI(coordinator.api)
         self._latest: OrderedDict[str, ExistingConversation] = OrderedDict()  # by id; those that a message came in on
         self._senders: frozenset[str] = frozenset()
@@ -49,7 +54,7 @@ class Conversations:
         others = _others_of(received.participants, our_number, account) or (received.from_number,)
         self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
         self._latest.move_to_end(received.messagesession)
-        if len(self._latest) > _MOST:
+        if len(self._latest) > MOST_REMEMBERED:
             self._latest.popitem(last=False)
 
     async def async_find(self, messagesession: str) -> ExistingConversation | None:
@@ -66,7 +71,7 @@ class Conversations:
         if known is not None and self._coordinator.throttle.is_away:
             return known
         try:
-            async with asyncio.timeout(_ASK_WITHIN):
+            async with asyncio.timeout(self._ask_within):
                 return await self._find_listed(messagesession) or known
         except TimeoutError:
             if known is None:
@@ -88,7 +93,7 @@ class Conversations:
             return found
         if time.monotonic() >= self._senders_until and not self._coordinator.throttle.is_away:
             try:
-                async with asyncio.timeout(_ASK_WITHIN):
+                async with asyncio.timeout(self._ask_within):
                     rows = await self._page(None, 0)
             except NetsapiensError, TimeoutError:
                 self._senders_until = time.monotonic() + _ASK_AGAIN  # the next texts must not wait for it as well

@@ -19,6 +19,7 @@ from .delivery.queue import DeliveryQueue
 from .delivery.reconcile import RecentSends
 from .delivery.spool import Spool
 from .delivery.spool_files import DAMAGED
+from .delivery.timing import timing_of
 from .entity import account_device_info
 from .issues import raise_outbox_damaged
 from .pbx.coordinator import NetsapiensCoordinator
@@ -81,7 +82,7 @@ async def _async_begin_anew(
     coordinator = NetsapiensCoordinator(hass, entry)
     try:
         await coordinator.async_start(await FactsStore(hass, entry.entry_id).async_load())
-        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends())
+        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends(timing_of(hass).slack))
         spool = Spool(hass, entry.entry_id)
         queue = DeliveryQueue(coordinator, spool, history)
         if damaged := await queue.async_load(label_in(entry)):

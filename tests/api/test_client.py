@@ -563,6 +563,7 @@ async def test_session_that_raises_for_status(pbx: Simulator) -> None:
         await api.get_token()
         pbx.revoke_tokens()
         await MessageAPI(api).send_message(**sms())
+    assert len(pbx.messages) == 1
 
 
 @pytest.mark.parametrize("path", ["", "/ns-api", "/ns-api/v2/"])

@@ -281,7 +281,7 @@ def test_a_sender_with_a_name_keeps_it(value: object, number: str) -> None:
 
 @pytest.mark.parametrize(("answer", "count"), [([], 0), ([{}], 1), ([{"a": 1}, {}], 2), ({"id": 1}, 1)])
 def test_rows(answer: object, count: int) -> None:
-    """A list, one bare object and nothing at all are that many rows."""
+    """A list is as many rows as it holds, and one bare object is one."""
     assert len(list(rows(answer))) == count
 
 

@@ -282,11 +282,11 @@ async def test_one_of_the_same_people_or_conversation_waits_for_its_turn(
     assert texts(pbx) == ["First", "Second"]
 
 
+@pytest.mark.timing(slack=0.0)
 async def test_one_taken_for_lost_is_recognised_later(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """It shows up after the last look, while the next try waits: what told it from its duplicates still does."""
-    monkeypatch.setattr(lookup, "_SLACK", 0.0)
     pbx.lag = 1.5
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(FaultKind.RATE_LIMIT, path="/messages", method="POST", retry_after=2)

@@ -144,7 +144,7 @@ async def test_a_camera_on_newer_home_assistant(
 async def test_speech(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What is said by text-to-speech is no file that is looked for in vain, and no error tells it."""
+    """Speech goes as sound where Home Assistant can make it, and no error tells what is said."""
     name = "media-source://tts/demo?message=Hello+Ann"
     err = await lost(hass, pbx, "media_not_found", destination=ANN, media=name)
     assert "Hello" not in str(err), "an error must not tell what is said"
@@ -278,11 +278,11 @@ async def test_what_never_comes_to_an_end(
 ) -> None:
     """A source that hangs is given up after a while."""
 
-    async def hang(*args: Any) -> bytes:
+    async def hang(*args: Any, **kwargs: Any) -> bytes:
         await asyncio.Event().wait()
         return b""
 
-    monkeypatch.setattr(media_module, "_async_read", hang)
+    monkeypatch.setattr(camera, "async_camera_image", hang)
     (source,) = read_sources(hass, [CAMERA])
     with pytest.raises(ServiceValidationError) as caught:
         await media_module.async_load_media(hass, source, 600, within=0.05)
@@ -426,7 +426,7 @@ async def web_server(
     port = server.sockets[0].getsockname()[1]
     hass.config.allowlist_external_urls = {f"https://127.0.0.1:{port}/"}
     monkeypatch.setattr(media_module, "async_get_clientsession", lambda hass: async_get_clientsession(hass, False))
-    monkeypatch.setattr(media_module, "_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(media_module, "MOST_BYTES", 1_000_000)
     yield f"https://127.0.0.1:{port}", asked
     server.close()
     door.close()
@@ -603,7 +603,7 @@ async def test_an_empty_list_is_a_text(hass: HomeAssistant, pbx: Simulator, entr
 
 @pytest.mark.parametrize("action", ["netsapiens", "netsapiens_ann"])
 async def test_by_name(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, action: str) -> None:
-    """The actions by name take media as well, and the same media once."""
+    """The actions by name take media as well, in the order of the call."""
     data = {"message": "Look", "data": {"media": [picked(str(files / "red.jpg")), str(files / "blue.jpg")]}}
     if action == "netsapiens":
         data["target"] = [ANN]

@@ -232,7 +232,7 @@ async def test_over_a_thousand_conversations(
 async def test_start_is_ignored(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A PBX that does not know pages, and lists the oldest first, is said to be one."""
+    """What a PBX without pages does not show is missed until it does, and an issue says so."""
     await fill(pbx, 1200)
     pbx.newest_first = False
     original = access._integer
@@ -634,7 +634,7 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
 async def test_what_stands_still_does_not_grow_without_end(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
-    """A conversation that cannot be read does not keep all others in memory."""
+    """A conversation that cannot be read for days does not hold up the checkpoint for ever."""
     broken = await pbx.receive(from_number=BOB, text="Broken")
     pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
     poller = looking.runtime_data.poller

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 from homeassistant import components
+from homeassistant.components import webhook
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
@@ -19,7 +20,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.receiving import push as push_module
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
 from tests.conftest import AddAccount, Told, recipient
@@ -328,11 +328,11 @@ async def test_a_fault_of_ours_does_not_end_it(
 ) -> None:
     """It is in the log without its words, and the next check goes well."""
 
-    async def fail(*_: object) -> str:
+    def fail(*_: object, **__: object) -> str:
         raise RuntimeError("oops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(push_module, "_post_url", fail)
+        patch.setattr(webhook, "async_generate_url", fail)
         await until(lambda: "Unexpected error while subscribing" in caplog.text)
         assert not pushed.runtime_data.poller.is_announced
     pbx.subscription_book.rows.clear()
