@@ -121,7 +121,6 @@ class _Subscription:
         self._is_complete = False  # whether the first messages are what the PBX lists
         self._oldest: Listed | None = None  # of the first messages; older ones are asked for
         self._sent: dict[str, dict[str, Any]] | None = None  # by key; None until the first messages were sent
-        self._own: set[str] = set()
         self._state: dict[str, Any] = {}
 
     @callback
@@ -130,10 +129,8 @@ class _Subscription:
         shown, self._oldest, has_older = self._feed.first(self._limit)
         self._is_complete = self._feed.is_begun
         rows = rows_of(self._entry, shown)
-        own = {one.key for one in shown if isinstance(one, Own)}
-        removed = sorted(self._own - own)  # what waited while the PBX was away may have gone out
-        self._sent = {row["key"]: row for row in rows}
-        self._own, self._state = own, self._state_now()
+        removed = self._take(rows)  # what waited while the PBX was away may have gone out
+        self._state = self._state_now()
         event = {**self._about, "has_older": has_older, "messages": rows, **self._state}
         self._send(event | ({"removed": removed} if removed else {}))
 
@@ -148,16 +145,17 @@ class _Subscription:
         if not self._is_complete and self._feed.is_begun:
             self.async_begin()  # the PBX is back
             return
-        newest = shown_from(newest, self._oldest)
-        rows = rows_of(self._entry, newest)
+        rows = rows_of(self._entry, shown_from(newest, self._oldest))
         changed = [row for row in rows if self._sent.get(row["key"]) != row]
-        own = {one.key for one in newest if isinstance(one, Own)}
-        removed = sorted(self._own - own)
-        state, before = self._state_now(), self._state
-        self._own, self._state = own, state
-        self._sent = {row["key"]: row for row in rows}
-        if changed or removed or state != before:
-            self._send({"messages": changed, "removed": removed, **state})
+        removed = self._take(rows)
+        before, self._state = self._state, self._state_now()
+        if changed or removed or self._state != before:
+            self._send({"messages": changed, "removed": removed, **self._state})
+
+    def _take(self, rows: Sequence[dict[str, Any]]) -> list[str]:
+        """Note what is shown now; return the keys of our messages that are not shown any more."""
+        before, self._sent = self._sent or {}, {row["key"]: row for row in rows}
+        return sorted(key for key, row in before.items() if "reason" in row and key not in self._sent)
 
     def _state_now(self) -> dict[str, Any]:
         """Return what every event says."""

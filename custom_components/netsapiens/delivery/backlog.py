@@ -155,6 +155,8 @@ class Backlog:
         for call in self.coming:
             call.refuse(predicate, err)
         refused = dict.fromkeys(entry for entry in self._entries if predicate(entry.message))
+        if not refused:
+            return
         for entry in refused:
             self._refuse(entry, err)
         held = [entry for entry in self.reports.held if entry in refused]
