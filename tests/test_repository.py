@@ -432,6 +432,20 @@ def test_nothing_is_printed_and_no_secret_is_logged() -> None:
                 assert not ends & private or shown.startswith(("len(", "mask(")), f"{path.name}: {shown}"
 
 
+# --- the tests -----------------------------------------------------------------------
+
+
+def test_every_test_says_what_it_is_for() -> None:
+    """Who sees it fail has to know what is broken then."""
+    found = 0
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+                found += 1
+    assert found > 1000
+
+
 # --- the quality scale --------------------------------------------------------------
 
 RULES = """

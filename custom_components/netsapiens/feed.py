@@ -93,6 +93,7 @@ class Feed:
 
         @callback
         def unsubscribe() -> None:
+            """Look no more; the last one closes it."""
             if subscriber in self._subscribers:
                 self._subscribers.remove(subscriber)
             if not self._subscribers:
@@ -238,6 +239,7 @@ class Feed:
         """Read what is new in the background; after the last time, the conversations that changed are forgotten."""
 
         async def read() -> None:
+            """Read, and pass on what came of it."""
             changed = {*self._changed_sessions}
             if is_last:
                 self._changed_sessions.clear()  # before it is read: others may change meanwhile
@@ -283,6 +285,7 @@ class Feed:
 
         @callback
         def call() -> None:
+            """Call it, as what no longer waits."""
             self._timers.pop(name, None)
             listener()
 

@@ -119,6 +119,7 @@ async def async_park(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     parked_by_entry = hass.data.setdefault(_PARKED, {})
 
     async def end(_now: datetime) -> None:
+        """End the queue: the account did not come back."""
         await async_end(hass, entry.entry_id)
 
     job = HassJob(end, "netsapiens end of an unloaded account", cancel_on_shutdown=True)
@@ -147,6 +148,7 @@ def label_in(entry: ConfigEntry) -> Callable[[str | None], str | None]:
     """Return what gives the names of an account's recipients."""
 
     def label(recipient_id: str | None) -> str | None:
+        """Return the recipient's name; None where there is no such recipient."""
         recipient = entry.subentries.get(recipient_id or "")
         return recipient.title if recipient else None
 

@@ -38,6 +38,10 @@ _LONGEST_KEEP = 7 * 86400.0  # seconds
 type Labels = Callable[[str | None], str | None]
 
 
+def _nothing() -> None:
+    """End a listener that there is not."""
+
+
 class DeliveryQueue:
     """Sends an account's messages, and keeps those that cannot go now.
 
@@ -56,7 +60,7 @@ class DeliveryQueue:
         self._limit = HourlyLimit(self._timing.clock)
         self._next_number = 0
         self._stopping: asyncio.Task[None] | None = None
-        self._forget_stop: CALLBACK_TYPE | None = None
+        self._forget_stop: CALLBACK_TYPE = _nothing
 
     # --- what the account asks -------------------------------------------------------
 
@@ -164,7 +168,8 @@ class DeliveryQueue:
         """
 
         async def stop(_event: Event) -> None:
-            self._forget_stop = None
+            """Keep what waits."""
+            self._forget_stop = _nothing
             await self.async_stop()
 
         self._forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
@@ -271,8 +276,7 @@ class DeliveryQueue:
 
     async def _keep(self, taking: asyncio.Task[None], entries: list[QueueEntry]) -> None:
         """Answer what has not ended."""
-        if not taking.done():
-            await asyncio.wait([taking])
+        await asyncio.wait([taking])
         await self._backlog.async_keep(entries)
 
     # --- the end ---------------------------------------------------------------------
@@ -280,13 +284,11 @@ class DeliveryQueue:
     async def async_stop(self) -> None:
         """Give the requests under way a while to end, and keep what has not come to its end. Return once it is done."""
         if self._stopping is None:
-            if self._forget_stop is not None:
-                self._forget_stop()
+            self._forget_stop()
             self._stopping = self._backlog.spawn(self._backlog.async_stop(), "netsapiens stop")
         await asyncio.shield(self._stopping)
 
     async def async_abandon(self) -> None:
         """End as a process does that is killed: nothing is written any more, nothing is waited for. For tests."""
-        if self._forget_stop is not None:
-            self._forget_stop()
+        self._forget_stop()
         await self._backlog.async_abandon()
