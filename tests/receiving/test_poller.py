@@ -4,6 +4,7 @@ import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 import json
+import logging
 from pathlib import Path
 from typing import Any
 import uuid
@@ -714,10 +715,16 @@ async def test_the_pbx_was_away(hass: HomeAssistant, pbx: Simulator, looking: Mo
 async def test_it_is_said_once_that_messages_cannot_be_read(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """However often it fails, the log has one line."""
-    fault = pbx.fault(FaultKind.STATUS, path="messagesessions", code=400, message="Not for you", times=None)
-    await until(lambda: fault.struck > 8)
-    assert caplog.text.count("Messages cannot be read") == 1
+    """However often it fails, the log has one line, and one once they can be read again."""
+    caplog.set_level(logging.INFO)
+    for times in (1, 2):
+        fault = pbx.fault(FaultKind.STATUS, path="messagesessions", code=400, message="Not for you", times=None)
+        await until(lambda fault=fault: fault.struck > 8)
+        assert caplog.text.count("Messages cannot be read") == times
+        pbx.clear_faults()
+        await until(lambda times=times: caplog.text.count("Messages can be read again") == times)
+    await asyncio.sleep(0.3)
+    assert caplog.text.count("Messages can be read again") == 2
 
 
 # --- what is kept --------------------------------------------------------------------
