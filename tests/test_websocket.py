@@ -559,7 +559,9 @@ async def test_an_account_that_is_unloaded_ends_it(
     await card.open()
     assert await hass.config_entries.async_unload(entry.entry_id)
     await card.until(lambda: card.about.get("ended"))
-    assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_loaded"
+    error = (await Card(card.client, "notify.ann").open())["error"]
+    assert (error["code"], error["translation_key"]) == ("not_loaded", "account_not_loaded")
+    assert error["translation_placeholders"] == {"account": entry.title}
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert (await Card(card.client, "notify.ann").open())["success"]
 

@@ -79,7 +79,7 @@ async def _target_of(
         refuse_command(connection, msg, websocket_api.ERR_NOT_FOUND, _error("not_a_recipient", target=entity_id))
         return None
     if entry.state is not ConfigEntryState.LOADED:
-        connection.send_error(msg["id"], "not_loaded", "The account is not loaded")
+        refuse_command(connection, msg, "not_loaded", _error("account_not_loaded", account=entry.title))
         return None
     try:
         addressee = addressee_of(recipient, hass.config.country)
