@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 
 from custom_components.netsapiens.address_book import Addressee
 from custom_components.netsapiens.feed import FEED_TIMING, FeedTiming
+from custom_components.netsapiens.feeds import async_feed_of
 from custom_components.netsapiens.outgoing_log import async_log_of
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import send_quickly
@@ -580,6 +581,24 @@ async def test_a_reload_keeps_what_failed_and_a_removal_does_not(
     await again.until(lambda: again.about.get("ended"))
     assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_found"
     assert async_log_of(hass, entry.entry_id).to(Addressee("", frozenset({frozenset({ANN})}))) == []
+
+
+async def test_who_looks_and_breaks_keeps_nobody_else_from_looking(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither from what is new nor from the end, and the log has none of what was said."""
+
+    def broken(_newest: object) -> None:
+        raise RuntimeError("Hello")
+
+    (subentry,) = entry.subentries.values()
+    async_feed_of(hass, entry, subentry).async_subscribe(broken)
+    await card.open()
+    await pbx.receive(from_number=ANN, text="Hello")
+    await card.until(lambda: card.lines == [("received", "Hello")])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await card.until(lambda: card.about.get("ended"))
+    assert "Error: Hello" not in caplog.text
 
 
 async def test_another_number_or_name_begins_anew(

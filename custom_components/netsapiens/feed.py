@@ -15,7 +15,7 @@ from .account import NetsapiensConfigEntry
 from .address_book import addressee_of
 from .api import NetsapiensError
 from .delivery.results import WaitingMessage
-from .errors import log_unexpected, safe
+from .errors import call_safely, log_unexpected, safe
 from .outgoing import OutgoingMessage
 from .outgoing_log import async_log_of
 from .receiving.received import ReceivedMessage
@@ -130,7 +130,7 @@ class Feed:
         subscribers, self._subscribers, self._forget = self._subscribers, [], []
         self._on_close()
         for subscriber in subscribers:
-            subscriber(None)
+            call_safely(subscriber, None)
 
     # --- what there is -----------------------------------------------------------------
 
@@ -273,7 +273,7 @@ class Feed:
         """Pass on the newest messages."""
         newest = self.newest()
         for subscriber in list(self._subscribers):
-            subscriber(newest)
+            call_safely(subscriber, newest)
 
     @callback
     def _call_later(self, name: str, delay: float, listener: Callable[[], None]) -> None:
