@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 import time
 
@@ -116,12 +116,8 @@ class Conversations:
         """
         if (row := await self._find_row(None, messagesession)) is not None:
             return row
-        for owner, senders in self._shared_senders().items():
-            try:
-                row = await self._find_row(owner, messagesession)
-            except NetsapiensRequestError:
-                continue  # the login may not see that user's
-            if row is not None and any(same_number(row.sms_number, sender) for sender in senders):
+        async for row, senders in self._of_others(lambda owner: self._find_row(owner, messagesession)):
+            if row is not None and _is_of(row, senders):
                 return row
         return None
 
@@ -139,13 +135,8 @@ class Conversations:
         """
         endings = {number[-_ENDING:] for group in people for number in group}
         found = [row for row in await self._all_rows(None) if self._is_with(row, people, endings)]
-        for owner, senders in self._shared_senders().items():
-            try:
-                rows = await self._all_rows(owner)
-            except NetsapiensRequestError:
-                continue  # the login may not see that user's
-            shared = [row for row in rows if any(same_number(row.sms_number, sender) for sender in senders)]
-            found += [row for row in shared if self._is_with(row, people, endings)]
+        async for rows, senders in self._of_others(self._all_rows):
+            found += [row for row in rows if _is_of(row, senders) and self._is_with(row, people, endings)]
         newest = {row.id: row for row in found}  # one that got a message between two pages is on both
         return [row for messagesession, row in newest.items() if messagesession]
 
@@ -155,6 +146,17 @@ class Conversations:
         if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
             return False
         return frozenset(self._digits(other).casefold() for other in others) in people
+
+    async def _of_others[ReadT](
+        self, read: Callable[[str], Awaitable[ReadT]]
+    ) -> AsyncIterator[tuple[ReadT, Collection[str]]]:
+        """Yield what is read of each other user whose numbers we send from, with those numbers."""
+        for owner, senders in self._shared_senders().items():
+            try:
+                found = await read(owner)
+            except NetsapiensRequestError:
+                continue  # the login may not see that user's
+            yield found, senders
 
     async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation that the PBX lists."""
@@ -191,6 +193,11 @@ def conversation_of(row: MessageSession, account: Account) -> ExistingConversati
         account: who we are.
     """
     return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+
+
+def _is_of(row: MessageSession, senders: Collection[str]) -> bool:
+    """Whether a conversation is one of these numbers'."""
+    return any(same_number(row.sms_number, sender) for sender in senders)
 
 
 def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:
