@@ -69,7 +69,6 @@ class Feed:
         self._entry = entry
         self._account = entry.runtime_data
         self._recipient = recipient
-        self._recipient_id = recipient.subentry_id
         self._known = recipient.title, recipient.data  # Home Assistant changes a subentry in place
         self._addressee = addressee_of(recipient, hass.config.country)
         self._on_close = on_close
@@ -104,7 +103,7 @@ class Feed:
     def _follow(self) -> None:
         """Keep up to date from now on."""
         hass, entry = self._hass, self._entry
-        received = message_received(entry, self._recipient_id)
+        received = message_received(entry, self._recipient.subentry_id)
         self._forget = [
             async_dispatcher_connect(hass, received, safe(self._received)),
             async_dispatcher_connect(hass, message_out(entry), safe(self._sent)),
@@ -258,7 +257,7 @@ class Feed:
     @callback
     def _recipients_changed(self) -> None:
         """End where the recipient is another now, or gone: whoever looks begins anew."""
-        recipient = self._entry.subentries.get(self._recipient_id)
+        recipient = self._entry.subentries.get(self._recipient.subentry_id)
         if recipient is None or (recipient.title, recipient.data) != self._known:
             self.async_close()
 
