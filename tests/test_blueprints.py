@@ -483,7 +483,7 @@ async def test_assist_is_asked_and_answers(
 async def test_assist_is_asked_as_phones_write_it(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
 ) -> None:
-    """What is no PIN gets no answer, however it is written."""
+    """The PIN is told from the question, however phones write them; a PIN alone asks nothing."""
     await helper(hass)
     await use("text_your_home", **ASSIST, pin="4711")
     for text in ("4711.", "4712. is it open?", "471.1 is it open?", "\u201c4711\u201d", "4711 !"):

@@ -21,7 +21,7 @@ from tests.simulator import Simulator
 
 
 async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
-    """An issue says so, until the number is listed or another one is chosen."""
+    """An issue says so, until the number is listed again."""
     entry = await add_account()
     issues = ir.async_get(hass).issues
     assert not issues

@@ -445,7 +445,7 @@ async def test_broken_rules(hass: HomeAssistant, pbx: Simulator, family: MockCon
 
 
 async def test_nobody_and_nothing(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
-    """Neither somebody nor something to send is an error."""
+    """Without anybody to text, or anything to send, a call is an error."""
     await refused(hass, pbx, "nobody_to_send_to")
     await refused(hass, pbx, "nobody_to_send_to", config_entry_id=family.entry_id)
     with pytest.raises(ServiceValidationError) as caught:
@@ -795,7 +795,7 @@ async def test_the_pbx_refuses(hass: HomeAssistant, pbx: Simulator, entry: MockC
 async def test_the_pbx_refuses_with_words_that_cannot_be_shown(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    """It is said that there was a reason."""
+    """The error has the status, and none of the text that the PBX said back."""
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid: SECRET WORDS")
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, message="Secret words")
@@ -826,7 +826,7 @@ async def test_some_fail(hass: HomeAssistant, pbx: Simulator, family: MockConfig
 
 
 async def test_all_of_several_fail(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
-    """The error counts them, and names each."""
+    """The error counts them."""
     pbx.fault("status", path="/messages", method="POST", code=404, message="User not found", times=None)
     with pytest.raises(HomeAssistantError, match="2 of 2"):
         await send(hass, destination=[ANN, BOB])

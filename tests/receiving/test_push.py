@@ -653,7 +653,7 @@ async def test_without_a_subscription_of_the_cloud_the_external_url_serves(
 async def test_neither_is_logged_secret(
     pbx: Simulator, pushed: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Neither address of the webhook gets into the log."""
+    """The webhook's id, by which anybody could post, does not get into the log."""
     caplog.set_level(logging.DEBUG, "custom_components.netsapiens")
     pbx.fault(FaultKind.STATUS, path=PATH, code=400, message=f"Invalid {pushed.data['webhook_id']}", times=3)
     pbx.subscription_book.rows.clear()
