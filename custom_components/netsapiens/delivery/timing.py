@@ -26,6 +26,7 @@ class QueueTiming:
             but for the upload of a picture.
         active: how many messages wait for the PBX at once; the rest of a backlog waits for them.
         at_once: how many messages of a call are active in any case while it waits: an alarm passes a backlog.
+        report_after: seconds until a message that the PBX took is counted; the next message goes first.
         clock: what the hour of the limit is counted by: the seconds since any moment, never going back.
     """
 
@@ -36,6 +37,7 @@ class QueueTiming:
     stop_within: float = 15.0
     active: int = 100
     at_once: int = 10
+    report_after: float = 0.01
     clock: Callable[[], float] = time.monotonic
 
 
