@@ -88,18 +88,22 @@ def test_every_page_with_figures_names_their_command() -> None:
 
 def test_the_readme_is_short_and_its_first_screen_says_how_to_try_it() -> None:
     assert len(README.splitlines()) <= 250
-    order = ["<img ", "## Before you start", "## Install", "scripts/demo --keep", "scripts/test ", "## Add the first"]
+    order = ["<img ", "scripts/demo --keep", "scripts/test ", "## Before you start", "## Install", "## Add the first"]
     places = [README.index(part) for part in order]
     assert places == sorted(places)
+    assert len(README[: places[2]].splitlines()) <= 30
     assert len(README[: places[-1]].splitlines()) <= 60
     assert [(path, path.endswith(".png")) for path, _ in links_of("README.md") if "images" in path] == [
         ("docs/images/card.png", True)
     ]
 
 
-def test_every_picture_is_shown_once() -> None:
-    shown = [target for name in PAGES for target, _ in links_of(name) if target.startswith("docs/images/")]
-    assert sorted(shown) == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir())
+def test_every_picture_is_shown_and_none_twice_on_a_page() -> None:
+    shown = [(target, name) for name in PAGES for target, _ in links_of(name) if target.startswith("docs/images/")]
+    pictures = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir()}
+    assert {target for target, _ in shown} == pictures
+    assert len(shown) == len(set(shown))
+    assert ("docs/images/card.png", "docs/card.md") in shown
     for page in PAGES.values():
         assert "![](" not in page
         assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img [^>]+>", page))
