@@ -8,6 +8,8 @@ import re
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
+from custom_components.netsapiens.delivery.state import Reason
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "custom_components/netsapiens"
 PAGES = {
@@ -77,6 +79,13 @@ def test_the_reference_names_every_field_of_the_action(action: str, some: set[st
     assert some <= names
     section = REFERENCE[: REFERENCE.index("## Actions by name")]
     assert [name for name in names if f"`{name}`" not in section] == []
+
+
+def test_the_reference_has_each_reason_of_a_failure_once() -> None:
+    """One was there twice, each time in other words."""
+    section = REFERENCE[REFERENCE.index("### Event `failed`") : REFERENCE.index("## Triggers")]
+    rows = re.findall(r"^\| `(\w+)` \|", section.partition("|---|")[2], re.MULTILINE)
+    assert sorted(rows) == sorted(reason.value for reason in Reason)
 
 
 def test_every_page_with_figures_names_their_command() -> None:

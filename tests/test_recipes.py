@@ -13,8 +13,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
+from custom_components.netsapiens.options_flow import _delivery_fields
 from custom_components.netsapiens.receiving.answers import Choice
 from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
+from custom_components.netsapiens.settings import Settings
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
 from tests.helpers import entity_of, until
@@ -204,9 +206,12 @@ def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
 
 
 def test_the_options_are_called_as_in_the_dialog() -> None:
+    """And stand in its order."""
     words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
     section = REFERENCE[REFERENCE.index("## Options") : REFERENCE.index("## Limits")]
-    for name in words["options"]["step"]["init"]["data"].values():
-        assert f"| {name} |" in section
+    names = words["options"]["step"]["init"]["data"]
+    order = [names[key] for key in ("from_number", *map(str, _delivery_fields(Settings())))]
+    assert re.findall(r"^\| (?!Option )([^-|]+) \|", section, re.MULTILINE) == order
+    assert sorted(order) == sorted(names.values())
     for name in words["selector"]["incoming"]["options"].values():
         assert f"| {name} (`" in RECEIVING
