@@ -53,8 +53,8 @@ def parse() -> argparse.Namespace:
         "--inbox", action="store_true", help="what comes in: by polls, live and pushes, a flood through kills"
     )
     parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
-    parser.add_argument("--spool", action="store_true", help="60 pictures that wait: bytes written, and memory")
-    parser.add_argument("--growth", action="store_true", help="10 to 10,000 recipients and waiting texts, 50 accounts")
+    parser.add_argument("--spool", action="store_true", help="60 and 200 pictures that wait: bytes written, and memory")
+    parser.add_argument("--growth", action="store_true", help="4,000 recipients, 50 accounts, 10,000 waiting texts")
     parser.add_argument(
         "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
     )
