@@ -139,7 +139,8 @@ def yes(reached: bool) -> str:
 # --- the four ways ------------------------------------------------------------------
 
 
-def _trusting() -> ssl.SSLContext:
+def trusting() -> ssl.SSLContext:
+    """Return a context that takes any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -160,7 +161,7 @@ async def _post(session: aiohttp.ClientSession, url: str, number: int) -> None:
 @contextlib.asynccontextmanager
 async def bare(url: str) -> AsyncGenerator[Send]:
     """(a) One aiohttp session whose connections are kept."""
-    connector = aiohttp.TCPConnector(ssl=_trusting())
+    connector = aiohttp.TCPConnector(ssl=trusting())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield lambda number: _post(session, url, number)
 
@@ -170,7 +171,7 @@ async def anew(url: str) -> AsyncGenerator[Send]:
     """(d) A session, and so a connection, for each message."""
 
     async def send(number: int) -> None:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=_trusting())) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting())) as session:
             await _post(session, url, number)
 
     yield send
