@@ -19,6 +19,7 @@ import bench_growth
 import bench_inbox
 import bench_media
 import bench_operator
+import bench_picture
 import bench_setup
 import bench_speed
 import bench_spool
@@ -52,9 +53,11 @@ def parse() -> argparse.Namespace:
     parser.add_argument(
         "--inbox", action="store_true", help="what comes in: by polls, live and pushes, a flood through kills"
     )
-    parser.add_argument("--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS")
-    parser.add_argument("--spool", action="store_true", help="60 pictures that wait: bytes written, and memory")
-    parser.add_argument("--growth", action="store_true", help="10 to 10,000 recipients and waiting texts, 50 accounts")
+    parser.add_argument(
+        "--media", action="store_true", help="a photo of 12 megapixels made to fit an MMS, and a picture out and in"
+    )
+    parser.add_argument("--spool", action="store_true", help="60 and 200 pictures that wait: bytes written, and memory")
+    parser.add_argument("--growth", action="store_true", help="4,000 recipients, 50 accounts, 10,000 waiting texts")
     parser.add_argument(
         "--setup", action="store_true", help="importing it and setting up an account, beside core's ntfy"
     )
@@ -85,6 +88,7 @@ def parts_of(options: argparse.Namespace) -> list[Part]:
         parts.append(lambda: bench_inbox.measure(options.seed))
     if options.media:
         parts.append(measure_media)
+        parts.append(bench_picture.run)
     if options.spool:
         parts.append(bench_spool.run)
     if options.setup:

@@ -2,7 +2,7 @@
 
 Each size runs in a Home Assistant of its own, in a process of its own, against one local server. The floor of
 recipients is `bench_floor`: as many devices with the same two entities, which do nothing, in the same process. That of
-texts that wait is core's own Store with the same rows, and as many tasks that wait with a deadline. Memory of both
+texts that wait is as many plain files, and as many tasks that wait with a deadline. Memory of both
 recipients and accounts is what the process grows by (RSS), that of waiting texts what Python counts (tracemalloc).
 """
 
@@ -11,6 +11,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 import gc
 import json
+import os
 from pathlib import Path
 import statistics
 import sys
@@ -35,19 +36,19 @@ from bench_speed import (
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.storage import Store
 
 FLOOR = str(Path(__file__).resolve().parent / "floor")
-RECIPIENTS = {10: 9, 100: 7, 1000: 2, 10_000: 1}  # how many, and how often their set-up is timed
-ACCOUNTS = (1, 10, 50)
-QUEUED = (100, 1000, 10_000)
+RECIPIENTS = {10: 9, 4000: 3}  # how many, and how often their set-up is timed
+ACCOUNTS = (1, 50)
+QUEUED = (100, 10_000)
 ROUNDS, A_ROUND = 5, 25  # texts; below the 30 that may go at once
 MESSAGES, SETUPS = 200, 9
 WRITES = 7
 SENDERS = 10
-MOST = 4999  # recipients of an account: Home Assistant takes 10,000 entities of one entry
+BLOCK = 512  # bytes
+WARM_UP = 10  # accounts before their memory is counted
 GROWN, OF_FLOOR, OF_TASKS = 1.5, 2.0, 4.0
-OF_STORE = {"write": 3.0, "read": 4.0}  # which makes no messages of its rows
+OF_FILES = {"write": 3.0, "read": 3.0}  # which are no messages yet
 
 type Figures = dict[str, float]
 
@@ -98,36 +99,28 @@ def people(numbers: range) -> list[ConfigSubentryData]:
     ]
 
 
-def pair(url: str, title: str, count: int) -> dict[str, list[ConfigEntry]]:
-    """Return so many recipients in as few accounts as can be, and their floor, not added yet."""
-    accounts = -(-count // MOST)
-    shares = {f"{title}.{number}": people(range(number, count, accounts)) for number in range(accounts)}
+def pair(url: str, title: str, count: int) -> dict[str, ConfigEntry]:
+    """Return an account with so many recipients, and its floor, not added yet."""
+    share = people(range(count))
     return {
-        "ours": [account_of(url, name, share) for name, share in shares.items()],
-        "floor": [entry_of("bench_floor", name, subentries_data=share) for name, share in shares.items()],
+        "ours": account_of(url, title, share),
+        "floor": entry_of("bench_floor", title, subentries_data=share),
     }
 
 
-async def add(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> float:
-    """Return the milliseconds that the first set-up of entries takes."""
+async def add(hass: HomeAssistant, entry: ConfigEntry) -> float:
+    """Return the milliseconds that the first set-up of an entry takes."""
     began = time.perf_counter()
-    for entry in entries:
-        await hass.config_entries.async_add(entry)
+    await hass.config_entries.async_add(entry)
     await hass.async_block_till_done()
     took = timed(began)
-    assert all(entry.state is ConfigEntryState.LOADED for entry in entries)
+    assert entry.state is ConfigEntryState.LOADED
     return took
 
 
-async def add_again(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> float:
-    """Return the milliseconds that a further set-up of entries takes."""
-    return sum([await set_up_again(hass, entry) for entry in entries]) * 1000
-
-
-async def remove(hass: HomeAssistant, entries: Sequence[ConfigEntry]) -> None:
-    """Remove entries."""
-    for entry in entries:
-        await hass.config_entries.async_remove(entry.entry_id)
+async def add_again(hass: HomeAssistant, entry: ConfigEntry) -> float:
+    """Return the milliseconds that a further set-up of an entry takes."""
+    return await set_up_again(hass, entry) * 1000
 
 
 def resident() -> float:
@@ -140,26 +133,24 @@ async def with_recipients(url: str, count: int) -> Figures:
     """Return what an account with so many recipients costs."""
     sys.path.append(FLOOR)
     async with house() as hass:
-        for entries in pair(url, "first", 10).values():
-            await add(hass, entries)
+        for entry in pair(url, "first", 10).values():
+            await add(hass, entry)
         times: dict[str, list[float]] = {}
         grown: Figures = {}
         for turn in range(RECIPIENTS[count]):
             kept = pair(url, f"turn {turn}", count)
-            for kind, entries in sorted(kept.items(), reverse=turn % 2 == 1):
+            for kind, entry in sorted(kept.items(), reverse=turn % 2 == 1):
                 before = resident()
-                times.setdefault(f"first {kind}", []).append(await add(hass, entries) / count)
+                times.setdefault(f"first {kind}", []).append(await add(hass, entry) / count)
                 grown.setdefault(kind, (resident() - before) / count * 1000)
-                times.setdefault(f"again {kind}", []).append(await add_again(hass, entries) / count)
+                times.setdefault(f"again {kind}", []).append(await add_again(hass, entry) / count)
             if turn + 1 < RECIPIENTS[count]:
-                for entries in kept.values():
-                    await remove(hass, entries)
+                for entry in kept.values():
+                    await hass.config_entries.async_remove(entry.entry_id)
         figures = {name: statistics.median(found) for name, found in times.items()}
         figures |= {f"memory {kind}": megabytes for kind, megabytes in grown.items()}
-        figures |= incoming(kept["ours"][0])
-        if count in (min(RECIPIENTS), max(RECIPIENTS)):
-            figures |= await texting(hass, url, {"entity_id": [notify_of(hass, kept["ours"][0])]})
-        return figures
+        figures |= incoming(kept["ours"])
+        return figures | await texting(hass, url, {"entity_id": [notify_of(hass, kept["ours"])]})
 
 
 def incoming(entry: ConfigEntry) -> Figures:
@@ -211,7 +202,7 @@ async def texting(hass: HomeAssistant, url: str, to: dict[str, Any]) -> Figures:
 
 def recipients_table(found: dict[int, Figures]) -> bool:
     """Print what recipients cost; return whether the bars were reached."""
-    small, few, *_, most = found
+    few, most = found
 
     def row(name: str, key: str) -> Row:
         figures = [one[f"{key} ours"] for one in found.values()]
@@ -219,15 +210,14 @@ def recipients_table(found: dict[int, Figures]) -> bool:
         of_core = found[most][f"{key} floor"] / found[few][f"{key} floor"]
         return Row(name, figures, f"{few:,}, beside the floor's", growth / of_core, GROWN)
 
-    def of_small(name: str, key: str) -> Row:
-        figures = [one.get(key) for one in found.values()]
-        return Row(name, figures, f"{small:,}", found[most][key] / found[small][key], GROWN)
+    def of_few(name: str, key: str) -> Row:
+        figures = [one[key] for one in found.values()]
+        return Row(name, figures, f"{few:,}", found[most][key] / found[few][key], GROWN)
 
     def of_floor(name: str, key: str, sizes: Sequence[int] = tuple(found)) -> Row:
         ratios = [one[f"{key} ours"] / one[f"{key} floor"] if size in sizes else None for size, one in found.items()]
         return Row(name, ratios, "the floor", ratios[-1] or 0.0, OF_FLOOR)
 
-    shown = [None, None, *(found[size]["memory ours"] for size in (1000, most))]
     return print_rows(
         "Recipients",
         list(found),
@@ -236,11 +226,11 @@ def recipients_table(found: dict[int, Figures]) -> bool:
             of_floor("of bare entities", "first"),
             row("further set-ups, ms a recipient", "again"),
             of_floor("of bare entities", "again"),
-            of_small("a message that comes in, ms", "received"),
+            of_few("a message that comes in, ms", "received"),
             Row("the first one after a start, ms", [one["opening"] for one in found.values()]),
-            of_small("a text to one of them, of a bare post", "text"),
-            Row("memory, MB for 1,000", shown),
-            of_floor("of bare entities", "memory", (1000, most)),
+            of_few("a text to one of them, of a bare post", "text"),
+            Row("memory, MB for 1,000", [None, found[most]["memory ours"]]),
+            of_floor("of bare entities", "memory", (most,)),
         ],
     )
 
@@ -252,31 +242,29 @@ async def with_accounts(url: str) -> dict[str, Figures]:
     """Return, by how many there are, what accounts with one recipient cost, and the memory of one more."""
     sys.path.append(FLOOR)
     async with house() as hass:
-        for entries in pair(url, "first", 1).values():
-            await add(hass, entries)
+        for entry in pair(url, "first", 1).values():
+            await add(hass, entry)
         found: dict[str, Figures] = {}
         started = 0.0
         for number in range(max(ACCOUNTS)):
-            if number == ACCOUNTS[1]:
+            if number == WARM_UP:
                 started = resident()
             await add(hass, pair(url, f"account {number}", 1)["ours"])
             if number + 1 in ACCOUNTS:
                 found[str(number + 1)] = await of_one(hass, url, number)
-        return found | {"memory": {"account": (resident() - started) / (ACCOUNTS[2] - ACCOUNTS[1])}}
+        return found | {"memory": {"account": (resident() - started) / (max(ACCOUNTS) - WARM_UP)}}
 
 
 async def of_one(hass: HomeAssistant, url: str, number: int) -> Figures:
     """Return what one more account costs among so many, beside its floor, and a text through one."""
     times: dict[str, list[float]] = {}
     for turn in range(SETUPS):
-        for kind, entries in sorted(pair(url, f"more {number} {turn}", 1).items(), reverse=turn % 2 == 1):
-            times.setdefault(f"first {kind}", []).append(await add(hass, entries))
-            times.setdefault(f"again {kind}", []).append(await add_again(hass, entries))
-            await remove(hass, entries)
+        for kind, entry in sorted(pair(url, f"more {number} {turn}", 1).items(), reverse=turn % 2 == 1):
+            times.setdefault(f"first {kind}", []).append(await add(hass, entry))
+            times.setdefault(f"again {kind}", []).append(await add_again(hass, entry))
+            await hass.config_entries.async_remove(entry.entry_id)
     first = next(iter(hass.config_entries.async_loaded_entries("netsapiens"))).entry_id
     figures = {name: statistics.median(found) for name, found in times.items()}
-    if number + 1 == ACCOUNTS[1]:
-        return figures
     return figures | await texting(hass, url, {"config_entry_id": first, "destination": SENDER})
 
 
@@ -284,7 +272,7 @@ def accounts_table(found: dict[str, Figures]) -> bool:
     """Print what accounts cost; return whether the bars were reached."""
     sizes = [found[str(count)] for count in ACCOUNTS]
 
-    def row(name: str, figures: list[float | None], ratios: list[float]) -> Row:
+    def row(name: str, figures: Sequence[float | None], ratios: list[float]) -> Row:
         return Row(name, figures, "one account", ratios[-1] / ratios[0], GROWN)
 
     rows = [
@@ -292,12 +280,8 @@ def accounts_table(found: dict[str, Figures]) -> bool:
         for key, name in (("first", "first set-up of one more, ms"), ("again", "further set-ups of one, ms"))
     ]
     rows += [
-        row(
-            "a text through one, of a bare post",
-            [one.get("text") for one in sizes],
-            [one["text"] for one in sizes[::2]],
-        ),
-        Row("memory, MB an account", [None, None, found["memory"]["account"]]),
+        row("a text through one, of a bare post", [one["text"] for one in sizes], [one["text"] for one in sizes]),
+        Row("memory, MB an account", [None, found["memory"]["account"]]),
     ]
     return print_rows("Accounts", ACCOUNTS, rows)
 
@@ -308,14 +292,14 @@ def accounts_table(found: dict[str, Figures]) -> bool:
 async def with_queued(url: str, counts: Sequence[int], *, traced: bool) -> dict[str, Figures]:
     """Return what so many texts cost that wait while the PBX is away; traced, their memory alone."""
     async with house() as hass:
-        await add(hass, [account_of(url, "first")])
+        await add(hass, account_of(url, "first"))
         from custom_components.netsapiens.delivery import timing  # noqa: PLC0415 - what is loaded counts
 
         hass.data[timing.QUEUE_TIMING] = timing.QueueTiming(answer_within=1.0)  # then it answers `queued`
         found: dict[str, Figures] = {}
         for count in counts:
             entry = account_of(url, str(count))
-            await add(hass, [entry])
+            await add(hass, entry)
             account = entry.runtime_data
             account.coordinator.throttle.breaker.open_for(3600)  # as in a long outage
             if traced:
@@ -371,15 +355,13 @@ async def memory_of(queue: Any, count: int) -> Figures:
 
 
 async def on_disk(hass: HomeAssistant, entry_id: str) -> Figures:
-    """Return what it costs to keep and to read the texts that wait, and what core's Store takes for the same rows."""
+    """Return what it costs to keep and to read the texts that wait, and what as many plain files take."""
     from custom_components.netsapiens.delivery.spool import Spool  # noqa: PLC0415 - what is loaded counts
 
     spool = Spool(hass, entry_id)
     kept = (await spool.async_load()).messages
-    rows = {"messages": [message.row for message in kept]}
-
-    def store() -> Store[Any]:
-        return Store[Any](hass, 1, "bench.floor", private=True, atomic_writes=True, serialize_in_event_loop=False)
+    rows = [json.dumps(message.row).encode() for message in kept]
+    folder = Path(hass.config.path("bench.floor"))
 
     async def write() -> None:
         other = Spool(hass, f"{entry_id}.bench")
@@ -388,9 +370,9 @@ async def on_disk(hass: HomeAssistant, entry_id: str) -> Figures:
 
     works: dict[str, Callable[[], Awaitable[Any]]] = {
         "write ours": write,
-        "write floor": lambda: store().async_save(rows),
+        "write floor": lambda: asyncio.to_thread(write_files, folder, rows),
         "read ours": spool.async_load,
-        "read floor": lambda: store().async_load(),
+        "read floor": lambda: asyncio.to_thread(read_files, folder),
     }
     times: dict[str, list[float]] = {name: [] for name in works}
     for _ in range(WRITES):
@@ -398,12 +380,34 @@ async def on_disk(hass: HomeAssistant, entry_id: str) -> Figures:
             began = time.perf_counter()
             await work()
             times[name].append(timed(began, len(kept)) * 1000)
-    return {name: statistics.median(found) for name, found in times.items()}
+    figures = {name: statistics.median(found) for name, found in times.items()}
+    return figures | {"disk": await asyncio.to_thread(disk, Path(hass.config.path(".storage")), entry_id)}
+
+
+def write_files(folder: Path, rows: Sequence[bytes]) -> None:
+    """Write rows, each into a file that is on disk then, as a kill must lose none."""
+    folder.mkdir(exist_ok=True)
+    for number, row in enumerate(rows):
+        with (folder / str(number)).open("wb") as file:
+            file.write(row)
+            file.flush()
+            os.fsync(file.fileno())
+
+
+def read_files(folder: Path) -> list[Any]:
+    """Read them."""
+    return [json.loads(path.read_bytes()) for path in folder.iterdir()]
+
+
+def disk(storage: Path, entry_id: str) -> float:
+    """Return the megabytes that the files take of an account's texts that wait, by the blocks of the file system."""
+    files = [path for path in storage.rglob("*") if entry_id in str(path) and path.is_file()]
+    return sum(path.stat().st_blocks for path in files) * BLOCK / 1e6
 
 
 def queued_table(sizes: Sequence[Figures], memory: Figures) -> bool:
     """Print what waiting texts cost; return whether the bars were reached."""
-    few, *_, most = sizes
+    few, most = sizes
     rows = [
         Row(
             "queuing, ms of the processor a text",
@@ -415,9 +419,10 @@ def queued_table(sizes: Sequence[Figures], memory: Figures) -> bool:
     ]
     for key, name in (("write", "keeping all on disk, ms for 1,000"), ("read", "reading them, ms for 1,000")):
         figures = [one[f"{key} ours"] for one in sizes]
-        rows.append(Row(name, figures, "core's Store", most[f"{key} ours"] / most[f"{key} floor"], OF_STORE[key]))
+        rows.append(Row(name, figures, "plain files", most[f"{key} ours"] / most[f"{key} floor"], OF_FILES[key]))
     ratio = memory["ours"] / memory["floor"]
-    rows.append(Row("memory, MB", [None, None, memory["ours"]], "waiting tasks", ratio, OF_TASKS))
+    rows.append(Row("memory, MB", [None, memory["ours"]], "waiting tasks", ratio, OF_TASKS))
+    rows.append(Row("on disk, MB", [one["disk"] for one in sizes]))
     return print_rows("Texts that wait", QUEUED, rows)
 
 
@@ -437,7 +442,6 @@ async def run() -> bool:
         (traced,) = (await measured("queued", url, QUEUED[-1:], True)).values()
     reached = [recipients_table(recipients), accounts_table(accounts), queued_table([*queued.values()], traced)]
     print("\nHow set-ups grow is told beside how bare entries grow, which are set up in turn with them.")
-    print("10,000 recipients are in three accounts: Home Assistant takes 10,000 entities of one.")
     print(f"Medians, each size in a Home Assistant of its own. Python {sys.version.split()[0]}.")
     return all(reached)
 

@@ -71,7 +71,7 @@ async def answer_as_pbx(request: web.Request) -> web.Response:
     return web.json_response([])
 
 
-async def serve(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) -> None:
+async def serve(answer: Callable[[web.Request], Awaitable[web.StreamResponse]], scheme: str = "https") -> None:
     """Serve until killed; the port is the first line of the output."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", answer)
@@ -79,7 +79,7 @@ async def serve(answer: Callable[[web.Request], Awaitable[web.StreamResponse]]) 
     await runner.setup()
     with tempfile.TemporaryDirectory() as folder:
         _, context = make_certificate(Path(folder))
-    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=context).start()
+    await web.TCPSite(runner, HOST, 0, ssl_context=context if scheme == "https" else None).start()
     print(runner.addresses[0][1], flush=True)
     await asyncio.Event().wait()
 
@@ -90,13 +90,13 @@ def environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def server(script: str = __file__) -> Any:
+def server(script: str = __file__, scheme: str = "https") -> Any:
     """Run a script's server in a process of its own; yield its address."""
-    command = [sys.executable, script, "serve"]
+    command = [sys.executable, script, "serve", scheme]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment())
     try:
         assert process.stdout is not None
-        yield f"https://127.0.0.1:{process.stdout.readline().strip()}"
+        yield f"{scheme}://{HOST}:{process.stdout.readline().strip()}"
     finally:
         process.kill()
         process.wait()
@@ -112,7 +112,7 @@ def entry_of(domain: str, title: str, **fields: Any) -> ConfigEntry:
     """Return an entry that is not added yet."""
     known: dict[str, Any] = {"version": 1, "minor_version": 1, "source": "user", "discovery_keys": MappingProxyType({})}
     empty: dict[str, Any] = {"data": {}, "options": {}, "subentries_data": (), "unique_id": title}
-    return ConfigEntry(domain=domain, title=title, **known, **{**empty, **fields})
+    return ConfigEntry(domain=domain, title=title, **{**known, **empty, **fields})
 
 
 def account_of(url: str, title: str = "1001", recipients: Sequence[ConfigSubentryData] = ()) -> ConfigEntry:
@@ -139,7 +139,8 @@ def yes(reached: bool) -> str:
 # --- the four ways ------------------------------------------------------------------
 
 
-def _trusting() -> ssl.SSLContext:
+def trusting() -> ssl.SSLContext:
+    """Return a context that takes any certificate."""
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
@@ -160,7 +161,7 @@ async def _post(session: aiohttp.ClientSession, url: str, number: int) -> None:
 @contextlib.asynccontextmanager
 async def bare(url: str) -> AsyncGenerator[Send]:
     """(a) One aiohttp session whose connections are kept."""
-    connector = aiohttp.TCPConnector(ssl=_trusting())
+    connector = aiohttp.TCPConnector(ssl=trusting())
     async with aiohttp.ClientSession(connector=connector) as session:
         yield lambda number: _post(session, url, number)
 
@@ -170,7 +171,7 @@ async def anew(url: str) -> AsyncGenerator[Send]:
     """(d) A session, and so a connection, for each message."""
 
     async def send(number: int) -> None:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=_trusting())) as session:
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=trusting())) as session:
             await _post(session, url, number)
 
     yield send
@@ -360,5 +361,5 @@ async def run() -> bool:
     return all(row[3] for row in rows) and script <= OF_REST_COMMAND
 
 
-if __name__ == "__main__" and sys.argv[1:] == ["serve"]:
-    asyncio.run(serve(answer_as_pbx))
+if __name__ == "__main__" and sys.argv[1:2] == ["serve"]:
+    asyncio.run(serve(answer_as_pbx, sys.argv[2]))

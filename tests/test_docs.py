@@ -8,6 +8,8 @@ import re
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
+from custom_components.netsapiens.delivery.state import Reason
+
 ROOT = Path(__file__).parent.parent
 FOLDER = ROOT / "custom_components/netsapiens"
 PAGES = {
@@ -84,6 +86,13 @@ def test_the_reference_names_every_field_of_the_action(action: str, some: set[st
     assert [name for name in names if f"`{name}`" not in section] == []
 
 
+def test_the_reference_has_each_reason_of_a_failure_once() -> None:
+    """One was there twice, each time in other words."""
+    section = REFERENCE[REFERENCE.index("### Event `failed`") : REFERENCE.index("## Triggers")]
+    rows = re.findall(r"^\| `(\w+)` \|", section.partition("|---|")[2], re.MULTILINE)
+    assert sorted(rows) == sorted(reason.value for reason in Reason)
+
+
 def test_every_page_with_figures_names_their_command() -> None:
     """Nobody has to believe a figure."""
     for name in ("docs/reliability.md", "docs/performance.md"):
@@ -95,19 +104,23 @@ def test_every_page_with_figures_names_their_command() -> None:
 def test_the_readme_is_short_and_its_first_screen_says_how_to_try_it() -> None:
     """In the order in which somebody new reads."""
     assert len(README.splitlines()) <= 250
-    order = ["<img ", "## Before you start", "## Install", "scripts/demo --keep", "scripts/test ", "## Add the first"]
+    order = ["<img ", "scripts/demo --keep", "scripts/test ", "## Before you start", "## Install", "## Add the first"]
     places = [README.index(part) for part in order]
     assert places == sorted(places)
+    assert len(README[: places[2]].splitlines()) <= 30
     assert len(README[: places[-1]].splitlines()) <= 60
     assert [(path, path.endswith(".png")) for path, _ in links_of("README.md") if "images" in path] == [
         ("docs/images/card.png", True)
     ]
 
 
-def test_every_picture_is_shown_once() -> None:
+def test_every_picture_is_shown_and_none_twice_on_a_page() -> None:
     """And none is missing."""
-    shown = [target for name in PAGES for target, _ in links_of(name) if target.startswith("docs/images/")]
-    assert sorted(shown) == sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir())
+    shown = [(target, name) for name in PAGES for target, _ in links_of(name) if target.startswith("docs/images/")]
+    pictures = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir()}
+    assert {target for target, _ in shown} == pictures
+    assert len(shown) == len(set(shown))
+    assert ("docs/images/card.png", "docs/card.md") in shown
     for page in PAGES.values():
         assert "![](" not in page
         assert all(re.search(r'alt="[^"]+"', tag) for tag in re.findall(r"<img [^>]+>", page))

@@ -91,17 +91,18 @@ NUMBERS = st.lists(st.from_regex(r"[0-9]{3,15}", fullmatch=True), min_size=1, ma
 
 @hypothesis(max_examples=50, deadline=None, database=None)
 @given(st.text(max_size=40), st.one_of(st.none(), st.from_regex(r"[0-9]{5,15}", fullmatch=True)), NUMBERS, st.randoms())
-def test_a_conversations_id(uid: str, sender: str | None, numbers: list[str], dice: object) -> None:
+def test_a_conversations_id(uid: str, sender: str | None, listed: list[str], dice: object) -> None:
     """It is the same for the same people, whatever their order, and one that the PBX takes."""
+    numbers = tuple(listed)
     uid = uid.encode(errors="ignore").decode()
     found = stable_session_id(uid, sender, numbers)
-    shuffled = sorted(numbers, key=lambda _: dice.random())  # type: ignore[attr-defined]
+    shuffled = tuple(sorted(numbers, key=lambda _: dice.random()))  # type: ignore[attr-defined]
     assert stable_session_id(uid, sender, shuffled) == found
     assert is_session_id(found)
     assert found[0].isalpha()
     assert found not in {
         stable_session_id(f"{uid}x", sender, numbers),
         stable_session_id(uid, f"{sender}1", numbers),
-        stable_session_id(uid, sender, [*numbers, "1" * 16]),
-        stable_session_id(uid, sender, [f"{numbers[0]}{'1' * 16}", *numbers[1:]]),
+        stable_session_id(uid, sender, (*numbers, "1" * 16)),
+        stable_session_id(uid, sender, (f"{numbers[0]}{'1' * 16}", *numbers[1:])),
     }

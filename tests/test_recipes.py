@@ -13,8 +13,10 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_mock_service
 import yaml
 
+from custom_components.netsapiens.options_flow import _delivery_fields
 from custom_components.netsapiens.receiving.answers import Choice
 from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
+from custom_components.netsapiens.settings import Settings
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
 from tests.helpers import entity_of, until
@@ -25,11 +27,13 @@ from tests.test_llm import TOOL, call, tools
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 REFERENCE = (ROOT / "docs/reference.md").read_text(encoding="utf-8")
+RECEIVING = (ROOT / "docs/receiving.md").read_text(encoding="utf-8")
+EXAMPLES = (ROOT / "docs/examples.md").read_text(encoding="utf-8")
 PLUMBER = "18585550177"
 
 
 def config_of(heading: str, page: str) -> dict[str, Any]:
-    """Return the configuration that stands below a heading or a bold first sentence."""
+    """Return the configuration that stands below a heading."""
     text = page[page.index(heading) :]
     block = re.search(r"```yaml\n(.*?)```", text, re.DOTALL)
     assert block is not None
@@ -113,7 +117,7 @@ async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: 
 @pytest.mark.usefixtures("house")
 async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator) -> None:
     """What is said of the response is true."""
-    await use(hass, "**A script that uses the answer.**", REFERENCE)
+    await use(hass, "## A script that uses the answer", EXAMPLES)
     await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
     assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
     assert persistent_notification._async_get_or_create_notifications(hass) == {}
@@ -126,7 +130,7 @@ async def test_text_ann_that_dinner_is_ready(hass: HomeAssistant, pbx: Simulator
     Home Assistant's `conversation` needs packages that are not in this environment, so its trigger is left out: the
     automation is run with what `hassil`, which it uses, reads in the sentence.
     """
-    config = config_of("## Assist", REFERENCE)
+    config = config_of("## Assist", EXAMPLES)
     [automation] = config["automation"]
     [trigger] = automation["triggers"]
     assert trigger["trigger"] == "conversation"
@@ -156,7 +160,7 @@ async def test_an_agent_with_a_language_model_texts_ann(hass: HomeAssistant, pbx
 @pytest.mark.usefixtures("house")
 async def test_an_agent_that_reads_texts(hass: HomeAssistant, pbx: Simulator) -> None:
     """The script that is exposed to Assist returns them."""
-    await use(hass, "**An agent that reads the last ten texts.**", REFERENCE)
+    await use(hass, "### An agent that reads the last ten texts", EXAMPLES)
     await pbx.receive(from_number=ANN, text="On my way")
     answer = await hass.services.async_call("script", "read_texts_of_ann", {}, blocking=True, return_response=True)
     assert answer is not None
@@ -172,7 +176,7 @@ def impatient(hass: HomeAssistant) -> None:
 @pytest.mark.usefixtures("impatient", "house")
 async def test_when_a_text_did_not_get_out(hass: HomeAssistant, pbx: Simulator) -> None:
     """The event leads to the notification that is printed."""
-    await use(hass, "**When a text did not get out.**", REFERENCE)
+    await use(hass, "## When a text did not get out", EXAMPLES)
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}
     await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
@@ -187,8 +191,8 @@ async def test_a_warning_beyond_a_number_of_texts(hass: HomeAssistant, pbx: Simu
     """The utility meter follows the sensor, and the automation warns once the month has more than 1,000."""
     await add_account(recipient("Ann", ANN))
     sensor = "sensor.1001_acme_example_sent_messages"
-    assert f"\n  - {sensor}\n" in REFERENCE  # the chart's
-    await use(hass, "**A warning beyond a number of texts a month.**", REFERENCE)
+    assert f"\n  - {sensor}\n" in EXAMPLES  # the chart's
+    await use(hass, "## A warning beyond a number of texts a month", EXAMPLES)
     await hass.services.async_call(
         "notify", "send_message", {"entity_id": "notify.ann", "message": "Hi"}, blocking=True
     )
@@ -210,10 +214,12 @@ def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
 
 
 def test_the_options_are_called_as_in_the_dialog() -> None:
-    """In the reference as in the dialog."""
+    """In the reference as in the dialog, and in its order."""
     words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
-    section = REFERENCE[REFERENCE.index("## Options") : REFERENCE.index("## How messages are received")]
-    for name in words["options"]["step"]["init"]["data"].values():
-        assert f"| {name} |" in section
+    section = REFERENCE[REFERENCE.index("## Options") : REFERENCE.index("## Limits")]
+    names = words["options"]["step"]["init"]["data"]
+    order = [names[key] for key in ("from_number", *map(str, _delivery_fields(Settings())))]
+    assert re.findall(r"^\| (?!Option )([^-|]+) \|", section, re.MULTILINE) == order
+    assert sorted(order) == sorted(names.values())
     for name in words["selector"]["incoming"]["options"].values():
-        assert f"| {name} (`" in REFERENCE
+        assert f"| {name} (`" in RECEIVING

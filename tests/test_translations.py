@@ -17,7 +17,7 @@ LANGUAGES = ["de", "es", "fr", "nl"]
 SAME = {
     *("MMS", "SMS", "Chat", "Client-ID", "Domain", "Name", "Number", "Data", "Media", "Account", "Message", "Messages"),
     *("Conversation", "Options", "messages", "API-sleutel", "Error", "Participants", "Video", "PIN", "Text", "No"),
-    *("Contact", "{count} SMS"),
+    *("Contact", "{count} SMS", "Question"),
 }
 
 

@@ -29,7 +29,7 @@ async def async_addressed(account: NetsapiensData, request: SendRequest) -> Send
     """
     if request.destinations or request.recipients or request.messagesession is None:
         destinations = [await _async_destination(account, text) for text in request.destinations]
-        return replace(request, destinations=destinations)
+        return request if destinations == list(request.destinations) else replace(request, destinations=destinations)
     try:
         conversation = await async_conversation(account, request.messagesession)
     except NetsapiensError as err:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 import hashlib
 
 from .phone import mask
@@ -77,7 +78,8 @@ def label_of(numbers: Iterable[str]) -> str:
     return ", ".join(mask(number) for number in numbers)
 
 
-def stable_session_id(uid: str, from_number: str | None, numbers: Iterable[str]) -> str:
+@lru_cache(maxsize=1024)  # people text the same few
+def stable_session_id(uid: str, from_number: str | None, numbers: tuple[str, ...]) -> str:
     """Return the id of the conversation that this account, sender and destinations always continue.
 
     A letter first: the PBX takes an id of digits for a number.

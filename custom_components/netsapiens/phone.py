@@ -254,7 +254,7 @@ def shown_name(text: str) -> str:
 
 def last_digits(text: str) -> str:
     """Return the last four digits of a number."""
-    return "".join(char for char in text if char.isdigit())[-4:]
+    return text[-4:] if is_digits(text) else "".join(char for char in text if char.isdigit())[-4:]
 
 
 def mask(text: str) -> str:

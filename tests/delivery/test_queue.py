@@ -1114,7 +1114,7 @@ async def test_an_unexpected_error_ends_one_message_only(
     assert raised.value.translation_key == "unexpected"
     assert caplog.text.count("Unexpected error while sending a text") == 1
     assert err.__name__ in caplog.text
-    assert "in _prepare" in caplog.text
+    assert "in _ready_to_send" in caplog.text
     assert "Alarm to" not in caplog.text
     assert "0123" not in caplog.text
     assert (await send(hass, "Next"))["status"] == "sent"

@@ -245,13 +245,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def baseline(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
     """The baseline, its time as seconds before now."""
-    found, certain = history.baseline(message, NOW + timedelta(seconds=clock[0]))
+    found, certain = history.baseline(message, NOW + timedelta(seconds=clock[0])), history.is_certain(message)
     return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
 
 
 def remember(history: RecentSends, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
     """Send a message, and note its end a second later."""
-    found, _ = history.baseline(message, NOW + timedelta(seconds=clock[0]))
+    found = history.baseline(message, NOW + timedelta(seconds=clock[0]))
     clock[0] += 1
     history.remember(message, found, accepted=accepted)
 
@@ -279,8 +279,8 @@ def test_history_counts_duplicates_that_may_be_in_sight(history: RecentSends, cl
 def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSends, clock: list[float]) -> None:
     """The duplicates before a message that was taken up again are known to its baseline alone."""
     history.remember(outgoing(), Baseline(NOW, 3), accepted=True)
-    found, certain = history.baseline(outgoing(), NOW + timedelta(seconds=60))
-    assert (found, certain) == (Baseline(NOW, 4), True)
+    assert history.baseline(outgoing(), NOW + timedelta(seconds=60)) == Baseline(NOW, 4)
+    assert history.is_certain(outgoing())
 
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
@@ -342,7 +342,7 @@ def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: li
     """Texts that a PBX lists as media are not counted as pictures."""
 
     def texts(message: OutgoingMessage) -> set[str]:
-        return set(history.baseline(message, NOW)[0].texts)
+        return set(history.baseline(message, NOW).texts)
 
     remember(history, outgoing("null"), clock)
     remember(history, outgoing("Look"), clock)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from functools import partial
+from functools import lru_cache, partial
 from types import TracebackType
 from typing import Any, Self
 from urllib.parse import quote
@@ -252,8 +252,7 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        domain = (await self.signed_in()).domain
-        return f"domains/{_quoted(domain) if domain else '~'}"
+        return _domain_path(await self.signed_in())
 
     async def user_path(self, user: str | None = None) -> str:
         """Return the path of a user's records, ``domains/{domain}/users/{user}``, quoted.
@@ -267,9 +266,15 @@ class NetsapiensAPI:
         account = await self.signed_in()
         if user is None and not (account.domain and account.user):
             return "domains/~/users/~"
-        return f"{await self.domain_path()}/users/{_quoted(user or account.user)}"
+        return f"{_domain_path(account)}/users/{_quoted(user or account.user)}"
 
 
+def _domain_path(account: Account) -> str:
+    """Return the path of the records of an account's domain."""
+    return f"domains/{_quoted(account.domain) if account.domain else '~'}"
+
+
+@lru_cache(maxsize=128)  # each request names a domain and a user, mostly the same
 def _quoted(name: str) -> str:
     """Return a name as one part of a path."""
     return quote(name, safe="", errors="replace")

@@ -5,7 +5,7 @@ monotonic clock, which nobody sets; our wall clock is one more witness.
 """
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from statistics import median
 import time
@@ -37,6 +37,7 @@ class PbxClock:
         # Each as what has to be added to the monotonic clock.
         self._first: deque[float] | None = deque(maxlen=_LATEST)  # None once enough of them agreed
         self._agreed: deque[float] = deque(maxlen=_LATEST)
+        self._estimate = 0.0  # the median of those
         self._other: deque[float] = deque(maxlen=_LATEST)  # of answers that disagree with those, but not among them
         self._others = 0
         self._other_since = 0.0
@@ -50,7 +51,7 @@ class PbxClock:
         """Return the time by the PBX's clock, at most a few seconds late; ours where the PBX sent none."""
         if not self._agreed:
             return datetime.fromtimestamp(self._wall(), UTC)
-        return datetime.fromtimestamp(self._estimate() + self.monotonic(), UTC)
+        return datetime.fromtimestamp(self._estimate + self.monotonic(), UTC)
 
     def note(self, shown: datetime, at: float) -> None:
         """Learn from an answer.
@@ -62,15 +63,16 @@ class PbxClock:
         offset = shown.timestamp() - at
         if self._first is not None:
             self._begin(self._first, offset)
-        elif abs(offset - self._estimate()) <= _NEAR:
-            self._agreed.append(offset)
+        elif abs(offset - self._estimate) <= _NEAR:
+            self._agree([*self._agreed, offset])
             self._others = 0
         else:
             self._doubt(offset, at)
 
-    def _estimate(self) -> float:
-        """Return what to add to the monotonic clock."""
-        return median(self._agreed)
+    def _agree(self, offsets: Iterable[float]) -> None:
+        """Take these for the PBX's clock."""
+        self._agreed = deque(offsets, _LATEST)
+        self._estimate = median(self._agreed)
 
     def _begin(self, first: deque[float], offset: float) -> None:
         """Learn from one of the first answers; where they disagree, our wall clock and the majority decide."""
@@ -83,7 +85,7 @@ class PbxClock:
             return distance <= _BY_WALL, len(group), -distance
 
         best = max(([one for one in first if abs(one - other) <= _NEAR] for other in first), key=weight)
-        self._agreed = deque(best, _LATEST)
+        self._agree(best)
         self.is_settled = self.is_settled or len(best) >= _ENOUGH or weight(best)[0]
         if len(best) >= _ENOUGH:
             self._first = None
@@ -96,11 +98,11 @@ class PbxClock:
         self._other.append(offset)
         self._others += 1
         ours = self._wall() - self.monotonic()
-        is_ours = abs(offset - ours) <= _BY_WALL < abs(self._estimate() - ours)
+        is_ours = abs(offset - ours) <= _BY_WALL < abs(self._estimate - ours)
         if self._others < _ENOUGH or not (is_ours or at - self._other_since >= _HOLDS):
             return
-        before = self._estimate()
-        self._agreed = deque(self._other, _LATEST)
+        before = self._estimate
+        self._agree(self._other)
         self._other.clear()
         self._others = 0
-        self.jumped += self._estimate() - before
+        self.jumped += self._estimate - before

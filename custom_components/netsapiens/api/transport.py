@@ -38,6 +38,7 @@ UPLOAD_TIMEOUT = aiohttp.ClientTimeout(total=60, connect=10)
 _FRESH_FOR = 60.0  # seconds without kept connections once one broke: some PBXs silently close them
 
 _JSON = "application/json"
+_to_json = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 _ID = re.compile(r"[0-9A-Za-z_%-]{20,}")  # of a conversation, or of a subscription, which is secret
 
 
@@ -100,7 +101,7 @@ class Transport:
         """
         headers, data = self._headers(token), None
         if body is not None:
-            data = json.dumps(body, ensure_ascii=False, separators=(",", ":")).encode(errors="replace")
+            data = _to_json(body).encode(errors="replace")
             headers["Content-Type"] = _JSON
         url = URL(self._root + path, encoded=True)
         session = await self._client()

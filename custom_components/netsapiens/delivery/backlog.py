@@ -50,7 +50,7 @@ class Backlog:
         hass: HomeAssistant = coordinator.hass
         self._loop = hass.loop
         self._timing = timing
-        self.reports = HeldReports(self._discard)
+        self.reports = HeldReports(self._discard, timing.report_after)
         self.outcomes = Outcomes(history, self.reports, self._leave, self._discard)
         self.expiry = Expiry(hass.loop, self._expire)
         self.persistence = Persistence(hass, spool, self.outcomes, timing, self._pbx_now)

@@ -135,13 +135,13 @@ class Deliverer:
         await self._coordinator.async_ensure_token()
         if not api.clock.is_settled:
             await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
-        self._expiry.correct(self.pbx_now())
-        if entry.delivery.step is Step.COUNT:
-            baseline, is_certain = self._history.baseline(entry.message, api.now())
-            if not is_certain:
-                baseline = await self._reconciler.baseline(entry.message, baseline.since, entry.caller)
-                if entry.delivery.step is Step.COUNT:
-                    self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
+        if self._expiry.is_unsure:
+            self._expiry.correct(self.pbx_now())
+        if entry.delivery.step is Step.COUNT and not self._history.is_certain(entry.message):
+            since = self._history.baseline(entry.message, api.now()).since
+            baseline = await self._reconciler.baseline(entry.message, since, entry.caller)
+            if entry.delivery.step is Step.COUNT:
+                self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
 
     async def _send(self, entry: QueueEntry) -> None:
         """Make the request, once all that it needs is there.
@@ -167,7 +167,7 @@ class Deliverer:
         while True:
             match entry.delivery.step:
                 case Step.COUNT:
-                    baseline, _ = self._history.baseline(entry.message, self._coordinator.api.now())
+                    baseline = self._history.baseline(entry.message, self._coordinator.api.now())
                     self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
                 case Step.PERSIST | Step.WAIT:
                     await self._persist(entry)
@@ -202,10 +202,10 @@ class Deliverer:
         message, baseline = entry.message, entry.delivery.baseline
         if baseline is not None:
             call_safely(lambda: self._history.remember(message, baseline, accepted=True))
-        self._reports.sent(message)
         if not entry.delivery.is_done:
             self._coordinator.note_success()
         self._apply(entry, event, message_id=message_id)
+        self._reports.sent(message)
 
     @callback
     def _not_accepted(self, entry: QueueEntry, err: NetsapiensError) -> None:

@@ -49,7 +49,10 @@ class Call:
 
     def refusal_of(self, message: OutgoingMessage) -> HomeAssistantError | None:
         """Return why a message may not be sent any more, or None."""
-        return next((err for predicate, err in self._refusals if predicate(message)), None)
+        for predicate, err in self._refusals:
+            if predicate(message):
+                return err
+        return None
 
     def answered(self) -> None:
         """Count one more message that was answered."""

@@ -24,6 +24,11 @@ class Expiry:
         self._unsure: dict[QueueEntry, Deadline] = {}  # whose time left is to be had from the PBX's clock
         self._loaded_at = 0.0  # by the loop's clock
 
+    @property
+    def is_unsure(self) -> bool:
+        """Whether the PBX's clock is needed for some messages."""
+        return bool(self._unsure)
+
     @callback
     def add(self, entry: QueueEntry) -> None:
         """Let a message expire at its deadline."""
@@ -54,7 +59,7 @@ class Expiry:
         Parameters:
             pbx: seconds since 1970 by its clock; None where that is not known for sure.
         """
-        if not self._unsure or pbx is None:
+        if pbx is None:
             return
         unsure, self._unsure = self._unsure, {}
         now, wall = self._loop.time(), time.time()

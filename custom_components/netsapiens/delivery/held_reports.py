@@ -1,5 +1,6 @@
 """What there is to report of messages, held back until somebody listens."""
 
+import asyncio
 from collections.abc import Callable
 
 from homeassistant.core import callback
@@ -15,14 +16,17 @@ class HeldReports:
 
     Parameters:
         on_reported: called with each failed message once it was reported; until then it stays on disk.
+        sent_after: seconds until a sent message that nobody waits for is reported, with all that were sent meanwhile.
     """
 
-    def __init__(self, on_reported: Callable[[QueueEntry], None]) -> None:
+    def __init__(self, on_reported: Callable[[QueueEntry], None], sent_after: float) -> None:
         self._on_reported = on_reported
+        self._sent_after = sent_after
         self._report_failed: Callable[[FailedMessage], None] | None = None
         self._report_sent: Callable[[OutgoingMessage], None] | None = None
         self._failed: list[tuple[QueueEntry, FailedMessage]] = []
         self._sent: list[OutgoingMessage] = []
+        self._soon: asyncio.TimerHandle | None = None
 
     @property
     def held(self) -> list[QueueEntry]:
@@ -40,11 +44,26 @@ class HeldReports:
 
     @callback
     def sent(self, message: OutgoingMessage) -> None:
-        """Report a message that the PBX took."""
-        if self._report_sent is None:
-            self._sent.append(message)
-        else:
-            call_safely(self._report_sent, message)
+        """Report a message that the PBX took: at once where a question or an entity waits for that, else soon.
+
+        What only counts messages must not hold up the next one.
+        """
+        self._sent.append(message)
+        if message.reference is not None or message.recipient_id is not None:
+            self._report_all_sent()
+        elif self._soon is None and self._report_sent is not None:
+            self._soon = asyncio.get_running_loop().call_later(self._sent_after, self._report_all_sent)
+
+    def _report_all_sent(self) -> None:
+        """Report the messages that the PBX took, if somebody listens."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
+        if (report := self._report_sent) is None:
+            return
+        held, self._sent = self._sent, []
+        for message in held:
+            call_safely(report, message)
 
     @callback
     def listen_failed(self, report: Callable[[FailedMessage], None]) -> None:
@@ -58,11 +77,10 @@ class HeldReports:
     def listen_sent(self, report: Callable[[OutgoingMessage], None]) -> None:
         """Report sent messages from now on, and those that are held."""
         self._report_sent = report
-        held, self._sent = self._sent, []
-        for message in held:
-            call_safely(report, message)
+        self._report_all_sent()
 
     @callback
     def hold(self) -> None:
-        """Hold what there is to report until somebody listens again."""
+        """Hold what there is to report from now on until somebody listens again."""
+        self._report_all_sent()
         self._report_failed = self._report_sent = None

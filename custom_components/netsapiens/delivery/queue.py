@@ -8,6 +8,7 @@ kept on disk until its time is up.
 import asyncio
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from itertools import batched
 import logging
 import time
 
@@ -247,36 +248,49 @@ class DeliveryQueue:
         self._limit.take(len(messages))
         call = Call(len(messages))
         entries: list[QueueEntry] = []
-        taking = self._backlog.spawn(self._take(messages, entries, call, seconds), "netsapiens call")
+        first, *further = batched(messages, BATCH, strict=False)
+        self._take(first, entries, call, seconds)
+        taking = (
+            self._backlog.spawn(self._take_further(further, entries, call, seconds), "netsapiens call")
+            if further
+            else None
+        )
         try:
-            await asyncio.shield(taking)
+            if taking is not None:
+                await asyncio.shield(taking)
             await call.wait(self._timing.answer_within if seconds else None)
         finally:
             # Also where the caller was stopped while it waited: its messages stay, and their failure is reported.
-            if not taking.done() or any(entry.answer is None for entry in entries):
+            if len(entries) < len(messages) or any(entry.answer is None for entry in entries):
                 await asyncio.shield(self._backlog.spawn(self._keep(taking, entries), "netsapiens call"))
         return [entry.answer for entry in entries if entry.answer is not None]
 
-    async def _take(
-        self, messages: Sequence[OutgoingMessage], entries: list[QueueEntry], call: Call, seconds: float
-    ) -> None:
-        """Put the messages of a call into the queue; of very many, others may run in between."""
+    @callback
+    def _take(self, messages: Sequence[OutgoingMessage], entries: list[QueueEntry], call: Call, seconds: float) -> None:
+        """Put messages of a call into the queue."""
         deadline = self._hass.loop.time() + (seconds or self._timing.answer_within)
-        self._backlog.coming.add(call)
-        for number, message in enumerate(messages):
-            at_once = number < self._timing.at_once
+        for message in messages:
+            at_once = len(entries) < self._timing.at_once
             delivery: Delivery[Baseline] = Delivery(keep=seconds > 0)
             entry = QueueEntry(message, deadline, self._next_number, delivery, call, at_once=at_once)
             self._next_number += 1
             entries.append(entry)
             self._backlog.add(entry)
-            if number % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
+
+    async def _take_further(
+        self, batches: Sequence[Sequence[OutgoingMessage]], entries: list[QueueEntry], call: Call, seconds: float
+    ) -> None:
+        """Put the rest of a long call into the queue; others may run in between."""
+        self._backlog.coming.add(call)
+        for messages in batches:
+            await asyncio.sleep(0)
+            self._take(messages, entries, call, seconds)
         self._backlog.coming.remove(call)
 
-    async def _keep(self, taking: asyncio.Task[None], entries: list[QueueEntry]) -> None:
+    async def _keep(self, taking: asyncio.Task[None] | None, entries: list[QueueEntry]) -> None:
         """Answer what has not ended."""
-        await asyncio.wait([taking])
+        if taking is not None and not taking.done():
+            await asyncio.wait([taking])
         await self._backlog.async_keep(entries)
 
     # --- the end ---------------------------------------------------------------------

@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import takewhile
 import json
 import re
 import time
@@ -110,27 +111,37 @@ class RecentSends:
         self._past.append(past)
         self._duplicates.setdefault(past.key, deque()).append(past)
 
-    def baseline(self, message: OutgoingMessage, pbx_now: datetime) -> tuple[Baseline, bool]:
-        """Return the baseline of a message that is about to be sent, and whether that is certain.
+    def is_certain(self, message: OutgoingMessage) -> bool:
+        """Whether ``baseline`` counts all duplicates of a message, so that the PBX need not be asked."""
+        past = self._last_duplicate(message, time.monotonic())
+        return past is None or past.accepted
+
+    def baseline(self, message: OutgoingMessage, pbx_now: datetime) -> Baseline:
+        """Return the baseline of a message that is about to be sent.
 
         A duplicate that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
-        where = set(ordering_keys(message))
-        texts = self._texts(where, now) if message.media is not None else frozenset()
-        for past in reversed(self._duplicates.get(_key(message), ())):
-            if past.end < now - _NEAR:
-                break
-            if not where.isdisjoint(past.keys):
-                texts |= past.baseline.texts  # since the count began
-                return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts), past.accepted
+        texts = self._texts(message, now) if message.media is not None else frozenset()
+        if (past := self._last_duplicate(message, now)) is not None:
+            texts |= past.baseline.texts  # since the count began
+            return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts)
         # Never before this process began: what the last one sent is not known any more.
         since = pbx_now - timedelta(seconds=min(self._slack, now - self._began))
-        return Baseline(since.replace(microsecond=0), 0, texts), True
+        return Baseline(since.replace(microsecond=0), 0, texts)
 
-    def _texts(self, where: set[str], now: float) -> frozenset[str]:
-        """Return the keys of the texts without media that ended a moment ago in some scopes."""
+    def _last_duplicate(self, message: OutgoingMessage, now: float) -> _Past | None:
+        """Return the last duplicate of a message that ended a moment ago; None where there is none."""
+        if not (duplicates := self._duplicates.get(_key(message))):
+            return None
+        where = set(ordering_keys(message))
+        near = takewhile(lambda past: past.end >= now - _NEAR, reversed(duplicates))
+        return next((past for past in near if not where.isdisjoint(past.keys)), None)
+
+    def _texts(self, message: OutgoingMessage, now: float) -> frozenset[str]:
+        """Return the keys of the texts without media that ended a moment ago where a message's duplicates may be."""
+        where = set(ordering_keys(message))
         return frozenset(
             past.key[0]
             for past in self._past

@@ -5,12 +5,12 @@ or FAILED. Nothing here waits, reads or writes: who drives it does the next ``St
 """
 
 from dataclasses import dataclass
-from enum import Enum, auto
+from enum import Enum, IntEnum, auto
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 
-class State(Enum):
+class State(IntEnum):  # whose hash is quick
     """Where a message is on its way."""
 
     PENDING = auto()  # surely not accepted
@@ -30,7 +30,7 @@ class Reason(Enum):
     UNEXPECTED = "unexpected"
 
 
-class Event(Enum):
+class Event(IntEnum):
     """What happens to a message."""
 
     ATTEMPT_MAY_BEGIN = auto()  # with its baseline
@@ -226,11 +226,11 @@ class Delivery[BaselineT](NamedTuple):
         Raises:
             IllegalTransitionError: that cannot happen to it now.
         """
-        self._check(event, baseline)
+        outcome = None if self.is_done else TRANSITIONS.get((self.state, event))
+        self._check(event, baseline, outcome)
         facts = self._facts(event, baseline)
-        if self.is_done:
+        if outcome is None:
             return self._replace(**facts) if facts else self
-        outcome = TRANSITIONS[self.state, event]
         if self.opted_out and outcome.state is State.PENDING:
             outcome = _OPTED_OUT
         elif outcome.last is not None and (self.late or not self.keep):
@@ -242,7 +242,7 @@ class Delivery[BaselineT](NamedTuple):
             **facts,
         )
 
-    def _check(self, event: Event, baseline: BaselineT | None) -> None:
+    def _check(self, event: Event, baseline: BaselineT | None, outcome: Outcome | None) -> None:
         """Raise where an event cannot happen now."""
         match event:
             case Event.ATTEMPT_MAY_BEGIN:
@@ -257,7 +257,7 @@ class Delivery[BaselineT](NamedTuple):
                 legal = not self.promised or self.is_done
             case _:
                 legal = True
-        if not legal or not (self.is_done or (self.state, event) in TRANSITIONS):
+        if not legal or (outcome is None and not self.is_done):
             raise IllegalTransitionError(self.state, event)
 
     def _facts(self, event: Event, baseline: BaselineT | None) -> dict[str, Any]:

@@ -32,6 +32,8 @@ class AccountFacts:
 
     def listed(self, number: str) -> str | None:
         """Return a number as the PBX lists it, maybe without its country code; None where it does not."""
+        if number in self.numbers:
+            return number
         return next((own for own in self.numbers if same_number(own, number)), None)
 
     def owner_of(self, number: str) -> str | None:

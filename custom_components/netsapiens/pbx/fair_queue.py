@@ -44,6 +44,16 @@ class Turns:
         """Whether, of those that send, the latest one is next."""
         return bool(self._new) and not self._was_new
 
+    def may_wait_alone(self, caller: Hashable, *, fresh: bool) -> bool:
+        """Return what ``may_wait`` would be with nobody else but this one, as nobody waits."""
+        return not (fresh or caller == READING or self._was_reading or self._was_new)
+
+    def go_alone(self, caller: Hashable, *, fresh: bool) -> None:
+        """Take a turn without waiting, as nobody else waits."""
+        self._was_reading = caller == READING
+        if not self._was_reading:
+            self._was_new = fresh and not self._was_new
+
     def add(self, waiter: Waiter, caller: Hashable, *, fresh: bool) -> None:
         """Let somebody wait.
 

@@ -115,6 +115,9 @@ class Throttle:
 
     async def _turn(self, caller: Hashable, fresh: bool) -> Permit:
         """Wait for a turn."""
+        if not self._turns and self._wait(self._turns.may_wait_alone(caller, fresh=fresh)) <= 0:  # as is usual
+            self._turns.go_alone(caller, fresh=fresh)
+            return self._admit()
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._turns.add(waiter, caller, fresh=fresh)
         self._grant()
@@ -138,12 +141,18 @@ class Throttle:
             self._timer.cancel()
             self._timer = None
         while self._turns:
-            wait = max(self.breaker.wait(), self._limiter.wait(is_backlog=self._turns.may_wait))
-            if wait > 0:
+            if (wait := self._wait(self._turns.may_wait)) > 0:
                 self._timer = asyncio.get_running_loop().call_later(wait, self._grant)
                 return
             waiter = self._turns.pop()
-            if waiter.cancelled():
-                continue  # its task has not run since
-            self._limiter.take()
-            waiter.set_result(self.breaker.admit())
+            if not waiter.cancelled():  # else its task has not run since
+                waiter.set_result(self._admit())
+
+    def _wait(self, is_backlog: bool) -> float:
+        """Return in how many seconds the next request may go; 0 for now."""
+        return max(self.breaker.wait(), self._limiter.wait(is_backlog=is_backlog))
+
+    def _admit(self) -> Permit:
+        """Let a request go now."""
+        self._limiter.take()
+        return self.breaker.admit()
