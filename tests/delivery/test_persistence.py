@@ -23,7 +23,7 @@ async def test_a_row_holds_the_baseline_from_when_its_write_began(hass: HomeAssi
     """One that is counted meanwhile is not on disk: its attempt waits for another write, be the row new or not."""
     spool = Spool(hass, "account")
     await spool.async_load()
-    outcomes = Outcomes(RecentSends(), HeldReports(lambda _: None), lambda _: None, lambda _: None)
+    outcomes = Outcomes(RecentSends(), HeldReports(lambda _: None, 0.0), lambda _: None, lambda _: None)
     persistence = Persistence(hass, spool, outcomes, QueueTiming(), lambda: None)
     entry = QueueEntry(bulk(1, "18585550199"), hass.loop.time() + 60, 0, Delivery())
     outcomes.add(entry)

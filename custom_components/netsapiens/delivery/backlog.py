@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -41,7 +42,6 @@ class Backlog:
         expiry: their deadlines.
         persistence: their rows on disk.
         deliverer: what sends them.
-        coming: the calls whose messages are not all here yet.
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class Backlog:
         self._scheduler = Scheduler(self._deliver, timing.active)
         self._entries: dict[QueueEntry, None] = {}  # in the order in which they came
         self._running: set[asyncio.Task[Any]] = set()
-        self.coming: set[Call] = set()
+        self._coming: set[Call] = set()  # whose messages are not all here yet
         self.is_stopped = False
 
     def __iter__(self) -> Iterator[QueueEntry]:
@@ -107,6 +107,15 @@ class Backlog:
         elif not self.is_stopped:
             self.expiry.add(entry)
             self._scheduler.add(entry)
+
+    @contextmanager
+    def coming(self, call: Call) -> Iterator[None]:
+        """Let what is refused meanwhile count for those messages of a call that are still to come."""
+        self._coming.add(call)
+        try:
+            yield
+        finally:
+            self._coming.remove(call)
 
     @callback
     def restart(self) -> None:
@@ -152,7 +161,7 @@ class Backlog:
     @callback
     def refuse(self, predicate: Callable[[OutgoingMessage], bool], err: HomeAssistantError) -> None:
         """End messages that may not be sent any more; one that may have been accepted is looked up first."""
-        for call in self.coming:
+        for call in self._coming:
             call.refuse(predicate, err)
         refused = dict.fromkeys(entry for entry in self._entries if predicate(entry.message))
         if not refused:

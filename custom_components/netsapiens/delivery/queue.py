@@ -179,7 +179,7 @@ class DeliveryQueue:
         except HomeAssistantError as err:
             _LOGGER.error("The waiting texts cannot be read: %s", type(err.__cause__).__name__)  # noqa: TRY400
             return ["*"]
-        kept, damaged = await self._read(contents, label)
+        kept, damaged = await _read(self._spool, contents, label)
         entries = [self._restored(message, spool_id) for message, spool_id in kept]
         for number, entry in enumerate(entries):
             self._backlog.add(entry)
@@ -188,22 +188,6 @@ class DeliveryQueue:
         reprieved = [entry for entry in entries if entry.reprieved]
         await self._backlog.persistence.async_persist(reprieved, rewrite=True)
         return damaged
-
-    async def _read(self, contents: SpoolContents, label: Labels) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
-        """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
-        kept: list[tuple[KeptMessage, str]] = []
-        damaged = list(contents.damaged)
-        for number, spooled in enumerate(contents.messages):
-            try:
-                kept.append((kept_of(spooled, label), spooled.id))
-            except DAMAGE:
-                damaged.append(await self._spool.async_set_aside(spooled.id))
-            if number % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
-        if len(damaged) > len(contents.damaged):
-            _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
-        kept.sort(key=lambda pair: pair[0].number)
-        return kept, damaged
 
     def _restored(self, kept: KeptMessage, spool_id: str) -> QueueEntry:
         """Return a message that was kept. One that was tried may have been accepted."""
@@ -281,11 +265,10 @@ class DeliveryQueue:
         self, batches: Sequence[Sequence[OutgoingMessage]], entries: list[QueueEntry], call: Call, seconds: float
     ) -> None:
         """Put the rest of a long call into the queue; others may run in between."""
-        self._backlog.coming.add(call)
-        for messages in batches:
-            await asyncio.sleep(0)
-            self._take(messages, entries, call, seconds)
-        self._backlog.coming.remove(call)
+        with self._backlog.coming(call):
+            for messages in batches:
+                await asyncio.sleep(0)
+                self._take(messages, entries, call, seconds)
 
     async def _keep(self, taking: asyncio.Task[None] | None, entries: list[QueueEntry]) -> None:
         """Answer what has not ended."""
@@ -306,3 +289,22 @@ class DeliveryQueue:
         """End as a process does that is killed: nothing is written any more, nothing is waited for. For tests."""
         self._forget_stop()
         await self._backlog.async_abandon()
+
+
+async def _read(
+    spool: Spool, contents: SpoolContents, label: Labels
+) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
+    """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
+    kept: list[tuple[KeptMessage, str]] = []
+    damaged = list(contents.damaged)
+    for number, spooled in enumerate(contents.messages):
+        try:
+            kept.append((kept_of(spooled, label), spooled.id))
+        except DAMAGE:
+            damaged.append(await spool.async_set_aside(spooled.id))
+        if number % BATCH == BATCH - 1:
+            await asyncio.sleep(0)
+    if len(damaged) > len(contents.damaged):
+        _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
+    kept.sort(key=lambda pair: pair[0].number)
+    return kept, damaged
