@@ -1,8 +1,10 @@
 """Whose request goes next, beside a backlog."""
 
 import asyncio
+from typing import Any
 
 from homeassistant.core import HomeAssistant
+from hypothesis import given, settings as hypothesis, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -73,3 +75,16 @@ async def test_an_alarm_beside_300_texts(hass: HomeAssistant, pbx: Simulator, en
     assert len(texts(pbx)) < 100
     bulk.cancel()
     await asyncio.gather(bulk, return_exceptions=True)
+
+
+@hypothesis(max_examples=200, deadline=None, database=None)
+@given(st.lists(st.tuples(st.sampled_from([READING, "one", "two"]), st.booleans()), max_size=12))
+def test_a_turn_alone_is_as_any_other(turns: list[tuple[str, bool]]) -> None:
+    """Who needs not wait changes whose turn is next, and what a backlog leaves to others, as one who does."""
+    waiting, alone = Turns(), Turns()
+    for caller, fresh in turns:
+        waiter: Any = object()
+        waiting.add(waiter, caller, fresh=fresh)
+        assert alone.may_wait_alone(caller, fresh=fresh) == waiting.may_wait
+        assert waiting.pop() is waiter
+        alone.go_alone(caller, fresh=fresh)
