@@ -1,11 +1,11 @@
 """Fixtures: a PBX over real loopback HTTP, a real Home Assistant, and an account in it."""
 
-from collections.abc import AsyncGenerator, Callable, Coroutine
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from importlib.util import find_spec
 from pathlib import Path
 import sys
 from typing import Any
-from unittest.mock import MagicMock
+from unittest.mock import MagicMock, patch
 
 from homeassistant.components.image import DATA_COMPONENT as IMAGES, ImageEntity
 from homeassistant.config_entries import ConfigSubentryData
@@ -17,7 +17,7 @@ from pytest_homeassistant_custom_component.syrupy import HomeAssistantSnapshotEx
 from syrupy.assertion import SnapshotAssertion
 
 # Before the plugin looks for custom components in its own folder.
-import custom_components.netsapiens  # noqa: F401
+import custom_components.netsapiens as integration
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from custom_components.netsapiens.runtime import async_end
@@ -99,6 +99,20 @@ async def close(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     """Close an account as the end of Home Assistant does: its queue goes on for no reload."""
     assert await hass.config_entries.async_unload(entry.entry_id)
     await async_end(hass, entry.entry_id)
+
+
+@pytest.fixture
+def setups() -> Generator[list[str]]:
+    """The entries that were set up, in order; a reload shows as one more."""
+    found: list[str] = []
+    genuine = integration.async_setup_entry
+
+    async def setup(hass: HomeAssistant, entry: Any) -> bool:
+        found.append(entry.entry_id)
+        return await genuine(hass, entry)
+
+    with patch.object(integration, "async_setup_entry", setup):
+        yield found
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, Ques
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import crash
-from tests.helpers import shown, until
+from tests.helpers import hass_storage, shown, until  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import sent_to
 
@@ -32,12 +32,6 @@ NOTHING = {
     ),
     "timed_out": True,
 }
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture
@@ -416,16 +410,22 @@ async def test_a_question_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simula
     assert (await call)["id"] == "close"
 
 
-@pytest.mark.usefixtures("quick_queue")
-async def test_a_queued_question_goes_with_its_caller(
-    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
-) -> None:
-    """What nobody waits for any more is not sent once the PBX is back, and no event says so; other texts are sent."""
+async def ask_while_away(hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry) -> asyncio.Task[Any]:
+    """Ask Ann, then text Bob, while the PBX takes nothing; return the call once both wait."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
     call = ask(hass, entity_id="notify.ann", keep_for=60)
     data = {"entity_id": "notify.bob", "message": "Hello", "keep_for": 60}
     await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
     await until(lambda: home.runtime_data.queue.queued == 2)
+    return call
+
+
+@pytest.mark.usefixtures("quick_queue")
+async def test_a_queued_question_goes_with_its_caller(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+) -> None:
+    """What nobody waits for any more is not sent once the PBX is back, and no event says so; other texts are sent."""
+    call = await ask_while_away(hass, pbx, home)
     call.cancel()
     await until(lambda: home.runtime_data.queue.queued == 1)
     pbx.clear_faults()
@@ -479,11 +479,7 @@ async def test_a_queued_question_is_not_sent_after_a_kill(
     hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
 ) -> None:
     """Nobody waits for the answer any more, and no event reports it; other texts that were queued are sent."""
-    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
-    call = ask(hass, entity_id="notify.ann", keep_for=60)
-    data = {"entity_id": "notify.bob", "message": "Hello", "keep_for": 60}
-    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
-    await until(lambda: home.runtime_data.queue.queued == 2)
+    call = await ask_while_away(hass, pbx, home)
     await crash(hass, home)
     with pytest.raises(HomeAssistantError):
         await call

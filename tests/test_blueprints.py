@@ -23,7 +23,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from tests.conftest import AddAccount, recipient
-from tests.helpers import until
+from tests.helpers import hass_storage, until  # noqa: F401
 from tests.simulator import Simulator
 
 type UseBlueprint = Callable[..., Coroutine[Any, Any, None]]
@@ -33,12 +33,6 @@ NAMES = sorted(path.name for path in FOLDER.glob("*.yaml"))
 ANN, BOB, CARA, STRANGER = "18585550123", "18585550124", "18585550125", "18585550177"
 SENSOR = "binary_sensor.leak"
 SENTENCE = "is the garage door open?"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture
@@ -100,6 +94,7 @@ async def nothing_more(pbx: Simulator, seconds: float = 0.7) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_it_can_be_imported_and_every_input_is_used(name: str) -> None:
+    """Home Assistant takes it, from the address that it names, and no input is for nothing."""
     data = load_yaml_dict(str(FOLDER / name))
     blueprint = Blueprint(data, expected_domain="automation", path=name, schema=BLUEPRINT_SCHEMA)
     assert blueprint.validate() is None
@@ -112,6 +107,7 @@ def test_it_can_be_imported_and_every_input_is_used(name: str) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_readme_leads_to_it(name: str) -> None:
+    """With the button that imports it."""
     source = str(load_yaml_dict(str(FOLDER / name))["blueprint"]["source_url"])
     link = f"https://my.home-assistant.io/redirect/blueprint_import/?blueprint_url={quote(source, safe='')})"
     assert link in (FOLDER.parents[2] / "README.md").read_text(encoding="utf-8")
@@ -165,6 +161,7 @@ CAMERA = {
 async def test_a_picture_is_texted_and_then_it_is_quiet(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, camera: AsyncMock
 ) -> None:
+    """One alert is one text with a picture, until the time to cool down has passed."""
     await use("camera_alert", **CAMERA)
     hass.states.async_set("camera.door", "idle", {"friendly_name": "Front door"})
     hass.states.async_set(SENSOR, "on")
@@ -183,6 +180,7 @@ async def test_a_picture_is_texted_and_then_it_is_quiet(
 async def test_without_a_picture_the_words_go_alone(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, camera: AsyncMock
 ) -> None:
+    """A camera that fails keeps no alert back."""
     camera.side_effect = HomeAssistantError("away")
     hass.states.async_set("event.doorbell", "unavailable")
     await use("camera_alert", **CAMERA, cool_down=0)
@@ -214,6 +212,7 @@ async def alert(hass: HomeAssistant, use: UseBlueprint, **inputs: Any) -> None:
 
 
 async def test_an_alert_repeats_until_somebody_says_ok(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """To everybody, and only while it is true."""
     await alert(hass, use)
     await pbx.receive(from_number=ANN, text="OK")  # there is no alert
     await nothing_more(pbx)
@@ -238,6 +237,7 @@ async def test_an_alert_repeats_until_somebody_says_ok(hass: HomeAssistant, pbx:
 
 
 async def test_an_alert_escalates(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """Others are texted where nobody answered."""
     inputs = {"further_recipients": [device(hass, "cara")], "escalate_after": 2, "ok_word": "Got it"}
     asked = ALERT.replace("OK", "Got it")
     await alert(hass, use, **inputs)
@@ -256,6 +256,7 @@ async def test_an_alert_escalates(hass: HomeAssistant, pbx: Simulator, use: UseB
 
 
 async def test_an_alert_ends_when_all_is_well(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """And goes on through a sensor that is away for a moment."""
     await alert(hass, use)
     hass.states.async_set(SENSOR, "on")
     await until(lambda: len(pbx.messages) == 2)
@@ -271,6 +272,7 @@ async def test_an_alert_ends_when_all_is_well(hass: HomeAssistant, pbx: Simulato
 async def test_an_alert_ends_by_itself_and_a_start_begins_it_anew(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
 ) -> None:
+    """It does not text for ever, and can be begun once more."""
     await alert(hass, use, most_alerts=1)
     hass.states.async_set(SENSOR, "on")
     await until(lambda: len(pbx.messages) == 2)
@@ -287,6 +289,7 @@ COMMAND = {"allowed": ["ann", "bob"], "pin": "4711", "run": [{"event": "armed"}]
 async def test_a_command_runs_and_is_answered_where_it_came_from(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint
 ) -> None:
+    """With its PIN, in the same conversation."""
     await use("text_command", **COMMAND)
     runs = async_capture_events(hass, "armed")
     received = await pbx.receive(from_number=ANN, text=" 4711  ARM\n")
@@ -314,6 +317,7 @@ AS_PHONES_WRITE = [
 
 
 async def test_a_command_as_phones_write_it(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """Capitals, blanks and punctuation make no difference."""
     await use("text_command", **COMMAND, answer="")
     runs = async_capture_events(hass, "armed")
     for number, text in enumerate(AS_PHONES_WRITE, 1):
@@ -338,6 +342,7 @@ async def test_a_command_as_phones_write_it(hass: HomeAssistant, pbx: Simulator,
 async def test_commands_of_several_kinds(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, command: str, text: str, counts: int
 ) -> None:
+    """A command may be a sentence or a sign; what only resembles it is none."""
     await use("text_command", **COMMAND, command=command, answer="")
     runs = async_capture_events(hass, "armed")
     await pbx.receive(from_number=ANN, text=text)
@@ -350,6 +355,7 @@ async def test_commands_of_several_kinds(
 async def test_a_pin_is_taken_as_it_is_written(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, pin: str, counts: int
 ) -> None:
+    """Case and signs count in a PIN."""
     await use("text_command", **{**COMMAND, "pin": pin}, answer="", wrong_pin_wait=0)
     runs = async_capture_events(hass, "armed")
     await pbx.receive(from_number=ANN, text="Secret. Arm")
@@ -359,6 +365,7 @@ async def test_a_pin_is_taken_as_it_is_written(
 
 
 async def test_a_colleague_and_a_group_are_answered(hass: HomeAssistant, pbx: Simulator, use: UseBlueprint) -> None:
+    """Where they wrote, whatever the way."""
     await use("text_command", **{**COMMAND, "allowed": ["bob", "dora"]})
     received = await pbx.receive_chat(from_user="1002", text="4711 arm")
     await until(lambda: len(pbx.messages) == 1)
@@ -417,6 +424,7 @@ async def test_only_recipients_may_text(
 async def test_anything_else_does_nothing(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, number: str, text: str, told: int
 ) -> None:
+    """No other text, sender or PIN runs a command or gets an answer."""
     await use("text_command", **COMMAND, wrong_pin_wait=0)
     assert await async_setup_component(hass, "persistent_notification", {})
     runs = async_capture_events(hass, "armed")
@@ -458,6 +466,7 @@ async def helper(hass: HomeAssistant, longest: int = 255, initial: str | None = 
 async def test_assist_is_asked_and_answers(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
 ) -> None:
+    """A question of somebody who may ask is answered."""
     await helper(hass)
     await use("text_your_home", **ASSIST, pin="4711")
     received = await pbx.receive(from_number=ANN, text=f"4711 {SENTENCE}")
@@ -474,6 +483,7 @@ async def test_assist_is_asked_and_answers(
 async def test_assist_is_asked_as_phones_write_it(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
 ) -> None:
+    """The PIN is told from the question, however phones write them; a PIN alone asks nothing."""
     await helper(hass)
     await use("text_your_home", **ASSIST, pin="4711")
     for text in ("4711.", "4712. is it open?", "471.1 is it open?", "\u201c4711\u201d", "4711 !"):
@@ -497,6 +507,7 @@ async def test_assist_is_asked_as_phones_write_it(
 async def test_without_a_pin_nothing_is_answered_unless_it_is_turned_off(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], pin: str
 ) -> None:
+    """A PIN that was forgotten does not open the home."""
     await helper(hass)
     await use("text_your_home", **ASSIST, pin=pin)
     await pbx.receive(from_number=ANN, text=SENTENCE)
@@ -507,6 +518,7 @@ async def test_without_a_pin_nothing_is_answered_unless_it_is_turned_off(
 async def test_the_pin_can_be_turned_off(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]]
 ) -> None:
+    """By somebody who says so; answers are cut to what was chosen."""
     await helper(hass)
     await use("text_your_home", **ASSIST, require_pin=False, most_characters=40)
     await pbx.receive(from_number=ANN, text=SENTENCE * 3)
@@ -518,6 +530,7 @@ async def test_the_pin_can_be_turned_off(
 async def test_ten_answers_to_a_number_in_ten_minutes(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], longest: int
 ) -> None:
+    """A machine that answers answers causes no endless conversation."""
     await helper(hass, longest)
     await use("text_your_home", **ASSIST, pin="4711")
     for number in range(13):
@@ -547,6 +560,7 @@ async def test_ten_answers_to_a_number_in_ten_minutes(
 async def test_without_its_helper_nothing_is_answered(
     hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, heard: list[dict[str, Any]], state: str | None
 ) -> None:
+    """Where nothing can be counted, nothing is answered."""
     if state:
         hass.states.async_set(HELPER, state)
     await use("text_your_home", **ASSIST, pin="4711")

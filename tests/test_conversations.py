@@ -61,6 +61,7 @@ async def refused(hass: HomeAssistant, key: str, **data: Any) -> str:
 async def test_a_reply_reaches_who_wrote(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, country: str, reply: dict[str, str]
 ) -> None:
+    """The number of an event can be used as it is, in any country."""
     hass.config.country = country
     entry = await add_account()
     await until(entry.runtime_data.poller.ready.is_set)
@@ -103,6 +104,7 @@ async def test_a_plain_number_is_that_of_who_wrote(
 async def test_a_plain_number_is_that_of_a_recipient(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, stored: str, meant: str
 ) -> None:
+    """YAML drops the plus: whose number it is decides what is meant."""
     hass.config.country = "DE"
     await add_account(recipient("Ann", stored), options={"incoming": "off", "from_number": OWN})
     await answer(hass, destination=4915112345678)
@@ -113,6 +115,7 @@ async def test_a_plain_number_is_that_of_a_recipient(
 async def test_a_plain_number_of_nobody_is_one_at_home(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """It is dialled as people at home would."""
     hass.config.country = "DE"
     await add_account(options={"incoming": "off", "from_number": OWN})
     await answer(hass, destination=4915112345678)
@@ -122,6 +125,7 @@ async def test_a_plain_number_of_nobody_is_one_at_home(
 async def test_plain_numbers_do_not_wait_one_by_one_for_a_pbx_that_does_not_answer(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Three of them wait once."""
     hass.config.country = "DE"
     await add_account(options={"incoming": "off", "from_number": OWN})
     pbx.fault(FaultKind.STATUS, path="/messagesessions", method="GET", code=500, times=None)
@@ -132,6 +136,7 @@ async def test_plain_numbers_do_not_wait_one_by_one_for_a_pbx_that_does_not_answ
 
 
 async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    """A conversation's id is enough to answer in it."""
     received = await pbx.receive(from_number=ANN, text="Hi")
     (row,) = await answer(hass, messagesession=received.messagesession)
     assert row["destination"] == [shown(ANN)]
@@ -143,6 +148,7 @@ async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, look
 async def test_the_conversation_of_a_group(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
+    """It goes to all of the group, and once."""
     (row,) = await answer(hass, destination=[ANN, BOB], group=True)
     await pbx.receive(from_number=BOB, text="In", messagesession=row["messagesession"])
     await until(lambda: told.texts() == ["In"])
@@ -158,6 +164,7 @@ async def test_the_conversation_of_a_group(
 async def test_the_conversation_of_a_chat(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
 ) -> None:
+    """A chat is answered by chat."""
     received = await pbx.receive_chat(from_user="1002", text="Hi")
     (row,) = await answer(hass, messagesession=received.messagesession)
     assert (row["destination"], row["from_number"], row["message_type"]) == (["1002"], None, "chat")
@@ -167,6 +174,7 @@ async def test_the_conversation_of_a_chat(
 async def test_the_number_that_was_written_to_answers(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Not another one of the account's."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198"])
     await add_account()
@@ -189,6 +197,7 @@ async def test_a_failure_in_a_conversation_is_its_recipients(
 
 
 async def test_a_conversation_that_is_not_listed(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    """It is an error, and goes to nobody."""
     await refused(hass, "conversation_not_found", messagesession="a" * 32)
     assert pbx.messages == []
 
@@ -196,6 +205,7 @@ async def test_a_conversation_that_is_not_listed(hass: HomeAssistant, pbx: Simul
 async def test_a_conversation_while_the_pbx_is_away(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
+    """One that is not known is an error that says why, and goes to nobody."""
     received = await pbx.receive(from_number=ANN, text="Hi")
     other = "b" * 32
     pbx.fault(FaultKind.DROP_BEFORE, path="/messagesessions", method="GET", times=None)
@@ -212,6 +222,7 @@ async def test_a_conversation_while_the_pbx_is_away(
 async def test_a_sender_with_a_name(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, sender: str, words: str
 ) -> None:
+    """A name cannot be answered, and is not taken for digits of somebody."""
     entry = await add_account(recipient("Desk", "123"), recipient("Short", "24123"))
     await until(entry.runtime_data.poller.ready.is_set)
     received = await pbx.receive(from_number=sender, text="Your parcel")
@@ -226,6 +237,7 @@ async def test_a_sender_with_a_name(
 async def test_the_account_that_has_the_conversation(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Of several accounts the right one answers."""
     pbx.add_user("1002@acme.example", numbers=["18585550197"])
     await add_account()
     await add_account(login="1002@acme.example", action="netsapiens_two")
@@ -236,6 +248,7 @@ async def test_the_account_that_has_the_conversation(
 
 
 async def test_many_answers_at_once(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:
+    """Ten answers at once get to ten people."""
     received = [await pbx.receive(from_number=f"1858555{number:04}", text="Hi") for number in range(100, 110)]
     await asyncio.gather(*(answer(hass, messagesession=one.messagesession) for one in received))
     assert {(one.requested_session, *one.destination) for one in pbx.messages} == {
@@ -254,6 +267,7 @@ def row(identity: str, number: str = "18585550199") -> Any:
 async def test_it_is_looked_for_in_long_lists_and_those_of_other_users(
     looking: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """It is found wherever it is."""
     lists = {None: [row("other")] * 50, "1003": [row("here", "18585550100")], "1004": [row("here")]}
 
     async def listed(_: Any, *, limit: int, start: int, user: str | None) -> list[Any]:
@@ -274,15 +288,16 @@ async def test_it_is_looked_for_in_long_lists_and_those_of_other_users(
 async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
     looking: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """An event can be answered without asking the PBX who wrote."""
+
     async def listed(*_: Any, **__: Any) -> list[Any]:
         await asyncio.sleep(60)
         return []
 
     monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
-    monkeypatch.setattr(conversations_module, "_ASK_WITHIN", 0.05)
-    monkeypatch.setattr(conversations_module, "_MOST", 1)
-    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict)
-    for identity in ("older", "newer"):
+    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict, ask_within=0.05)
+    between = [str(number) for number in range(conversations_module.MOST_REMEMBERED - 1)]
+    for identity in ("older", *between, "newer"):
         received = SimpleNamespace(
             message_type="sms",
             to_number="18585550199",

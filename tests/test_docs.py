@@ -38,6 +38,7 @@ def links_of(name: str) -> Iterator[tuple[str, str]]:
 
 
 def test_contributing_names_every_module_and_no_other() -> None:
+    """A module that is added or renamed is in the table."""
     table = re.findall(r"^\| `([\w/]+\.py)` \|", PAGES["CONTRIBUTING.md"], re.MULTILINE)
     modules = {path.relative_to(FOLDER).as_posix() for path in FOLDER.rglob("*.py") if path.name != "__init__.py"} | {
         "__init__.py"
@@ -47,18 +48,21 @@ def test_contributing_names_every_module_and_no_other() -> None:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_every_link_leads_somewhere(name: str) -> None:
+    """Also to the heading that it names."""
     for target, anchor in links_of(name):
         assert (ROOT / target).exists(), target
         assert not anchor or anchor in anchors_of(PAGES[target]), f"{target}#{anchor}"
 
 
 def test_every_page_is_reached_from_the_readme() -> None:
+    """No page is lost."""
     linked = {target for target, _ in links_of("README.md")}
     assert {name for name in PAGES if name != "README.md"} <= linked
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_the_commands_that_documents_name_exist(name: str) -> None:
+    """Scripts, tests and options that somebody may copy."""
     for script in re.findall(r"scripts/[a-z]+\b", PAGES[name]):
         assert (ROOT / script).exists(), script
     for test in re.findall(r"\btests/[\w/]+(?:\.py)?", PAGES[name]):
@@ -74,6 +78,7 @@ def test_the_commands_that_documents_name_exist(name: str) -> None:
     ("action", "some"), [("send_message", {"destination", "media", "data"}), ("ask_question", {"question", "pin"})]
 )
 def test_the_reference_names_every_field_of_the_action(action: str, some: set[str]) -> None:
+    """And no other."""
     fields = load_yaml_dict(str(FOLDER / "services.yaml"))[action]["fields"]
     names = {name for key, field in fields.items() for name in (field.get("fields") or {key: field})}
     assert some <= names
@@ -89,6 +94,7 @@ def test_the_reference_has_each_reason_of_a_failure_once() -> None:
 
 
 def test_every_page_with_figures_names_their_command() -> None:
+    """Nobody has to believe a figure."""
     for name in ("docs/reliability.md", "docs/performance.md"):
         for section in re.split(r"^## ", PAGES[name], flags=re.MULTILINE):
             if re.search(r"^\|.*\d", section, re.MULTILINE):
@@ -96,6 +102,7 @@ def test_every_page_with_figures_names_their_command() -> None:
 
 
 def test_the_readme_is_short_and_its_first_screen_says_how_to_try_it() -> None:
+    """In the order in which somebody new reads."""
     assert len(README.splitlines()) <= 250
     order = ["<img ", "scripts/demo --keep", "scripts/test ", "## Before you start", "## Install", "## Add the first"]
     places = [README.index(part) for part in order]
@@ -108,6 +115,7 @@ def test_the_readme_is_short_and_its_first_screen_says_how_to_try_it() -> None:
 
 
 def test_every_picture_is_shown_and_none_twice_on_a_page() -> None:
+    """And none is missing."""
     shown = [(target, name) for name in PAGES for target, _ in links_of(name) if target.startswith("docs/images/")]
     pictures = {path.relative_to(ROOT).as_posix() for path in (ROOT / "docs/images").iterdir()}
     assert {target for target, _ in shown} == pictures

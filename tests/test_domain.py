@@ -43,6 +43,7 @@ def sent_under(pbx: Simulator) -> list[tuple[str, str | None]]:
 
 
 async def test_the_path_names_the_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A text from a colleague's number is sent as that colleague's."""
     numbers = entry.runtime_data.coordinator.data.numbers
     assert list(numbers) == [OWN, FRONT_DESK, "18585550145"]  # a queue's and nobody's cannot be sent from
     await send(hass)
@@ -57,12 +58,14 @@ async def test_the_path_names_the_owner(hass: HomeAssistant, pbx: Simulator, ent
 async def test_what_cannot_be_sent_from_is_refused(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, number: str
 ) -> None:
+    """A number of nobody's or of a queue is none to text from."""
     with pytest.raises(ServiceValidationError, match="may not text from"):
         await send(hass, from_number=number)
     assert pbx.messages == []
 
 
 async def test_others_see_only_their_own(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Who has no rights over the domain is shown none of it."""
     pbx.first_user.scope = "Basic User"
     entry = await add_account()
     assert list(entry.runtime_data.coordinator.data.numbers) == [OWN]
@@ -79,6 +82,7 @@ async def test_others_see_only_their_own(hass: HomeAssistant, pbx: Simulator, ad
     ],
 )
 def test_rights_over_a_domain(scope: str, has: bool) -> None:
+    """They are known by the scope alone."""
     assert Account("u", "1001", "d", "u", scope, "").has_domain_rights is has
 
 
@@ -93,6 +97,7 @@ def test_rights_over_a_domain(scope: str, has: bool) -> None:
     ],
 )
 def test_owner_in_any_form(row: dict[str, Any], owner: str) -> None:
+    """PBXs say in several forms whose a number is."""
     listed = Listed.from_row({"number": 18585550142, **row})
     assert listed is not None
     assert listed.owner == owner
@@ -114,6 +119,7 @@ async def test_a_domain_that_is_not_shown(
 
 
 async def test_own_numbers_that_are_not_shown(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A list that is refused hides no number that the other one shows."""
     path = "/users/1001/smsnumbers"
     pbx.fault(FaultKind.BODY, path=path, status=403, body='{"code": 403, "message": "No"}', times=1)
     await entry.runtime_data.coordinator.async_refresh()
@@ -123,6 +129,7 @@ async def test_own_numbers_that_are_not_shown(hass: HomeAssistant, pbx: Simulato
 async def test_accepted_without_saying_so_is_found_under_the_owner(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A lost answer is looked up where the text was filed."""
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     assert (await send(hass, from_number=FRONT_DESK))["status"] == "sent"
     assert sent_under(pbx) == [("1002", FRONT_DESK)]
@@ -131,6 +138,7 @@ async def test_accepted_without_saying_so_is_found_under_the_owner(
 
 
 async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Also over a restart."""
     pbx.fault(FaultKind.DROP_BEFORE, times=None)
     assert (await send(hass, from_number=FRONT_DESK))["status"] == "queued"
     assert [row["owner"] for row in on_disk(hass, entry)] == ["1002"]
@@ -144,6 +152,7 @@ async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, e
 async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
+    """Nobody reads a colleague's other conversations."""
     entry = await add_account(recipient("Ann", ANN, from_number=FRONT_DESK))
     await until(entry.runtime_data.poller.ready.is_set)
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
@@ -163,6 +172,7 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
 async def test_replies_to_a_number_that_is_listed_without_its_country_code(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
 ) -> None:
+    """It is the same number."""
     pbx.users["1002@acme.example"].numbers.append(SmsNumber("8585550147", dest="1002"))
     entry = await add_account(options={"from_number": "18585550147"})
     await until(entry.runtime_data.poller.ready.is_set)
@@ -176,6 +186,7 @@ async def test_replies_to_a_number_that_is_listed_without_its_country_code(
 async def test_conversations_of_others_that_are_not_shown(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, status: int
 ) -> None:
+    """A list that is refused for good keeps no other from being read."""
     path = "/users/1002/messagesessions"
     pbx.fault(FaultKind.BODY, path=path, status=status, body='{"code": 1, "message": "No"}', times=None)
     entry = await add_account(options={"from_number": FRONT_DESK})
@@ -189,6 +200,7 @@ async def test_conversations_of_others_that_are_not_shown(
 async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """What came in meanwhile is reported once they can be."""
     entry = await add_account(options={"from_number": FRONT_DESK})
     await until(entry.runtime_data.poller.ready.is_set)
     path = "/users/1002/messagesessions"
@@ -201,6 +213,7 @@ async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
 
 
 async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Somebody who chooses sees whose number it is."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     (selector,) = [field for marker, field in form["data_schema"].schema.items() if marker == "from_number"]
     assert selector.config["options"] == [

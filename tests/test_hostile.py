@@ -54,6 +54,7 @@ async def send(hass: HomeAssistant, **data: Any) -> Any:
 async def test_texts_arrive_byte_for_byte(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str
 ) -> None:
+    """Whatever a text looks like, it is a text."""
     await send(hass, destination=ANN, message=text)
     [message] = pbx.messages
     assert message.text == text
@@ -63,6 +64,7 @@ async def test_texts_arrive_byte_for_byte(
 
 
 async def test_half_a_character_is_refused(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It could not be written as JSON."""
     # Not through the action: Home Assistant's log of the call could not be passed on to the test's report.
     with pytest.raises(HomeAssistantError) as raised:
         await async_send(hass, [(entry, SendRequest(destinations=[ANN], message="half \ud83d"))])
@@ -73,6 +75,7 @@ async def test_half_a_character_is_refused(hass: HomeAssistant, pbx: Simulator, 
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(message=st.text(TEXT), title=st.text(TEXT))
 async def test_any_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, message: str, title: str) -> None:
+    """Whatever is sent arrives as it is, or is refused as nothing to see."""
     pbx.messages.clear()
     text = "\n".join(part for part in (title, message) if is_visible(part))  # tests/test_messages.py has what that is
     if text:
@@ -93,6 +96,7 @@ async def test_any_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEn
 async def test_no_field_changes_the_path_or_adds_to_the_body(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, field: str, value: str
 ) -> None:
+    """No value leads a request elsewhere, or smuggles a field into it."""
     before = len(pbx.requests)
     with suppress(HomeAssistantError, vol.Invalid):
         await send(hass, **{"destination": ANN, "message": "Hi", field: value})

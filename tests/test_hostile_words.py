@@ -21,6 +21,7 @@ NAMES = r"\{(?:account|recipient|login|username|file)\}"
 
 
 def test_plain() -> None:
+    """What Markdown would render is shown as it is written."""
     assert plain(EVIL) == SHOWN
     assert plain("1001@acme.example") == "1001@acme.example"
     assert plain("\x00 \n") == "-"
@@ -37,6 +38,7 @@ def test_every_name_stands_in_a_code_span(path: Path) -> None:
 
 
 async def test_in_a_repair_issue(hass: HomeAssistant, add_account: AddAccount) -> None:
+    """A title with markup cannot write a repair issue."""
     entry = await add_account()
     hass.config_entries.async_update_entry(entry, title=EVIL)
     raise_hourly_limit(hass, entry, 5)
@@ -45,6 +47,7 @@ async def test_in_a_repair_issue(hass: HomeAssistant, add_account: AddAccount) -
 
 
 async def test_in_a_dialog(hass: HomeAssistant, add_account: AddAccount) -> None:
+    """Nor a dialog."""
     entry = await add_account()
     hass.config_entries.async_update_entry(entry, title=EVIL)
     options = await hass.config_entries.options.async_init(entry.entry_id)

@@ -23,12 +23,14 @@ ANN, BOB = "18585550123", "18585550124"
 
 
 async def test_the_action_is_there_without_an_account(hass: HomeAssistant) -> None:
+    """Automations are checked before accounts are loaded."""
     assert await async_setup_component(hass, DOMAIN, {})
     assert hass.services.has_service(DOMAIN, "send_message")
     assert not hass.services.has_service("notify", "netsapiens")
 
 
 async def test_countries_are_read_outside_the_event_loop(hass: HomeAssistant) -> None:
+    """All countries' rules take a while to read."""
     threads: list[threading.Thread] = []
 
     def load() -> None:  # a Mock would be called in the event loop by the test's Home Assistant
@@ -60,6 +62,7 @@ def nothing_loaded() -> Generator[list[threading.Thread]]:
 async def test_the_first_texts_wait_for_the_countries_and_keep_their_order(
     hass: HomeAssistant, pbx: Simulator, nothing_loaded: list[threading.Thread], add_account: AddAccount
 ) -> None:
+    """Texts right after a start are neither lost nor mixed up."""
     await add_account(recipient("Ann", ANN), options={"from_number": "18585550199", "incoming": "off"})
     for number in range(5):
         data = {"message": f"Text {number}"}
@@ -71,6 +74,7 @@ async def test_the_first_texts_wait_for_the_countries_and_keep_their_order(
 async def test_the_first_message_waits_for_the_countries(
     hass: HomeAssistant, pbx: Simulator, nothing_loaded: list[threading.Thread], entry: MockConfigEntry
 ) -> None:
+    """Nor is one that comes in."""
     poller = entry.runtime_data.poller
     await until(lambda: poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
@@ -81,6 +85,7 @@ async def test_the_first_message_waits_for_the_countries(
 async def test_the_first_dialog_waits_for_the_countries(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], nothing_loaded: list[threading.Thread]
 ) -> None:
+    """A dialog reads numbers as well."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=("18585550199", "18585550198"))
     flows = hass.config_entries.flow
@@ -94,6 +99,7 @@ async def test_the_first_dialog_waits_for_the_countries(
 async def test_setup_unload_and_reload(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """What an account adds goes and comes with it."""
     assert entry.state is ConfigEntryState.LOADED
     devices = dr.async_entries_for_config_entry(device_registry, entry.entry_id)
     assert sorted(str(device.name) for device in devices) == ["1001@acme.example", "Ann"]
@@ -116,6 +122,7 @@ async def test_setup_unload_and_reload(
 
 
 async def test_an_unload_that_fails_stops_nothing(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The account goes on as before."""
     entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
     with patch.object(hass.config_entries, "async_unload_platforms", return_value=False):
         assert not await hass.config_entries.async_unload(entry.entry_id)
@@ -139,6 +146,7 @@ async def test_an_account_that_cannot_be_unloaded_is_removed(
 
 
 async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Each sends and shows its own."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     first = await add_account(recipient("Ann", ANN))
     second = await add_account(recipient("Bob", BOB), login="1002@acme.example", action="netsapiens_two")
@@ -152,6 +160,7 @@ async def test_two_accounts_do_not_mix(hass: HomeAssistant, pbx: Simulator, add_
 async def test_removed(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """Nothing is left in registries, states or actions."""
     assert await hass.config_entries.async_remove(entry.entry_id)
     await hass.async_block_till_done()
     assert dr.async_entries_for_config_entry(device_registry, entry.entry_id) == []

@@ -21,6 +21,7 @@ from tests.simulator import Simulator
 
 
 async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """An issue says so, until the number is listed again."""
     entry = await add_account()
     issues = ir.async_get(hass).issues
     assert not issues
@@ -39,6 +40,7 @@ async def test_sender_that_is_no_longer_listed(hass: HomeAssistant, pbx: Simulat
 async def test_damaged_outbox_is_confirmed(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_client: ClientSessionGenerator
 ) -> None:
+    """It stays until somebody has read it."""
     entry = await add_account()
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
@@ -55,6 +57,7 @@ async def test_damaged_outbox_is_confirmed(
 async def test_polling_instead_of_push(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_client: ClientSessionGenerator
 ) -> None:
+    """The dialog of the issue changes the option, and the issue goes."""
     entry = await add_account(options={"from_number": "18585550199", "incoming": "push"})
     issues = ir.async_get(hass).issues
     assert await async_setup_component(hass, "repairs", {})
@@ -75,6 +78,7 @@ async def test_polling_instead_of_push(
 
 
 async def test_removal_takes_the_issues_along(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """No issue outlives its account."""
     entry = await add_account()
     raise_outbox_damaged(hass, entry, "netsapiens.queue.damaged")
     await hass.config_entries.async_remove(entry.entry_id)
@@ -84,6 +88,7 @@ async def test_removal_takes_the_issues_along(hass: HomeAssistant, pbx: Simulato
 async def test_diagnostics(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, snapshot: SnapshotAssertion
 ) -> None:
+    """They say much of the account, and nothing private."""
     entry = await add_account(
         recipient("Ann", "18585550123"), recipient("Family", "18585550123", "18585550124", group=True)
     )
@@ -109,6 +114,7 @@ async def test_diagnostics(
 async def test_diagnostics_of_an_account_that_could_not_be_loaded(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """They say why."""
     entry = await add_account(recipient("Ann", "18585550123"))
     pbx.first_user.password = "another"
     pbx.revoke_tokens(refresh=True)

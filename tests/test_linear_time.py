@@ -53,6 +53,7 @@ def assert_linear(work: Callable[[Any], Any], make: Callable[[int], Any], size: 
 
 
 def test_a_square_is_seen() -> None:
+    """The check of these tests finds what it is to find."""
     with pytest.raises(AssertionError, match="became"):
         assert_linear(lambda size: sum(range(size * size // 100)), int, 50_000)
 
@@ -150,11 +151,13 @@ def stripped(content: bytes) -> None:
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 def test_crafted_pictures(make: Callable[[int], bytes]) -> None:
+    """Making a crafted picture fit takes time in proportion to its size."""
     assert_linear(fitted, make, LARGE)
 
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 def test_crafted_pictures_are_stripped(make: Callable[[int], bytes]) -> None:
+    """So does taking its metadata away."""
     assert_linear(stripped, make, LARGE)
 
 
@@ -172,6 +175,7 @@ def longest_wait(work: Callable[[], Any]) -> float:
 
 @pytest.mark.parametrize("make", PICTURES.values(), ids=PICTURES)
 def test_nobody_waits_for_a_crafted_picture(make: Callable[[int], bytes]) -> None:
+    """Other requests go on meanwhile."""
     content = make(FULL)
     assert longest_wait(lambda: fitted(content)) < MOST_WAITING
 
@@ -222,6 +226,7 @@ def test_a_large_picture_in_scans_of_one_colour_is_no_large_picture() -> None:
     ids=["JPEG", "PNG", "GIF"],
 )
 def test_no_picture_has_so_many_parts(content: bytes) -> None:
+    """A picture of a million parts is refused."""
     with pytest.raises(ValueError, match="too many parts"):
         strip(content)
 
@@ -254,6 +259,7 @@ def read_number(text: str) -> None:
 
 @pytest.mark.parametrize("make", NUMBERS.values(), ids=NUMBERS)
 def test_crafted_numbers(make: Callable[[int], str]) -> None:
+    """Reading what is no number takes no longer than its length."""
     phone.load_metadata()
     for length in (30, 60):  # as long as one number may be
         read_number(make(length))
@@ -261,6 +267,7 @@ def test_crafted_numbers(make: Callable[[int], str]) -> None:
 
 
 def test_crafted_lists_of_numbers() -> None:
+    """So does splitting lists."""
     for separators in (",", ";\n", "8,", " ,"):
         assert_linear(phone.split_numbers, lambda size, one=separators: one * (size // 2), 1_000_000)  # type: ignore[misc]
 
@@ -307,6 +314,7 @@ def read_answer(body: bytes) -> None:
 
 @pytest.mark.parametrize("make", BODIES.values(), ids=BODIES)
 def test_crafted_answers(make: Callable[[int], bytes]) -> None:
+    """And reading whatever a PBX answers."""
     assert_linear(read_answer, make, 1_000_000)
 
 

@@ -23,6 +23,7 @@ def account_of(entry: MockConfigEntry) -> SendingAccount:
 
 @pytest.mark.parametrize("text", ["half \ud83d", "\udc00", "a\ud800b"])
 def test_half_a_pair_cannot_be_sent(pbx: Simulator, entry: MockConfigEntry, text: str) -> None:
+    """Half of an emoji, in text or title, is told before anything is sent."""
     for request in (
         SendRequest(destinations=[ANN], message=text),
         SendRequest(destinations=[ANN], message="Hi", title=text),
@@ -36,6 +37,7 @@ def test_half_a_pair_cannot_be_sent(pbx: Simulator, entry: MockConfigEntry, text
     "unseen", ["", " \n", "\u200b", "\ufeff", "\u2060\u200d", "\u202e \u00ad", "\ufe0f", "\u2800", "\u3164", "\x00"]
 )
 def test_what_no_phone_shows_is_nothing_to_send(pbx: Simulator, entry: MockConfigEntry, unseen: str) -> None:
+    """A text that nobody could see is not sent."""
     with pytest.raises(ServiceValidationError) as caught:
         compose(account_of(entry), SendRequest(destinations=[ANN], message=unseen, title=unseen))
     assert caught.value.translation_key == "nothing_to_send"
@@ -46,12 +48,14 @@ def test_what_no_phone_shows_is_nothing_to_send(pbx: Simulator, entry: MockConfi
 
 @pytest.mark.parametrize("text", ["\U0001f468\u200d\U0001f469", "\u2764\ufe0f", "a\u200b", "\U000e0041!", "\U0001faef"])
 def test_what_joins_emoji_is_kept(pbx: Simulator, entry: MockConfigEntry, text: str) -> None:
+    """What is unseen by itself but belongs to an emoji stays."""
     (one,) = compose(account_of(entry), SendRequest(destinations=[ANN], message=text))
     assert one.words is not None
     assert one.words.text == text
 
 
 def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A number that was stored long ago and is none is an error, not somebody else's."""
     (ann,) = entry.subentries.values()
     object.__setattr__(ann, "data", {"destination": ["5550123"], "group": False})
     with pytest.raises(ServiceValidationError) as caught:
@@ -60,6 +64,7 @@ def test_a_recipients_bad_number_is_told(pbx: Simulator, entry: MockConfigEntry)
 
 
 def test_whom_a_message_is_for(pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Each message knows its recipient, or the end of its number."""
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=[BOB, "1002"], recipients=[ann], message="Hi")
     messages = [one.words for one in compose(account_of(entry), request) if one.words]
@@ -73,6 +78,7 @@ def test_whom_a_message_is_for(pbx: Simulator, entry: MockConfigEntry) -> None:
 def test_a_recipient_who_is_also_a_destination_is_texted_once_and_by_name(
     pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """However the number is written."""
     (ann,) = entry.subentries.values()
     request = SendRequest(destinations=["858 555 0123"], recipients=[ann], message="Hi")
     ((message, _),) = [(one.words, one.media) for one in compose(account_of(entry), request)]
@@ -86,6 +92,7 @@ NUMBERS = st.lists(st.from_regex(r"[0-9]{3,15}", fullmatch=True), min_size=1, ma
 @hypothesis(max_examples=50, deadline=None, database=None)
 @given(st.text(max_size=40), st.one_of(st.none(), st.from_regex(r"[0-9]{5,15}", fullmatch=True)), NUMBERS, st.randoms())
 def test_a_conversations_id(uid: str, sender: str | None, listed: list[str], dice: object) -> None:
+    """It is the same for the same people, whatever their order, and one that the PBX takes."""
     numbers = tuple(listed)
     uid = uid.encode(errors="ignore").decode()
     found = stable_session_id(uid, sender, numbers)

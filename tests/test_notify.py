@@ -40,6 +40,7 @@ async def test_entities_and_devices(
     entity_registry: er.EntityRegistry,
     device_registry: dr.DeviceRegistry,
 ) -> None:
+    """One device and notify entity for each recipient, as they have always been."""
     entities = er.async_entries_for_config_entry(entity_registry, family.entry_id)
     for entity in sorted(entities, key=lambda one: one.entity_id):
         if entity.domain != "notify":
@@ -76,6 +77,7 @@ async def test_the_registries(
     entity_registry: er.EntityRegistry,
     device_registry: dr.DeviceRegistry,
 ) -> None:
+    """Their ids and devices are what they have to be."""
     ann, everybody = entity_registry.async_get("notify.ann_smith"), entity_registry.async_get("notify.all")
     assert ann is not None
     assert everybody is not None
@@ -97,11 +99,13 @@ async def test_the_registries(
 
 
 async def test_one_person(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """The title is the first line."""
     await say(hass, "ann_smith", title="Laundry", message="Done")
     assert [(message.destination, message.text) for message in pbx.messages] == [([ANN], "Laundry\nDone")]
 
 
 async def test_a_group_is_one_conversation(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Whatever a call says of it."""
     await say(hass, "all")
     await hass.services.async_call(
         "netsapiens", "send_message", {"entity_id": "notify.all", "message": "Hi", "group": False}, blocking=True
@@ -112,6 +116,7 @@ async def test_a_group_is_one_conversation(hass: HomeAssistant, pbx: Simulator, 
 
 
 async def test_no_group_is_private(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Whatever a call says of it."""
     await add_account(recipient("Guards", ANN, BOB))
     await say(hass, "guards")
     await hass.services.async_call(
@@ -122,11 +127,13 @@ async def test_no_group_is_private(hass: HomeAssistant, pbx: Simulator, add_acco
 
 
 async def test_several_entities(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Each of them gets it."""
     await say(hass, "ann_smith", "all")
     assert sorted(sorted(message.destination) for message in pbx.messages) == [[ANN], [ANN, BOB]]
 
 
 async def test_a_recipients_own_sender(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """It goes before the account's."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=["18585550199", "18585550198"])
     await add_account(recipient("Ann", ANN, from_number="18585550198"))
@@ -145,6 +152,7 @@ async def test_a_recipients_own_sender(hass: HomeAssistant, pbx: Simulator, add_
 async def test_the_state_is_the_last_text_through_any_door(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, domain: str, action: str, data: dict[str, Any]
 ) -> None:
+    """Whichever action sent it."""
     before = dt_util.utcnow()
     await hass.services.async_call(domain, action, {"message": "Hi", **data}, blocking=True)
     await hass.async_block_till_done()
@@ -158,6 +166,7 @@ async def test_the_state_is_the_last_text_through_any_door(
 async def test_a_text_that_was_refused_is_not_shown(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """The state is no lie."""
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination", times=None)
     for domain, action in (("notify", "netsapiens_ann_smith"), ("notify", "send_message")):
         data = {"entity_id": "notify.ann_smith"} if action == "send_message" else {}
@@ -169,6 +178,7 @@ async def test_a_text_that_was_refused_is_not_shown(
 
 
 async def test_nothing_to_say(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """An empty text is an error."""
     with pytest.raises(ServiceValidationError) as caught:
         await say(hass, "ann_smith", message="")
     assert caught.value.translation_key == "nothing_to_send"
@@ -176,6 +186,7 @@ async def test_nothing_to_say(hass: HomeAssistant, pbx: Simulator, family: MockC
 
 
 async def test_available_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Home Assistant would skip one that is not, and the text would be lost."""
     await pbx.stop()
     await family.runtime_data.coordinator.async_refresh()
     await hass.async_block_till_done()
@@ -187,6 +198,7 @@ async def test_available_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulat
 
 
 async def test_restored_after_a_reload(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """The last text is still shown."""
     await say(hass, "ann_smith")
     before = hass.states.get("notify.ann_smith")
     assert await hass.config_entries.async_reload(family.entry_id)

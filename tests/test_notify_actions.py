@@ -40,6 +40,7 @@ async def call(hass: HomeAssistant, name: str, **data: Any) -> None:
 
 
 async def test_the_account_texts_numbers(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Each number privately."""
     await call(hass, "netsapiens", title="Laundry", message="Done", target=["858 555 0123", 8585550124])
     assert sorted(message.destination for message in pbx.messages) == [[ANN], [BOB]]
     assert {(message.text, message.from_number, message.type) for message in pbx.messages} == {
@@ -48,6 +49,7 @@ async def test_the_account_texts_numbers(hass: HomeAssistant, pbx: Simulator, en
 
 
 async def test_a_recipient_and_further_numbers(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The target joins the recipient's own."""
     await add_account(recipient("Both", ANN, BOB, group=True))
     await call(hass, "netsapiens_both")
     assert [sorted(message.destination) for message in pbx.messages] == [[ANN, BOB]]
@@ -58,6 +60,7 @@ async def test_a_recipient_and_further_numbers(hass: HomeAssistant, pbx: Simulat
 async def test_data_holds_the_fields_of_the_big_action(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """And they mean the same."""
     data = {"group": True, "messagesession": "a" * 32, "from_number": "858 555 0199", "destination": ANN}
     await call(hass, "netsapiens", target=BOB, data=data)
     (message,) = pbx.messages
@@ -72,6 +75,7 @@ async def test_data_holds_the_fields_of_the_big_action(
 async def test_what_is_meant_for_others_is_ignored(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, data: dict[str, Any] | None
 ) -> None:
+    """Automations that text several services pass fields of the others."""
     await call(hass, "netsapiens_ann", data=data)
     assert [message.destination for message in pbx.messages] == [[ANN]]
 
@@ -93,6 +97,7 @@ async def test_what_is_meant_for_others_is_ignored(
 async def test_rules(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, name: str, data: dict[str, Any], key: str | None
 ) -> None:
+    """The same rules as everywhere, with the same words."""
     if key is None:  # three digits are an extension
         await call(hass, name, **data)
         assert pbx.messages[0].type == "chat"
@@ -104,6 +109,7 @@ async def test_rules(
 
 
 async def test_an_unknown_field_is_refused(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A mistake in the call itself is told."""
     with pytest.raises(vol.Invalid):
         await call(hass, "netsapiens_ann", nonsense=1)
     with pytest.raises(vol.Invalid):
@@ -152,12 +158,14 @@ async def test_a_field_of_the_same_name_but_another_type_is_passed_over(
 async def test_no_truth_value_is_a_number_or_a_text(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, value: Any
 ) -> None:
+    """What another integration has under the same name, and is neither, is not taken for ours."""
     keys = OTHERS.keys() - {"group", "keep_for"}
     await call(hass, "netsapiens_ann", data=dict.fromkeys(keys, value))
     assert [message.destination for message in pbx.messages] == [[ANN]]
 
 
 async def test_several_numbers_in_a_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Commas and semicolons separate them."""
     await call(hass, "netsapiens", target=f"{ANN}, {BOB}", data={"destination": f"{BOB};{EVE}"})
     assert sorted(message.destination for message in pbx.messages) == [[ANN], [BOB], [EVE]]
 
@@ -166,6 +174,7 @@ async def test_several_numbers_in_a_text(hass: HomeAssistant, pbx: Simulator, en
 async def test_an_empty_field_is_not_given(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, nothing: str | None
 ) -> None:
+    """A template that finds nothing leaves the field out."""
     await call(hass, "netsapiens_ann", title=nothing, target=nothing, data=nothing)
     await call(hass, "netsapiens_ann", target=[nothing], data=dict.fromkeys(OTHERS, nothing))
     assert [(message.destination, message.text) for message in pbx.messages] == [([ANN], "Hi")] * 2
@@ -190,6 +199,7 @@ async def test_an_empty_field_is_not_given(
 async def test_the_apps_picture(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, data: dict[str, Any], pictures: list[str], name: str
 ) -> None:
+    """What the mobile app takes for a picture is taken."""
     folders = {"red": Path(hass.config.path("www")), "blue": Path(hass.config.path("media"))}
     hass.config.media_dirs = {"local": str(folders["blue"])}
     for colour, folder in folders.items():
@@ -203,6 +213,7 @@ async def test_the_apps_picture(
 
 
 async def test_the_apps_picture_that_is_not_there(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The words go, and the error names the picture."""
     with pytest.raises(HomeAssistantError, match=r"/local/door\.jpg"):
         await call(hass, "netsapiens_ann", data={"image": "/local/door.jpg"})
     assert [message.text for message in pbx.messages] == ["Hi"]
@@ -212,6 +223,7 @@ async def test_the_apps_picture_that_is_not_there(hass: HomeAssistant, pbx: Simu
 
 
 async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """No action swallows an error."""
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
     with pytest.raises(HomeAssistantError, match="Invalid destination"):
         await call(hass, "netsapiens_ann")
@@ -221,6 +233,7 @@ async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator,
 
 
 async def test_names(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Recipients of equal or odd names have actions of their own."""
     await add_account(
         recipient("Ann", ANN, recipient_id="1"),
         recipient("ann", BOB, recipient_id="2"),
@@ -314,6 +327,7 @@ async def _add_by_form(hass: HomeAssistant, pbx: Simulator, login: str) -> Any:
 
 
 async def test_later_accounts(hass: HomeAssistant, pbx: Simulator) -> None:
+    """A second account's actions do not take the first one's names."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     pbx.add_user("1002.acme@example", numbers=["18585550197"])
     first = await _add_by_form(hass, pbx, "1001@acme.example")
@@ -349,6 +363,7 @@ async def test_later_accounts(hass: HomeAssistant, pbx: Simulator) -> None:
 async def test_a_recipient_does_not_take_a_later_accounts_name(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """The later one has another."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     first = await add_account(recipient("1002 acme example", ANN))
     second = await _add_by_form(hass, pbx, "1002@acme.example")
@@ -364,6 +379,7 @@ async def test_a_recipient_does_not_take_a_later_accounts_name(
 async def test_another_integrations_action_is_not_replaced(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """What was there first stays."""
     calls: list[Any] = []
     hass.services.async_register("notify", "netsapiens_ann", calls.append)
     await add_account(recipient("Ann", ANN))
@@ -374,6 +390,7 @@ async def test_another_integrations_action_is_not_replaced(
 
 
 async def test_renaming(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The action follows the name, and nobody else's changes."""
     entry = await add_account(recipient("Ann", ANN, recipient_id="1"), recipient("Ann", BOB, recipient_id="2"))
     hass.config_entries.async_update_subentry(entry, entry.subentries["1"], title="Eve")
     await hass.async_block_till_done()
@@ -388,6 +405,7 @@ async def test_renaming(hass: HomeAssistant, pbx: Simulator, add_account: AddAcc
 async def test_renaming_the_account_keeps_its_actions(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Automations that use them go on."""
     entry = await add_account(recipient("Ann", ANN), action="netsapiens_work")
     assert names(hass) == {"netsapiens_work", "netsapiens_work_ann"}
     hass.config_entries.async_update_entry(entry, title="The office")
@@ -415,6 +433,7 @@ async def test_an_entry_without_names_gets_them(
 
 
 async def test_gone_with_the_entry(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """And only then."""
     assert names(hass) == {"netsapiens", "netsapiens_ann"}
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert names(hass) == set()
@@ -430,6 +449,7 @@ async def test_gone_with_the_entry(hass: HomeAssistant, pbx: Simulator, entry: M
 
 
 async def test_described(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Each has a name and fields in the developer tools."""
     # Core's own files need what is not installed for tests; ours come from code.
     with patch("homeassistant.helpers.service._load_services_files", return_value={}):
         descriptions = (await async_get_all_descriptions(hass))["notify"]
@@ -446,6 +466,8 @@ async def test_described(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 
 
 async def test_described_in_the_language_of_home_assistant(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """Also after a reload."""
+
     async def described() -> list[str]:
         with patch("homeassistant.helpers.service._load_services_files", return_value={}):
             descriptions = (await async_get_all_descriptions(hass))["notify"]
@@ -462,6 +484,7 @@ async def test_described_in_the_language_of_home_assistant(hass: HomeAssistant, 
 
 
 async def test_an_alert(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Home Assistant's own alerts can use them."""
     hass.states.async_set("binary_sensor.leak", STATE_OFF)
     alert = {
         "name": "Leak",
@@ -484,6 +507,7 @@ async def test_an_alert(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEn
 
 
 async def test_a_notify_group_in_yaml(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """So can notify groups."""
     group = {
         "platform": "group",
         "name": "everybody",

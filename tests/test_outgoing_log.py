@@ -91,3 +91,16 @@ def test_what_was_taken_is_forgotten(log: OutgoingLog) -> None:
     log.async_refused(Logged(Own("c1", NOON, Status.SENDING, "Hi"), "ann"), NOON, HomeAssistantError("no"))
     log.async_forget("c2")
     assert [log.is_taken(key) for key in ("c1", "c2", "c3")] == [False, False, True]
+
+
+def test_a_listener_that_breaks_keeps_no_text_from_being_sent(log: OutgoingLog) -> None:
+    """What a card does of it is none of the sender's business; the next card hears of it."""
+    heard: list[str] = []
+
+    def broken() -> None:
+        raise RuntimeError
+
+    log.async_listen(broken)
+    log.async_listen(lambda: heard.append("changed"))
+    log.async_sent(message("Hi"), NOON)
+    assert heard == ["changed"]

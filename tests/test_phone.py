@@ -86,6 +86,7 @@ ARABIC = str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in ra
     ],
 )
 def test_phone_numbers(region: str | None, text: str, number: str) -> None:
+    """What people write is the number that they mean, in their country."""
     assert parse_destination(text, region) == Destination(number, is_extension=False)
     assert parse_sender(text, region) == number
 
@@ -104,12 +105,14 @@ def test_phone_numbers(region: str | None, text: str, number: str) -> None:
 )
 @pytest.mark.parametrize("region", ["US", "DE", "IT"])
 def test_short_ones(region: str, text: str, number: str, is_extension: bool) -> None:
+    """Extensions and short codes are told apart by their length and country."""
     assert parse_destination(text, region) == Destination(number, is_extension=is_extension)
 
 
 @pytest.mark.parametrize("text", ["555-01", "262 966", "26-29-66", "10-02", "10 02", "(1002)", "262.966", "1 0 1"])
 @pytest.mark.parametrize("region", ["US", "DE", "IT"])
 def test_a_piece_of_a_number_is_none(region: str, text: str) -> None:
+    """Nothing is guessed from half of a number."""
     with pytest.raises(InvalidNumberError):
         parse_destination(text, region)
     with pytest.raises(InvalidNumberError):
@@ -130,6 +133,7 @@ def test_a_piece_of_a_number_is_none(region: str, text: str) -> None:
     ],
 )
 def test_the_message_type_overrides(text: str, message_type: str, destination: Destination) -> None:
+    """Somebody who says chat means an extension."""
     assert parse_destination(text, "US", message_type) == destination
 
 
@@ -174,6 +178,7 @@ BAD = [
 
 @pytest.mark.parametrize("text", BAD)
 def test_not_a_number(text: str) -> None:
+    """What is none is an error, and never somebody's number."""
     with pytest.raises(InvalidNumberError):
         parse_destination(text, "US")
     with pytest.raises(InvalidNumberError):
@@ -201,6 +206,7 @@ def test_no_length_gives_a_slip_away_in_germany(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1002", "101"])
 def test_an_extension_is_no_sender(text: str) -> None:
+    """Texts come from a phone number."""
     with pytest.raises(InvalidNumberError):
         parse_sender(text, "US")
 
@@ -219,6 +225,7 @@ def test_an_extension_is_no_sender(text: str) -> None:
     ],
 )
 def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str) -> None:
+    """What is kept of a number is what was meant when it was typed."""
     assert to_store(text, region) == stored
     assert parse_destination(stored, region) == parse_destination(text, region)
 
@@ -247,6 +254,7 @@ def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str
     ],
 )
 def test_what_the_pbx_gave_is_shown_internationally(number: str, region: str | None, shown: str) -> None:
+    """So that it can be used everywhere."""
     assert from_pbx(number, region) == shown
 
 
@@ -267,6 +275,7 @@ def test_what_the_pbx_gave_is_shown_internationally(number: str, region: str | N
     ],
 )
 def test_a_form_shows_a_number_as_people_at_home_write_it(text: str, region: str | None, form: str) -> None:
+    """And what is shown can be typed again."""
     assert national(text, region) == form
 
 
@@ -284,11 +293,13 @@ def test_a_form_shows_a_number_as_people_at_home_write_it(text: str, region: str
     ],
 )
 def test_bare_digits_may_be_two_numbers(text: str, region: str, found: tuple[str, ...]) -> None:
+    """Both readings are known, to ask whose it is."""
     assert readings(text, region) == found
 
 
 @pytest.mark.parametrize("text", ["AMAZON", "O2", "Bank24", "bob123@gmail.com", "hello", "Ann"])
 def test_a_name_is_no_slip_in_a_number(text: str) -> None:
+    """A sender that is a name is told as that."""
     assert is_name(text)
 
 
@@ -306,6 +317,7 @@ def test_a_name_is_no_slip_in_a_number(text: str) -> None:
     ],
 )
 def test_a_slip_in_a_number_is_no_name(text: str) -> None:
+    """A number with a typing mistake is told as that."""
     assert not is_name(text)
 
 
@@ -313,10 +325,12 @@ def test_a_slip_in_a_number_is_no_name(text: str) -> None:
     ("text", "shown"), [("AMAZON", "AMAZON"), ("bob123@gmail.com", "…@gmail.com"), ("a" * 30, "a" * 20 + "…")]
 )
 def test_a_name_in_an_error(text: str, shown: str) -> None:
+    """It is shown as far as it can be no number."""
     assert shown_name(text) == shown
 
 
 def test_split_numbers() -> None:
+    """Several numbers in a field are told apart, and a pause in one is not."""
     assert split_numbers(" 1002, 1003;1004\n1005 ") == ["1002", "1003", "1004", "1005"]
     assert split_numbers(["1002,1003", "", " , ", "1004"]) == ["1002", "1003", "1004"]
     assert split_numbers("") == []
@@ -344,6 +358,8 @@ def test_what_is_dialled_after_a_pause_is_nobody(text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["1", "1 ", "1;", "1,", ";", " ", "1234567;1", "(1)\n"])
 def test_numbers_are_split_in_no_time(unit: str) -> None:
+    """However long the field is."""
+
     def measure(count: int) -> float:
         text = unit * count
         began = time.thread_time()
@@ -358,6 +374,7 @@ def test_numbers_are_split_in_no_time(unit: str) -> None:
     ("text", "masked"), [("18585550123", "…0123"), ("+1 (858) 555-01 23", "…0123"), ("12", "…12"), ("Ann", "…")]
 )
 def test_mask(text: str, masked: str) -> None:
+    """What is shown of a number tells it apart and no more."""
     assert mask(text) == masked
 
 
@@ -372,6 +389,7 @@ REGIONS = st.sampled_from([None, "US", "GB", "DE", "AU", "NO", "IT", "BR"])
 @example("+1 858 555 0123", "DE")
 @example("\u00b2\u00b2\u00b2\u00b2", "US")
 def test_any_text_is_a_number_or_an_error(text: str, region: str | None) -> None:
+    """And a number is digits, whatever was written."""
     try:
         destination = parse_destination(text, region)
     except InvalidNumberError:
@@ -390,6 +408,7 @@ def test_any_text_is_a_number_or_an_error(text: str, region: str | None) -> None
 @settings(max_examples=100, deadline=None, database=None)
 @given(ANY_TEXT, REGIONS)
 def test_any_text_is_a_sender_or_an_error(text: str, region: str | None) -> None:
+    """The same for senders."""
     try:
         number = parse_sender(text, region)
     except InvalidNumberError:
@@ -403,6 +422,7 @@ def test_any_text_is_a_sender_or_an_error(text: str, region: str | None) -> None
 @settings(max_examples=100, deadline=None, database=None)
 @given(st.integers(2_000_000_000, 9_999_999_999), st.sampled_from(["", "1", "+1", "+1 ", "1-", "tel:+1-"]))
 def test_parsing_a_result_again_gives_the_same(national: int, prefix: str) -> None:
+    """Nothing changes by being stored."""
     number = parse_destination(f"{prefix}{national}" if prefix else str(national), "US").number
     assert number == f"1{national}" or not prefix
     assert parse_destination(number, "US").number == number
@@ -411,6 +431,7 @@ def test_parsing_a_result_again_gives_the_same(national: int, prefix: str) -> No
 @settings(max_examples=60, deadline=None, database=None)
 @given(st.text(max_size=30), st.sampled_from(["chat", "chat-media", "sms", "mms"]))
 def test_any_text_with_a_type(text: str, message_type: str) -> None:
+    """A type makes no other text a number."""
     try:
         destination = parse_destination(text, "US", message_type)
     except InvalidNumberError:

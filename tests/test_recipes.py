@@ -54,6 +54,7 @@ async def use(hass: HomeAssistant, heading: str, page: str = README) -> None:
 
 @pytest.mark.usefixtures("house")
 async def test_a_leak(hass: HomeAssistant, pbx: Simulator) -> None:
+    """The recipe works as it is printed."""
     await use(hass, "### 1. A leak")
     hass.states.async_set("binary_sensor.kitchen_sink", "on")
     await until(lambda: sent_to(pbx, ANN) == ["Water leak\nThe sensor under the kitchen sink is wet."])
@@ -61,6 +62,7 @@ async def test_a_leak(hass: HomeAssistant, pbx: Simulator) -> None:
 
 @pytest.mark.usefixtures("house", "camera")
 async def test_who_is_at_the_door(hass: HomeAssistant, pbx: Simulator) -> None:
+    """So does that with a picture."""
     hass.states.async_set("binary_sensor.doorbell", "off")
     hass.states.async_set("camera.doorbell", "idle")
     await use(hass, "### 2. Who is at the door")
@@ -83,6 +85,7 @@ async def test_a_question(hass: HomeAssistant, pbx: Simulator) -> None:
 
 @pytest.mark.usefixtures("house")
 async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
+    """So does that which answers."""
     hass.states.async_set("binary_sensor.garage_door", "Closed")  # as Home Assistant shows a garage door's
     await use(hass, "### 4. An answer")
     received = await pbx.receive(from_number=ANN, text="Garage ")
@@ -92,6 +95,7 @@ async def test_an_answer_to_a_text(hass: HomeAssistant, pbx: Simulator) -> None:
 
 @pytest.mark.usefixtures("house")
 async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> None:
+    """So does that which repeats."""
     hass.states.async_set("binary_sensor.garage_door", "off")
     await use(hass, "### 5. An alert")
     hass.states.async_set("binary_sensor.garage_door", "on")
@@ -101,6 +105,7 @@ async def test_an_alert_that_repeats(hass: HomeAssistant, pbx: Simulator) -> Non
 
 
 async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """So does that for several people."""
     await use(hass, "### 6. Several people")  # first: Home Assistant makes notify groups once, when it starts
     await add_account(recipient("Ann", ANN))
     await hass.services.async_call("script", "dinner", {}, blocking=True)
@@ -111,6 +116,7 @@ async def test_several_people(hass: HomeAssistant, pbx: Simulator, add_account: 
 
 @pytest.mark.usefixtures("house")
 async def test_a_script_that_uses_the_answer(hass: HomeAssistant, pbx: Simulator) -> None:
+    """What is said of the response is true."""
     await use(hass, "## A script that uses the answer", EXAMPLES)
     await hass.services.async_call("script", "call_the_plumber", {}, blocking=True)
     assert sent_to(pbx, PLUMBER) == ["Kitchen sink is leaking at 12 Elm St. Can you come by today?"]
@@ -169,6 +175,7 @@ def impatient(hass: HomeAssistant) -> None:
 
 @pytest.mark.usefixtures("impatient", "house")
 async def test_when_a_text_did_not_get_out(hass: HomeAssistant, pbx: Simulator) -> None:
+    """The event leads to the notification that is printed."""
     await use(hass, "## When a text did not get out", EXAMPLES)
     pbx.fault(FaultKind.FORBIDDEN_HTML, times=None)
     data = {"entity_id": "notify.ann", "message": "Hello", "keep_for": 0.5}
@@ -195,6 +202,7 @@ async def test_a_warning_beyond_a_number_of_texts(hass: HomeAssistant, pbx: Simu
 
 
 def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
+    """Somebody who searches for an error finds it."""
     words = (ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8")
     shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(json.loads(words))).split())
     section = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
@@ -206,7 +214,7 @@ def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
 
 
 def test_the_options_are_called_as_in_the_dialog() -> None:
-    """And stand in its order."""
+    """In the reference as in the dialog, and in its order."""
     words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
     section = REFERENCE[REFERENCE.index("## Options") : REFERENCE.index("## Limits")]
     names = words["options"]["step"]["init"]["data"]

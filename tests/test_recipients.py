@@ -45,6 +45,7 @@ def issues(hass: HomeAssistant) -> list[Any]:
 async def test_a_damaged_recipient_stops_nothing(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, data: dict[str, Any]
 ) -> None:
+    """The account loads, others are texted, and an issue says which one it is."""
     entry = await add_account(broken(data), recipient("Ann", ANN))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
@@ -73,6 +74,7 @@ async def test_a_damaged_recipient_stops_nothing(
 async def test_a_damaged_recipient_is_mended_by_reconfiguring_it(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, data: dict[str, Any]
 ) -> None:
+    """The issue goes with the next numbers."""
     entry = await add_account(broken(data))
     assert len(issues(hass)) == 1
     flow = await entry.start_subentry_reconfigure_flow(hass, "broken")
@@ -85,6 +87,7 @@ async def test_a_damaged_recipient_is_mended_by_reconfiguring_it(
 
 
 async def test_the_issue_goes_with_the_recipient(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Or with the recipient."""
     entry = await add_account(broken({}), recipient("Ann", ANN))
     hass.config_entries.async_remove_subentry(entry, "broken")
     await hass.async_block_till_done()
@@ -92,6 +95,7 @@ async def test_the_issue_goes_with_the_recipient(hass: HomeAssistant, pbx: Simul
 
 
 async def test_the_issue_goes_with_the_account(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Or with the account."""
     entry = await add_account(broken({}))
     await hass.config_entries.async_remove(entry.entry_id)
     assert issues(hass) == []
@@ -106,6 +110,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
     caplog: pytest.LogCaptureFixture,
     listener: str,
 ) -> None:
+    """One that breaks keeps no other from hearing."""
     entry = await add_account(recipient("Ann", ANN, recipient_id="ann"), recipient("Also", ANN, recipient_id="also"))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
 
@@ -123,6 +128,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
 async def test_whoever_it_is_from_the_account_hears_of_it(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Also where it cannot be said whose number it is."""
     entry = await add_account(recipient("Ann", ANN))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
 

@@ -88,6 +88,7 @@ def change(hass: HomeAssistant, entry: MockConfigEntry, what: str) -> None:
 async def test_a_change_disturbs_nobody_else(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, what: str
 ) -> None:
+    """No change of options, names or recipients interrupts a text or a state."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.5)
     under_way = asyncio.create_task(send(hass, "Under way", destination="18585550190", keep_for=0))
     await until(lambda: pbx.fault_counts["slow"])
@@ -107,6 +108,7 @@ async def test_a_change_disturbs_nobody_else(
 
 
 async def test_a_recipient_is_added(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """It can be texted and heard at once."""
     change(hass, family, "add")
     await hass.async_block_till_done()
     await say(hass, "Hello", "eve")
@@ -122,6 +124,7 @@ async def test_a_recipient_is_added(hass: HomeAssistant, pbx: Simulator, family:
 async def test_a_recipient_is_changed(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """Names and numbers count at once, and the entities stay."""
     poller = family.runtime_data.poller
     await until(lambda: poller.checkpoint is not None)
     await pbx.receive(from_number=BOB, text="Index me")
@@ -150,6 +153,7 @@ async def test_a_recipient_is_changed(
 async def test_a_recipient_is_removed(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """All that was its is gone, and nothing else."""
     change(hass, family, "remove")
     await hass.async_block_till_done()
     assert hass.states.get("notify.bob") is None
@@ -167,6 +171,7 @@ async def test_a_recipient_is_removed(
 
 
 async def test_options_are_live(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """The next text goes by them."""
     pbx.users["1001@acme.example"].numbers.append(type(pbx.users["1001@acme.example"].numbers[0])("18585550198"))
     await family.runtime_data.coordinator.async_refresh()
     await send(hass, "One")
@@ -185,6 +190,7 @@ async def test_options_are_live(hass: HomeAssistant, pbx: Simulator, family: Moc
 async def test_a_text_that_only_waits_is_not_shown_as_sent(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """It is, once it went out."""
     await pbx.stop()
     await say(hass)
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi again"}, blocking=True)
@@ -224,6 +230,7 @@ async def test_a_reload_while_a_request_hangs(
 
 
 async def test_reloads_one_after_the_other(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """A text that is under way goes out once."""
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True, seconds=0.4)
     call = asyncio.create_task(send(hass, "Alarm"))
     await until(lambda: len(pbx.messages) == 1)
@@ -263,9 +270,28 @@ async def test_other_credentials(hass: HomeAssistant, pbx: Simulator, family: Mo
     await until(lambda: hass.states.get(QUEUED).state == "0")
 
 
+async def test_other_credentials_while_a_request_is_under_way(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
+) -> None:
+    """That the old ones are refused in the end says nothing of the new ones: nobody is asked to sign in again."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.5)
+    call = asyncio.create_task(send(hass, "One", keep_for=60))
+    await until(lambda: pbx.fault_counts["slow"])
+    api = family.runtime_data.coordinator.api
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    hass.config_entries.async_update_entry(family, data={**family.data, "password": "changed"})
+    await until(lambda: family.state is ConfigEntryState.LOADED and family.runtime_data.coordinator.api is not api)
+    assert texts(pbx) == []
+    await call
+    await until(lambda: texts(pbx) == ["One"])
+    assert hass.config_entries.flow.async_progress() == []
+
+
 async def test_a_failure_during_a_reload_is_told_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """Nobody listened before."""
     await pbx.stop()
     await send(hass, "Alarm", keep_for=1.2)
     assert await hass.config_entries.async_unload(family.entry_id)
@@ -279,6 +305,7 @@ async def test_a_failure_during_a_reload_is_told_afterwards(
 async def test_a_failure_while_the_entities_go_away_is_told_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """Also in the middle of it."""
     genuine = hass.config_entries.async_unload_platforms
 
     async def slow(*args: Any) -> bool:
@@ -296,6 +323,7 @@ async def test_a_failure_while_the_entities_go_away_is_told_afterwards(
 async def test_sent_during_a_reload_is_shown_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """The state is not lost."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
     call = asyncio.create_task(say(hass))
     await until(lambda: pbx.fault_counts["slow"])
@@ -319,6 +347,7 @@ async def test_sending_while_it_is_not_loaded_is_an_error(
 
 
 async def test_unloaded_for_good(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """What waits is on disk after a minute, and goes out when the account is back."""
     queue = family.runtime_data.queue
     await pbx.stop()
     await send(hass, "Alarm")
@@ -360,6 +389,7 @@ async def _until_hanging(pbx: Simulator) -> None:
 
 
 async def test_disabled(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """What is under way comes to its end at once, and the rest waits on disk."""
     queue = family.runtime_data.queue
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
     under_way = asyncio.create_task(send(hass, "Under way"))
@@ -377,6 +407,7 @@ async def test_disabled(hass: HomeAssistant, pbx: Simulator, family: MockConfigE
 async def test_removed(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """What is under way comes to its end, and the rest is counted and gone."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
     under_way = asyncio.create_task(send(hass, "Under way"))
     await until(lambda: pbx.fault_counts["slow"])
@@ -394,6 +425,7 @@ async def test_removed(
 async def test_a_set_up_that_fails_leaves_the_queue_stopped(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """Nothing is sent by an account that did not load."""
     queue = family.runtime_data.queue
     await pbx.stop()
     await send(hass, "Alarm")
@@ -412,6 +444,7 @@ async def test_a_set_up_that_fails_leaves_the_queue_stopped(
 async def test_a_start_that_fails_keeps_what_waits(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:
+    """And nothing of it goes on."""
     await pbx.stop()
     await send(hass, "Alarm")
     await close(hass, family)

@@ -83,6 +83,7 @@ def strings_in(node: ast.AST) -> set[str]:
 
 
 async def test_manifest(hass: HomeAssistant) -> None:
+    """Home Assistant can load it, and it is sorted as hassfest wants it."""
     integration = await hass.async_add_executor_job(
         Integration.resolve_from_root, hass, custom_components, "netsapiens"
     )
@@ -103,6 +104,7 @@ async def test_manifest(hass: HomeAssistant) -> None:
 
 
 def test_every_import_of_a_component_is_declared() -> None:
+    """Else it may be loaded before what it needs."""
     declared = {*MANIFEST.get("dependencies", []), *MANIFEST.get("after_dependencies", [])}
     for path, tree in SOURCES.items():
         for node in ast.walk(tree):
@@ -116,6 +118,7 @@ def test_every_import_of_a_component_is_declared() -> None:
 
 
 def test_hacs() -> None:
+    """HACS takes it, for the releases that are tested."""
     hacs = json.loads((ROOT / "hacs.json").read_text(encoding="utf-8"))
     known = {"name", "content_in_root", "country", "filename", "hacs", "hide_default_branch", "homeassistant"}
     assert set(hacs) <= known | {"persistent_directory", "render_readme", "zip_release"}
@@ -134,12 +137,14 @@ def test_hacs() -> None:
     ("name", "size"), [("icon.png", 256), ("icon@2x.png", 512), ("dark_icon.png", 256), ("dark_icon@2x.png", 512)]
 )
 def test_brand_sizes(name: str, size: int) -> None:
+    """The pictures have the sizes that are asked for."""
     data = (FOLDER / "brand" / name).read_bytes()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", data[16:24]) == (size, size)
 
 
 def test_brand_has_no_doubles() -> None:
+    """A dark one that is the light one is none."""
     pictures = [path.read_bytes() for path in (FOLDER / "brand").iterdir()]
     assert len(set(pictures)) == len(pictures)
 
@@ -169,6 +174,7 @@ def selectors_in(description: Any) -> Iterator[dict[str, Any]]:
 
 
 def test_services_yaml() -> None:
+    """Home Assistant's own checks take it."""
     _SERVICES_SCHEMA(SERVICES)
     assert set(SERVICES) == set(WORDS["services"]) == set(SCHEMAS)
     for description in SERVICES.values():
@@ -178,6 +184,7 @@ def test_services_yaml() -> None:
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_field_has_words_and_a_check(name: str) -> None:
+    """In the same sections, in the dialog as in the schema."""
     fields, sections = fields_of(SERVICES[name])
     words = WORDS["services"][name]
     assert set(words["fields"]) == fields
@@ -194,6 +201,7 @@ def test_every_field_has_words_and_a_check(name: str) -> None:
 
 
 def test_options_of_selects_have_words() -> None:
+    """Each choice can be read."""
     found = set()
     for description in SERVICES.values():
         for config in selectors_in(description):
@@ -214,6 +222,7 @@ def test_options_of_selects_have_words() -> None:
 
 
 def test_icons() -> None:
+    """Each is one that there is, for what there is."""
     for path, icon in leaves(ICONS):
         assert re.fullmatch(r"mdi:[a-z0-9]+(?:-[a-z0-9]+)*", icon), path
     for name, icons in ICONS["services"].items():
@@ -229,6 +238,7 @@ def test_icons() -> None:
 
 
 def test_no_html_and_no_references() -> None:
+    """The words are what Home Assistant allows of a custom integration."""
     for path, text in leaves(WORDS):
         assert not re.search(r"<[a-zA-Z/!]", text), path
         assert "[%key:" not in text, path
@@ -305,6 +315,7 @@ def keys_of_client_errors() -> set[str]:
 
 
 def test_every_error_has_words_and_all_words_are_used() -> None:
+    """No error shows its key, and no words are left over."""
     found = {key for _, key, _ in raised()}
     assert {"nothing_to_send", "not_a_recipient", "some_failed", "foreign_sender"} <= found, "the scan sees nothing"
     defined = set(WORDS["exceptions"])
@@ -316,6 +327,7 @@ def test_every_error_has_words_and_all_words_are_used() -> None:
 
 
 def test_every_placeholder_is_given() -> None:
+    """Else the words could not be shown."""
     for name, key, given in raised():
         if given is not None:
             assert placeholders_of(WORDS["exceptions"][key]["message"]) == given, f"{name}: {key}"
@@ -340,6 +352,7 @@ def _steps(flow: type) -> set[str]:
     ],
 )
 def test_every_step_has_words(flow: type, words: dict[str, Any]) -> None:
+    """For each field what it is and what to enter."""
     assert set(words["step"]) == _steps(flow)
     for step in words["step"].values():
         assert step["title"]
@@ -347,6 +360,7 @@ def test_every_step_has_words(flow: type, words: dict[str, Any]) -> None:
 
 
 def test_every_placeholder_of_a_form_is_given() -> None:
+    """The same for dialogs."""
     given: dict[str, set[str]] = {}
     for node in (node for tree in FLOWS for node in ast.walk(tree)):
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "self.async_show_form":
@@ -377,6 +391,7 @@ def test_every_error_of_a_form_has_words() -> None:
 
 
 def test_every_platform_says_how_many_updates_run_at_once() -> None:
+    """As the quality scale asks."""
     for platform in PLATFORMS:
         names = {
             target.id
@@ -389,6 +404,7 @@ def test_every_platform_says_how_many_updates_run_at_once() -> None:
 
 
 def test_the_client_knows_nothing_of_home_assistant() -> None:
+    """It can be used by itself."""
     for path in sorted((FOLDER / "api").glob("*.py")):
         for node in ast.walk(SOURCES[path]):
             if isinstance(node, ast.Import):
@@ -399,6 +415,7 @@ def test_the_client_knows_nothing_of_home_assistant() -> None:
 
 
 def test_nothing_is_printed_and_no_secret_is_logged() -> None:
+    """As far as that can be seen in the source."""
     private = {"password", "secret", "token", "access", "refresh", "data", "body", "text", "message", "destination"}
     for path, tree in SOURCES.items():
         for node in ast.walk(tree):
@@ -413,6 +430,20 @@ def test_nothing_is_printed_and_no_secret_is_logged() -> None:
                 ends |= {one.id for one in ast.walk(argument) if isinstance(one, ast.Name)}
                 shown = ast.unparse(argument)
                 assert not ends & private or shown.startswith(("len(", "mask(")), f"{path.name}: {shown}"
+
+
+# --- the tests -----------------------------------------------------------------------
+
+
+def test_every_test_says_what_it_is_for() -> None:
+    """Who sees it fail has to know what is broken then."""
+    found = 0
+    for path in sorted((ROOT / "tests").rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_"):
+                assert ast.get_docstring(node), f"{path.name}: {node.name}"
+                found += 1
+    assert found > 1000
 
 
 # --- the quality scale --------------------------------------------------------------
@@ -433,6 +464,7 @@ async-dependency inject-websession strict-typing
 
 
 def test_every_rule_of_the_quality_scale_is_answered() -> None:
+    """Each by done, or with a reason."""
     rules = load_yaml_dict(str(FOLDER / "quality_scale.yaml"))["rules"]
     assert list(rules) == RULES.split()
     assert len(rules) == 54

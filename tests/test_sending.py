@@ -63,6 +63,7 @@ def slow(camera: Any, monkeypatch: pytest.MonkeyPatch) -> asyncio.Event:
 
 
 async def test_words_do_not_wait_for_a_slow_camera(hass: HomeAssistant, pbx: Simulator, slow: asyncio.Event) -> None:
+    """Whoever is texted knows at once."""
     call = hass.async_create_task(send(hass, destination=ANN, message="Glass broke", media=CAMERA))
     await until(lambda: pbx.messages)
     assert rows_of(pbx) == [("sms", "Glass broke", None)]
@@ -77,6 +78,7 @@ async def test_words_do_not_wait_for_a_slow_camera(hass: HomeAssistant, pbx: Sim
 async def test_a_call_that_is_stopped_while_the_camera_hangs(
     hass: HomeAssistant, pbx: Simulator, slow: asyncio.Event
 ) -> None:
+    """It ends, and what went out stays out."""
     call = hass.async_create_task(send(hass, destination=ANN, message="Glass broke", media=CAMERA))
     await until(lambda: pbx.messages)
     call.cancel()
@@ -101,6 +103,7 @@ async def test_words_that_hang_do_not_hold_back_the_next_conversations(
 async def test_a_reload_while_the_camera_hangs(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, slow: asyncio.Event
 ) -> None:
+    """The picture goes by the account as it is loaded then."""
     call = hass.async_create_task(send(hass, destination=ANN, message="Glass broke", media=CAMERA))
     await until(lambda: pbx.messages)
     assert await hass.config_entries.async_reload(entry.entry_id)
@@ -128,6 +131,7 @@ async def test_the_kind_of_words_beside_media(
     asked: str | None,
     expected: list[str],
 ) -> None:
+    """Words go as a text, or by chat, as their picture's way is."""
     how = {"message_type": asked} if asked else {}
     rows = await send(hass, destination=destination, title="Door", **BASE64, **how)
     assert [row["message_type"] for row in rows] == [one.type for one in pbx.messages] == expected
@@ -135,6 +139,7 @@ async def test_the_kind_of_words_beside_media(
 
 
 async def test_a_group_of_people(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """All is one conversation."""
     rows = await send(hass, destination=[ANN, BOB], group=True, message="Look", media=[CAMERA, CAMERA])
     assert rows_of(pbx, ANN, BOB) == [("sms", "Look", None), ("mms", "Door", RED), ("mms", "Door", RED)]
     assert len({row["messagesession"] for row in rows}) == 1
@@ -144,6 +149,7 @@ async def test_a_group_of_people(hass: HomeAssistant, pbx: Simulator, camera: An
 async def test_what_has_no_name_is_called_by_its_kind(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, language: str
 ) -> None:
+    """In Home Assistant's language."""
     hass.config.language = language
     for mime_type in ("image/jpeg", "audio/mpeg", "video/mp4", "text/vcard"):
         await send(hass, destination=ANN, message="", data=BASE64["data"], mime_type=mime_type)
@@ -160,6 +166,7 @@ async def test_what_has_no_name_is_called_by_its_kind(
 
 
 async def test_a_failing_camera_and_a_group(hass: HomeAssistant, pbx: Simulator, files: Any, camera: Any) -> None:
+    """The error says once what is missing for all."""
     camera.sees = None
     media = [CAMERA, str(files / "blue.jpg")]
     with pytest.raises(HomeAssistantError) as caught:
@@ -170,6 +177,7 @@ async def test_a_failing_camera_and_a_group(hass: HomeAssistant, pbx: Simulator,
 
 
 async def test_a_failing_camera_and_an_alert(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """An alert that cannot have its picture still has its words."""
     camera.sees = None
     alert = {
         "name": "Leak",
@@ -193,6 +201,7 @@ async def test_a_failing_camera_and_an_alert(hass: HomeAssistant, pbx: Simulator
 
 
 async def test_words_and_picture_fail(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """The error counts both."""
     camera.sees = None
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
     with pytest.raises(HomeAssistantError, match="2 of 2") as caught:
@@ -205,6 +214,8 @@ async def test_words_and_picture_fail(hass: HomeAssistant, pbx: Simulator, camer
 
 
 async def test_the_pbx_refuses_the_picture_alone(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """The words went out, and the error says what did not."""
+
     async def refuse(*args: Any, **kwargs: Any) -> bytes:
         await until(lambda: pbx.messages)
         pbx.fault("status", path="/messages", method="POST", code=400, message="Too large")
@@ -221,6 +232,7 @@ async def test_the_pbx_refuses_the_picture_alone(hass: HomeAssistant, pbx: Simul
 async def test_rules_are_checked_before_anything_goes_out(
     hass: HomeAssistant, pbx: Simulator, files: Any, camera: Any
 ) -> None:
+    """No words go out of a call that breaks a rule."""
     path = str(files / "red.jpg")
     await refused(hass, pbx, "type_without_media", destination=ANN, message_type="sms", media=path)
     await refused(hass, pbx, "type_without_media", destination=ANN, message_type="sms", **BASE64)
@@ -231,6 +243,7 @@ async def test_rules_are_checked_before_anything_goes_out(
 async def test_a_sender_without_mms_sends_no_words_either(
     hass: HomeAssistant, pbx: Simulator, files: Any, add_account: AddAccount
 ) -> None:
+    """The same where the number cannot."""
     pbx.first_user.numbers = [SmsNumber(OWN, mms_capable=False)]
     await add_account(options={"from_number": OWN})
     await refused(
@@ -241,6 +254,7 @@ async def test_a_sender_without_mms_sends_no_words_either(
 async def test_the_hourly_limit_counts_all_messages(
     hass: HomeAssistant, pbx: Simulator, files: Any, add_account: AddAccount
 ) -> None:
+    """A call that is too much sends nothing."""
     entry = await add_account(options={"from_number": OWN, "hourly_limit": 5})
     media = [str(files / "red.jpg"), str(files / "blue.jpg")]
     with pytest.raises(HomeAssistantError) as caught:
@@ -255,6 +269,7 @@ async def test_the_hourly_limit_counts_all_messages(
 async def test_each_is_kept_for_as_long_as_the_call_says(
     hass: HomeAssistant, pbx: Simulator, camera: Any, quick: None
 ) -> None:
+    """Where nothing is to be kept, neither the words nor the picture are."""
     pbx.fault("status", path="/messages", method="POST", code=503, times=None)
     with pytest.raises(HomeAssistantError, match="2 of 2"):
         await send(hass, destination=ANN, message="Look", media=CAMERA, keep_for=0)
@@ -273,6 +288,7 @@ async def together(add_account: AddAccount) -> MockConfigEntry:
 async def test_the_first_picture_carries_the_words(
     hass: HomeAssistant, pbx: Simulator, together: MockConfigEntry, files: Any
 ) -> None:
+    """With the option that they go together."""
     media = [str(files / "red.jpg"), str(files / "blue.jpg")]
     rows = await send(hass, destination=[ANN, "1002"], message="Look", media=media)
     assert rows_of(pbx, ANN) == [("mms", "Look", RED), ("mms", "blue", BLUE)]
@@ -307,6 +323,7 @@ async def test_words_whose_picture_fails_are_not_lost(
     names: list[str],
     expected: list[Row],
 ) -> None:
+    """They go alone then."""
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, message="Look", media=[str(files / name) for name in names])
     assert caught.value.translation_key == "words_without_picture"
@@ -317,6 +334,7 @@ async def test_words_whose_picture_fails_are_not_lost(
 async def test_the_option_takes_effect_at_once(
     hass: HomeAssistant, pbx: Simulator, camera: Any, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Without a reload."""
     monkeypatch.setattr(hass.config_entries, "async_schedule_reload", lambda _: None)
     hass.config_entries.async_update_entry(entry, options=TOGETHER)
     await send(hass, destination=ANN, message="Look", media=CAMERA)
@@ -351,6 +369,7 @@ async def test_a_lost_answer_repeats_no_picture_and_loses_none(
 async def test_a_picture_right_after_another_call_is_told_apart(
     hass: HomeAssistant, pbx: Simulator, files: Any, loses_text: bool
 ) -> None:
+    """A lost answer is looked up by what can be known of pictures."""
     pbx.loses_mms_text = loses_text
     red, blue = str(files / "red.jpg"), str(files / "blue.jpg")
     await send(hass, destination=ANN, message="", media=red)

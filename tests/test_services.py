@@ -67,6 +67,7 @@ def destinations(pbx: Simulator) -> list[list[str]]:
 
 
 async def test_one_number(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A text arrives as it was written, and the response says all of it."""
     rows = await send(hass, destination="(858) 555-0123", message="Grüße 🙂\n0012")
     (message,) = pbx.messages
     assert (message.destination, message.text, message.type, message.from_number) == (
@@ -89,12 +90,14 @@ async def test_one_number(hass: HomeAssistant, pbx: Simulator, entry: MockConfig
 
 
 async def test_the_id_that_the_pbx_gives(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is in the response."""
     pbx.accept_body = "message"
     (row,) = await send(hass, destination=ANN)
     assert row["message_id"] == pbx.messages[0].id
 
 
 async def test_without_a_response(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Nothing is returned where nothing was asked for."""
     answer = await hass.services.async_call(
         "netsapiens", "send_message", {"destination": ANN, "message": "Hi"}, blocking=True
     )
@@ -103,6 +106,7 @@ async def test_without_a_response(hass: HomeAssistant, pbx: Simulator, entry: Mo
 
 
 async def test_a_list_is_texted_privately(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Nobody sees who else was texted."""
     rows = await send(hass, destination=[ANN, "858-555-0124"])
     assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
     assert destinations(pbx) == [[ANN], [BOB]]
@@ -110,6 +114,7 @@ async def test_a_list_is_texted_privately(hass: HomeAssistant, pbx: Simulator, e
 
 
 async def test_numbers_from_yaml(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Numbers without quotes are numbers, and their types do no harm."""
     rows = await send(hass, destination=[18585550123, 8585550124], message=12)
     assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
     rows = await send(hass, destination=18585550125, from_number=18585550199)
@@ -130,6 +135,7 @@ async def test_numbers_from_yaml(hass: HomeAssistant, pbx: Simulator, entry: Moc
 async def test_a_text_may_hold_several_numbers(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, several: Any
 ) -> None:
+    """Separated as people do."""
     rows = await send(hass, destination=several)
     assert [row["destination"] for row in rows] == [[shown(ANN)], [shown(BOB)]]
 
@@ -148,6 +154,7 @@ async def test_an_empty_field_is_not_given(
 
 
 async def test_a_group(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """One conversation for all, where that is asked for."""
     (row,) = await send(hass, destination=[ANN, BOB], group=True)
     assert sorted(row["destination"]) == [shown(ANN), shown(BOB)]
     assert [sorted(message.destination) for message in pbx.messages] == [[ANN, BOB]]
@@ -157,6 +164,7 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEnt
 async def test_the_same_person_twice_is_texted_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """However the number is written, by whichever way."""
     rows = await send(hass, destination=[ANN, "858 555 0123", "+1 (858) 555-0123"])
     assert len(rows) == len(pbx.messages) == 1
     rows = await send(hass, destination="858 555 0123", entity_id="notify.ann")
@@ -165,6 +173,7 @@ async def test_the_same_person_twice_is_texted_once(
 
 
 async def test_an_extension_is_a_chat(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It costs nothing, and has no sender number."""
     (row,) = await send(hass, destination="1002")
     assert (row["destination"], row["message_type"], row["from_number"]) == (["1002"], "chat", None)
     (message,) = pbx.messages
@@ -172,6 +181,7 @@ async def test_an_extension_is_a_chat(hass: HomeAssistant, pbx: Simulator, entry
 
 
 async def test_a_short_code(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Five or six digits are a short code."""
     (row,) = await send(hass, destination="262966")
     assert (row["destination"], row["message_type"], row["from_number"]) == (["262966"], "sms", shown(OWN))
 
@@ -188,6 +198,7 @@ async def test_the_message_type_can_be_chosen(
     message_type: str,
     from_number: str | None,
 ) -> None:
+    """Where that makes sense."""
     (row,) = await send(hass, destination=destination, message_type=message_type)
     assert (row["message_type"], row["from_number"]) == (message_type, from_number)
     assert pbx.messages[0].type == message_type
@@ -207,6 +218,7 @@ async def family(hass: HomeAssistant, add_account: AddAccount) -> MockConfigEntr
 
 
 async def test_target_entities(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Each recipient that is targeted gets it, as its own settings say."""
     rows = await send(hass, entity_id=["notify.ann", "notify.bob", "notify.all"])
     assert sorted(row["destination"] for row in rows) == [
         [shown(ANN)],
@@ -218,12 +230,14 @@ async def test_target_entities(hass: HomeAssistant, pbx: Simulator, family: Mock
 
 
 async def test_all(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """All recipients that are enabled, and the numbers beside them."""
     er.async_get(hass).async_update_entity("notify.bob", disabled_by=er.RegistryEntryDisabler.USER)
     await send(hass, entity_id="all", destination="8585550177")
     assert destinations(pbx) == [[ANN], [ANN, EVE], ["18585550177"]]
 
 
 async def test_target_and_destination(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """What is said of a group is of the numbers."""
     rows = await send(hass, entity_id="notify.ann", destination=[EVE, BOB], group=True)
     assert sorted(sorted(row["destination"]) for row in rows) == [[shown(ANN)], [shown(BOB), shown(EVE)]]
 
@@ -238,6 +252,7 @@ async def test_target_device_area_floor_and_label(
     floor_registry: fr.FloorRegistry,
     label_registry: lr.LabelRegistry,
 ) -> None:
+    """Whatever way Home Assistant targets by."""
     ann, bob = (entity_registry.async_get(f"notify.{name}") for name in ("ann", "bob"))
     assert ann is not None
     assert bob is not None
@@ -267,6 +282,7 @@ async def test_other_things_in_a_targeted_area_are_left_alone(
     entity_registry: er.EntityRegistry,
     area_registry: ar.AreaRegistry,
 ) -> None:
+    """A lamp is not texted, and is no error."""
     kitchen = area_registry.async_create("Kitchen")
     lamp = entity_registry.async_get_or_create("light", "demo", "lamp", original_name="Lamp")
     other = entity_registry.async_get_or_create("notify", "demo", "other", original_name="Other")
@@ -293,10 +309,12 @@ async def test_other_things_in_a_targeted_area_are_left_alone(
 async def test_a_target_that_is_nobody(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, target: dict[str, Any], key: str
 ) -> None:
+    """A mistake in the target is told, and nobody is texted."""
     await refused(hass, pbx, key, destination=EVE, **target)
 
 
 async def test_a_group_of_entities(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """A group's members are texted."""
     hass.states.async_set("group.guards", "unknown", {"entity_id": ["notify.ann", "notify.bob"]})
     await send(hass, entity_id="group.guards")
     assert destinations(pbx) == [["1002"], [ANN], [BOB]]
@@ -323,6 +341,7 @@ async def test_a_disabled_entity_is_nobody(
 async def test_a_stray_entity_is_nobody(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, entity_registry: er.EntityRegistry
 ) -> None:
+    """One of ours that is no recipient is told as that."""
     stray = entity_registry.async_get_or_create("notify", "netsapiens", "stray", config_entry=family)
     await refused(hass, pbx, "not_a_recipient", entity_id=stray.entity_id)
     event = entity_registry.async_get_or_create("event", "netsapiens", "stray", config_entry=family)
@@ -332,6 +351,7 @@ async def test_a_stray_entity_is_nobody(
 async def test_an_area_without_recipients(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, area_registry: ar.AreaRegistry
 ) -> None:
+    """It is told that there is nobody."""
     await refused(hass, pbx, "nobody_to_send_to", area_id=area_registry.async_create("Empty").id)
 
 
@@ -350,11 +370,13 @@ async def test_an_area_without_recipients(
 async def test_the_title_is_the_first_line(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, data: dict[str, Any], text: str
 ) -> None:
+    """And counts as a text where there is none."""
     await send(hass, destination=ANN, **data)
     assert pbx.messages[0].text == text
 
 
 async def test_data(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Base64 goes as a picture, in any form in which tools write it."""
     wrapped = "\n".join(re.findall(".{1,76}", PICTURE)) + "\n"
     rows = await send(hass, destination=[ANN, "1002"], data=wrapped, mime_type="image/PNG", message="")
     assert [row["message_type"] for row in rows] == ["mms", "chat-media"]
@@ -417,11 +439,13 @@ BROKEN_RULES: list[tuple[str, dict[str, Any]]] = [
 
 
 async def test_broken_rules(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Each broken rule has its error, and nothing goes out."""
     for key, data in BROKEN_RULES:
         await refused(hass, pbx, key, **{"destination": ANN, **data})
 
 
 async def test_nobody_and_nothing(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """Without anybody to text, or anything to send, a call is an error."""
     await refused(hass, pbx, "nobody_to_send_to")
     await refused(hass, pbx, "nobody_to_send_to", config_entry_id=family.entry_id)
     with pytest.raises(ServiceValidationError) as caught:
@@ -431,6 +455,7 @@ async def test_nobody_and_nothing(hass: HomeAssistant, pbx: Simulator, family: M
 
 
 async def test_an_error_shows_of_a_number_the_end(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """And nothing of the text."""
     error = await refused(hass, pbx, "invalid_number", destination="+1 858 555 01239", message="Secret words")
     assert "…1239" in str(error)
     assert "858" not in str(error)
@@ -454,6 +479,7 @@ async def test_an_error_shows_of_a_number_the_end(hass: HomeAssistant, pbx: Simu
 async def test_the_number_that_is_none_is_named(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, destination: Any, named: str
 ) -> None:
+    """As far as it may be, with what to do."""
     error = await refused(hass, pbx, "invalid_number", destination=destination)
     assert named in str(error)
     assert "area code" in str(error)
@@ -464,11 +490,13 @@ async def test_the_number_that_is_none_is_named(
 async def test_a_name_in_place_of_a_number_is_named(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """With its place in the list."""
     error = await refused(hass, pbx, "sender_without_number", destination=[ANN, "hello", "nobody"])
     assert "hello (2/3) is" in str(error)
 
 
 async def test_no_sender_that_could_be_named(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The error does not list nothing."""
     pbx.first_user.numbers.clear()
     await add_account(options={})
     await refused(hass, pbx, "no_sender_listed", destination=ANN, from_number=OWN)
@@ -478,6 +506,7 @@ async def test_no_sender_that_could_be_named(hass: HomeAssistant, pbx: Simulator
 async def test_the_schema_checks_types(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, field: dict[str, Any]
 ) -> None:
+    """What is of another type is told as the field's mistake."""
     with pytest.raises(vol.Invalid):
         await send(hass, **{"destination": ANN, **field})
     assert pbx.messages == []
@@ -487,12 +516,14 @@ async def test_the_schema_checks_types(
 async def test_how_long_to_keep_trying(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: Any
 ) -> None:
+    """In each form in which Home Assistant takes a duration."""
     (row,) = await send(hass, destination=ANN, keep_for=keep_for)
     assert row["status"] == "sent"
 
 
 @pytest.mark.parametrize("keep_for", ["soon", [1], {"moons": 1}])
 async def test_no_duration(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: Any) -> None:
+    """What is none is refused."""
     with pytest.raises(vol.Invalid):
         await send(hass, destination=ANN, keep_for=keep_for)
     assert pbx.messages == []
@@ -503,6 +534,7 @@ async def test_no_duration(hass: HomeAssistant, pbx: Simulator, entry: MockConfi
 
 @pytest.mark.parametrize("spelling", ["18585550198", "(858) 555-0198", "+1 858 555 0198", "858.555.0198"])
 async def test_a_listed_sender(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, spelling: str) -> None:
+    """A number of the account's, however it is written."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198"])
     await add_account()
@@ -513,6 +545,7 @@ async def test_a_listed_sender(hass: HomeAssistant, pbx: Simulator, add_account:
 async def test_a_sender_is_given_as_the_pbx_lists_it(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Some PBXs take it only in their own form."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=["8585550199"])
     await add_account(options={"from_number": OWN})
@@ -541,6 +574,7 @@ async def test_configured_senders_need_no_listing(hass: HomeAssistant, pbx: Simu
 
 
 async def test_without_any_sender(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A text needs one, a chat does not."""
     pbx.first_user.numbers.clear()
     await add_account()
     await refused(hass, pbx, "no_sender", destination=[ANN])
@@ -553,6 +587,7 @@ async def test_without_any_sender(hass: HomeAssistant, pbx: Simulator, add_accou
 
 
 async def test_a_given_conversation(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is continued, by one or by a group."""
     (row,) = await send(hass, destination=ANN, messagesession=SESSION)
     assert row["messagesession"] == pbx.messages[0].messagesession == SESSION
     (row,) = await send(hass, destination=[ANN, BOB], group=True, messagesession=SESSION)
@@ -562,6 +597,7 @@ async def test_a_given_conversation(hass: HomeAssistant, pbx: Simulator, entry: 
 
 
 async def test_a_conversation_is_kept(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The same people, sender and account are always one conversation."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198"])
     pbx.add_user("1002@acme.example", numbers=["18585550197"])
@@ -603,6 +639,7 @@ async def accounts(pbx: Simulator, add_account: AddAccount) -> tuple[MockConfigE
 async def test_two_accounts(
     hass: HomeAssistant, pbx: Simulator, accounts: tuple[MockConfigEntry, MockConfigEntry]
 ) -> None:
+    """Which one is meant is clear, or has to be said."""
     first, second = accounts
     await refused(hass, pbx, "account_needed", destination=EVE)
     await refused(hass, pbx, "account_needed", destination=EVE, entity_id=["notify.ann", "notify.bob"])
@@ -644,6 +681,7 @@ async def _refused_by_core(hass: HomeAssistant, pbx: Simulator, **data: Any) -> 
 async def test_an_account_that_is_not_loaded(
     hass: HomeAssistant, pbx: Simulator, accounts: tuple[MockConfigEntry, MockConfigEntry]
 ) -> None:
+    """It is told as that, and the other one goes on."""
     first, second = accounts
     assert await hass.config_entries.async_unload(second.entry_id)
     await _refused_by_core(hass, pbx, entity_id="notify.bob")
@@ -678,6 +716,7 @@ async def test_a_user_needs_control_permission(
     user: Callable[..., Context],
     entity_registry: er.EntityRegistry,
 ) -> None:
+    """Who may only look at a recipient may not text it."""
     ann = entity_registry.async_get("notify.ann")
     assert ann is not None
     guest = user({"entities": {"entity_ids": {"notify.bob": True, "notify.ann": {"read": True}}}})
@@ -700,6 +739,7 @@ async def test_a_user_needs_control_permission(
 async def test_only_who_may_control_all_may_text_numbers(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, user: Callable[..., Context], wide: bool
 ) -> None:
+    """A user with few rights texts no strangers."""
     guest = user({"entities": True if wide else {"entity_ids": {"notify.bob": True}}})
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("netsapiens", "send_message", {"destination": EVE}),
@@ -722,6 +762,7 @@ async def test_only_who_may_control_all_may_text_numbers(
 
 
 async def test_an_unknown_user(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """A user who is gone may do nothing."""
     with pytest.raises(UnknownUser):
         await send(hass, Context(user_id="nobody"), entity_id="notify.ann")
     assert pbx.messages == []
@@ -730,6 +771,7 @@ async def test_an_unknown_user(hass: HomeAssistant, pbx: Simulator, family: Mock
 async def test_an_admin_and_an_automation(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, hass_admin_user: MockUser
 ) -> None:
+    """Both may do all."""
     await send(hass, Context(user_id=hass_admin_user.id), entity_id="notify.ann")
     await send(hass, Context(), entity_id="notify.ann")
     assert len(pbx.messages) == 2
@@ -739,6 +781,7 @@ async def test_an_admin_and_an_automation(
 
 
 async def test_the_pbx_refuses(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Its words reach the caller, and the text does not."""
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid from-number")
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, message="Secret words")
@@ -752,6 +795,7 @@ async def test_the_pbx_refuses(hass: HomeAssistant, pbx: Simulator, entry: MockC
 async def test_the_pbx_refuses_with_words_that_cannot_be_shown(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """The error has the status, and none of the text that the PBX said back."""
     pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid: SECRET WORDS")
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, message="Secret words")
@@ -782,6 +826,7 @@ async def test_some_fail(hass: HomeAssistant, pbx: Simulator, family: MockConfig
 
 
 async def test_all_of_several_fail(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The error counts them."""
     pbx.fault("status", path="/messages", method="POST", code=404, message="User not found", times=None)
     with pytest.raises(HomeAssistantError, match="2 of 2"):
         await send(hass, destination=[ANN, BOB])

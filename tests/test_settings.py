@@ -40,6 +40,7 @@ def damaged_options(hass: HomeAssistant) -> list[str]:
 async def test_one_accounts_damaged_data_stop_no_account(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, data: dict[str, Any]
 ) -> None:
+    """The other one loads and sends."""
     pbx.add_user("1002@acme.example", numbers=["18585550188"])
     damaged = await add_account(recipient("Ann", ANN, recipient_id="ann"), setup=False)
     hass.config_entries.async_update_entry(damaged, data={**damaged.data, **data})
@@ -79,6 +80,7 @@ async def test_one_accounts_damaged_data_stop_no_account(
 async def test_a_damaged_option_has_its_default(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, key: str, value: object, used: object
 ) -> None:
+    """And an issue names it."""
     options = {"from_number": pbx.numbers[0], key: value}
     entry = await add_account(recipient("Ann", ANN, from_number=pbx.numbers[0]), options=options)
     assert entry.state is ConfigEntryState.LOADED
@@ -122,6 +124,7 @@ async def test_missing_data_say_what_to_do(
     error: str,
     signs_in_again: bool,
 ) -> None:
+    """Whatever is missing, the error leads to the dialog that mends it."""
     entry = await add_account(recipient("Ann", ANN), setup=False)
     good = dict(entry.data)
     kept = {name: what for name, what in good.items() if name != key}
@@ -143,6 +146,7 @@ async def test_missing_data_say_what_to_do(
 async def test_a_damaged_entry_makes_no_second_error_at_the_end(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Home Assistant ends without another word of it."""
     entry = await add_account(recipient("Ann", ANN), setup=False)
     hass.config_entries.async_update_entry(entry, data={"webhook_id": "kept"})
     assert not await hass.config_entries.async_setup(entry.entry_id)

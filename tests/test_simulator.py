@@ -88,6 +88,7 @@ async def line(pbx: Simulator) -> AsyncIterator[Line]:
 
 
 async def test_tokens(pbx: Simulator, line: Line) -> None:
+    """A token has the fields that a PBX gives."""
     assert {"uid", "login", "displayName", "territory", "scope", "refresh_token"} <= line.token.keys()
     assert line.token["apiversion"] == "Version: 45.0"
     assert line.token["expires_in"] == 3600
@@ -103,6 +104,7 @@ async def test_tokens(pbx: Simulator, line: Line) -> None:
 
 
 async def test_refresh_tokens_rotate(pbx: Simulator, line: Line) -> None:
+    """Each serves once."""
     old = line.token
     status, new = await line.sign_in(grant_type="refresh_token", refresh_token=old["refresh_token"])
     assert status == 200
@@ -117,6 +119,7 @@ async def test_refresh_tokens_rotate(pbx: Simulator, line: Line) -> None:
 
 
 async def test_tokens_end(pbx: Simulator, line: Line) -> None:
+    """A token that has ended is refused as a PBX does."""
     pbx.token_life = 0.2
     await line.sign_in()
     assert (await line.call("GET", f"{ME}/smsnumbers"))[0] == 200
@@ -127,6 +130,7 @@ async def test_tokens_end(pbx: Simulator, line: Line) -> None:
 
 
 async def test_accounts_and_scopes(pbx: Simulator, line: Line) -> None:
+    """Each sees its own, and an office manager the domain's."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
     row = {"number": 18585550199, "application": "user", "domain": "acme.example", "dest": "1001"}
     more = {"carrier": "examplecarrier", "mms-capable": True, "group-mms-capable": True}
@@ -146,6 +150,7 @@ async def test_accounts_and_scopes(pbx: Simulator, line: Line) -> None:
 
 
 async def test_sends_are_taken(pbx: Simulator, line: Line) -> None:
+    """A text is taken in either form."""
     assert await line.send(sms(message="00 12")) == (202, {"code": 202, "message": "Accepted"})
     assert await line.call("POST", f"{ME}/messages", sms()) == (200, {"code": 202, "message": "Accepted"})
     assert (await line.send(mms(destination=[OUTSIDE, OTHER_OUTSIDE])))[0] == 202
@@ -190,6 +195,7 @@ async def test_sends_are_taken(pbx: Simulator, line: Line) -> None:
     ],
 )
 async def test_sends_are_refused(pbx: Simulator, line: Line, body: Any) -> None:
+    """What a PBX refuses is refused, and not kept."""
     status, answer = await line.send(body)
     assert status == 400
     assert (answer["code"], bool(answer["message"])) == (400, True)
@@ -197,6 +203,7 @@ async def test_sends_are_refused(pbx: Simulator, line: Line, body: Any) -> None:
 
 
 async def test_more_refusals(pbx: Simulator, line: Line) -> None:
+    """So are ids and paths that are none."""
     assert (await line.send(sms(), "short"))[0] == 400
     assert (await line.send(sms(), "a-" * 20))[0] == 400
     headers = {"Authorization": f"Bearer {line.token['access_token']}"}
@@ -212,6 +219,7 @@ async def test_more_refusals(pbx: Simulator, line: Line) -> None:
 
 
 async def test_lists(pbx: Simulator, line: Line) -> None:
+    """Conversations and messages are listed as a PBX lists them."""
     await line.send(sms(message="0012"))
     answer = await pbx.receive(OUTSIDE, "Hello", media=PIXEL, mime_type="image/png")
     await pbx.receive_chat("1002", "Colleague")
@@ -236,6 +244,7 @@ async def test_lists(pbx: Simulator, line: Line) -> None:
 
 
 async def test_the_words_of_an_mms_are_lost(pbx: Simulator, line: Line) -> None:
+    """As some PBXs lose them."""
     pbx.loses_mms_text = True
     await line.send(sms(message="Look"))
     await line.send(mms(message="Door"))
@@ -246,11 +255,13 @@ async def test_the_words_of_an_mms_are_lost(pbx: Simulator, line: Line) -> None:
 
 
 async def test_a_send_without_words(pbx: Simulator, line: Line) -> None:
+    """It is refused, with a picture as well."""
     answer = {"code": 400, "message": "Please include field message"}
     assert await line.send(mms(message="")) == (400, answer)
 
 
 async def test_pages(pbx: Simulator, line: Line) -> None:
+    """Lists are cut as a PBX cuts them."""
     for number in range(103):
         await pbx.receive(OUTSIDE, f"text {number}", messagesession=SESSION)
     path = f"{ME}/messagesessions/{SESSION}/messages"
@@ -261,6 +272,7 @@ async def test_pages(pbx: Simulator, line: Line) -> None:
 
 
 async def test_lag_and_own_ids(pbx: Simulator, line: Line) -> None:
+    """Lists may lag, and file under ids of their own."""
     pbx.lag, pbx.file_under_own_id = 0.2, True
     await line.send(sms())
     assert (await line.call("GET", f"{ME}/messagesessions"))[1] == []
@@ -272,6 +284,7 @@ async def test_lag_and_own_ids(pbx: Simulator, line: Line) -> None:
 
 
 async def test_sessions_change(pbx: Simulator, line: Line) -> None:
+    """A conversation can be marked as read and deleted."""
     await pbx.receive(OUTSIDE, "Hi", messagesession=SESSION)
     path = f"{ME}/messagesessions/{SESSION}"
     assert (await line.call("PUT", path, {"messagesession-last-status": "read"}))[0] == 202
@@ -286,6 +299,7 @@ async def test_sessions_change(pbx: Simulator, line: Line) -> None:
 
 
 async def test_groups(pbx: Simulator, line: Line) -> None:
+    """A group is one conversation, with everybody in it."""
     await line.send(sms(destination=[OUTSIDE, OTHER_OUTSIDE]))
     await pbx.receive(OTHER_OUTSIDE, "From one of them", messagesession=SESSION)
     pbx.cast_numbers = False
@@ -297,6 +311,7 @@ async def test_groups(pbx: Simulator, line: Line) -> None:
 
 
 async def test_chat_reaches_the_colleague(pbx: Simulator, line: Line) -> None:
+    """A chat shows at both ends."""
     pbx.add_user("1002@acme.example", password="other")
     await line.send({"type": "chat", "message": "Hi", "destination": "1002"})
     await line.sign_in(username="1002@acme.example", password="other")
@@ -306,6 +321,7 @@ async def test_chat_reaches_the_colleague(pbx: Simulator, line: Line) -> None:
 
 
 async def test_subscriptions(pbx: Simulator, line: Line) -> None:
+    """Events are posted, and failures counted."""
     received: asyncio.Queue[Any] = asyncio.Queue()
     status = 200
 
@@ -375,6 +391,7 @@ async def test_subscriptions(pbx: Simulator, line: Line) -> None:
 async def test_faults(
     pbx: Simulator, line: Line, kind: FaultKind, details: dict[str, Any], status: int | None, stored: int
 ) -> None:
+    """Each fault does what it says."""
     pbx.fault(kind, path="/messages", method="POST", **details)
     headers = {"Authorization": f"Bearer {line.token['access_token']}"}
     path = f"/ns-api/v2{ME}/messagesessions/{SESSION}/messages"
@@ -389,6 +406,7 @@ async def test_faults(
 
 
 async def test_faults_of_tokens(pbx: Simulator, line: Line) -> None:
+    """So do those of the sign-in."""
     pbx.fault(FaultKind.TOKEN_WITHOUT_ACCESS_TOKEN)
     assert await line.sign_in() == (200, {})
     pbx.fault(FaultKind.REFRESH_REFUSED)
@@ -404,6 +422,7 @@ async def test_faults_of_tokens(pbx: Simulator, line: Line) -> None:
 
 
 async def test_down_and_back(pbx: Simulator, line: Line) -> None:
+    """It goes down with all connections, and comes back at its address."""
     url = pbx.url
     pbx.fault(FaultKind.HANG, path="/version")
     hung = asyncio.create_task(line.raw("GET", "/ns-api/v2/version"))
@@ -425,6 +444,7 @@ async def test_down_and_back(pbx: Simulator, line: Line) -> None:
 
 
 async def test_clock(pbx: Simulator, line: Line) -> None:
+    """Its clock may be wrong."""
     pbx.clock_offset = 7200
     answer = await line.raw("GET", "/ns-api/v2/version")
     assert 7100 < parsedate_to_datetime(answer.headers["Date"]).timestamp() - time.time() < 7300
@@ -432,6 +452,7 @@ async def test_clock(pbx: Simulator, line: Line) -> None:
 
 
 async def test_tls() -> None:
+    """It speaks TLS with a certificate of its own."""
     async with Simulator(tls=True) as pbx, aiohttp.ClientSession() as session:
         assert pbx.url.startswith("https://")
         assert pbx.ssl_cafile is not None
@@ -445,6 +466,7 @@ async def test_tls() -> None:
 
 
 async def test_control_surface_and_phone(pbx: Simulator, line: Line) -> None:
+    """The phone in the browser sees and does what it should."""
     recorded = len(pbx.requests)
     events = await line.session.get(f"{pbx.url}/_sim/events")
     body = {"from_number": OUTSIDE, "text": "Hi", "media": base64.b64encode(PIXEL).decode()}
@@ -477,6 +499,7 @@ async def test_control_surface_and_phone(pbx: Simulator, line: Line) -> None:
 
 
 async def test_alone() -> None:
+    """It runs as a program by itself."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "tests.simulator", "--port", "0"),
         cwd=Path(__file__).parent.parent,
@@ -494,6 +517,7 @@ async def test_alone() -> None:
 
 
 async def test_a_connection_in_the_moment_in_which_it_goes_down_ends() -> None:
+    """None is left hanging."""
     async with Simulator() as pbx:
         runner, pbx._runner = pbx._runner, None
         reader, writer = await asyncio.open_connection("127.0.0.1", pbx.port)

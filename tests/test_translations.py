@@ -49,16 +49,19 @@ def crowded(text: str) -> bool:
 
 
 def test_each_language_is_checked() -> None:
+    """A language that is added is in these tests."""
     assert sorted(path.stem for path in FOLDER.iterdir()) == sorted(["en", *LANGUAGES])
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_same_keys_in_the_same_order(language: str) -> None:
+    """So that they can be compared."""
     assert list(texts_in(language)) == list(ENGLISH)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_same_placeholders_and_code(language: str) -> None:
+    """What is filled in and what has to be typed is the same."""
     for path, text in texts_in(language).items():
         assert marks_of(text) == marks_of(ENGLISH[path]), path
         assert text.strip() == text != "", path
@@ -88,12 +91,14 @@ def test_dialogs_leave_their_words_to_the_browser() -> None:
 
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_nothing_was_left_in_english(language: str) -> None:
+    """But for words that are the same."""
     for path, text in texts_in(language).items():
         assert text != ENGLISH[path] or text in SAME, path
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
 async def test_home_assistant_shows_it(hass: HomeAssistant, language: str) -> None:
+    """Its own loader takes every text."""
     for category in ("common", "config", "exceptions", "services"):
         shown = await async_get_translations(hass, language, category, {"netsapiens"})
         wanted = {path: text for path, text in texts_in(language).items() if path.startswith(f".{category}.")}

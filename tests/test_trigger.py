@@ -14,17 +14,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.netsapiens import trigger
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
-from tests.helpers import until
+from tests.helpers import hass_storage, until  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 from tests.test_docs import FOLDER
 
 ANN, BOB = "18585550123", "18585550124"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture

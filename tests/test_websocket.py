@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUs
 
 from custom_components.netsapiens.address_book import Addressee
 from custom_components.netsapiens.feed import FEED_TIMING, FeedTiming
+from custom_components.netsapiens.feeds import async_feed_of
 from custom_components.netsapiens.outgoing_log import async_log_of
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import send_quickly
@@ -43,6 +44,13 @@ class Card:
         if answer["success"]:
             await self.until(lambda: self.about)
         return answer
+
+    async def send_refused(self, pbx: Simulator, key: str = "k1") -> None:
+        """Open the conversation and send a text that the PBX refuses; return once that shows."""
+        await self.open()
+        pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
+        assert (await self.ask("send", key=key, message="Hi"))["success"]
+        await self.until(lambda: self.lines == [("failed", "Hi")])
 
     async def take(self) -> None:
         """Take the next event or answer."""
@@ -175,10 +183,7 @@ async def test_a_text_waits_while_the_pbx_is_away_and_then_goes(
 
 async def test_a_refused_text_is_tried_again(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """It says why it failed in words that are translated, and goes out when it is tried again."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k1", message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     (row,) = card.rows.values()
     assert (row["translation_key"], row["can_retry"]) == ("refused", True)
     assert (await card.ask("retry", key=row["key"]))["success"]
@@ -189,10 +194,7 @@ async def test_a_refused_text_is_tried_again(hass: HomeAssistant, pbx: Simulator
 
 async def test_a_failed_text_is_dismissed(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """It is gone from every card."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    await card.ask("send", key="k1", message="Hi")
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     await card.ask("dismiss", key="ck1")
     await card.until(lambda: card.lines == [])
 
@@ -317,6 +319,37 @@ async def test_who_may_read_and_send(
     for command, fields in (("send", {"message": "Hi"}), ("retry", {}), ("dismiss", {})):
         assert (await card.ask(command, key="k", **fields))["success"] is may_send, command
     assert len(pbx.messages) == may_send
+
+
+@pytest.mark.parametrize("loses", ["the right", "the account"])
+async def test_a_user_who_may_not_read_any_more(
+    hass: HomeAssistant, pbx: Simulator, card: Card, hass_admin_user: MockUser, hass_ws_client: Any, loses: str
+) -> None:
+    """Rights that are taken away while somebody looks count at once, and for that user alone; given back, as well."""
+    token = await hass.auth.async_create_refresh_token(
+        MockUser(groups=hass_admin_user.groups).add_to_hass(hass), "https://example.com/"
+    )
+    other = Card(await hass_ws_client(hass, hass.auth.async_create_access_token(token)), "notify.ann")
+    await card.open()
+    await other.open()
+    groups = hass_admin_user.groups
+    if loses == "the right":
+        hass_admin_user.groups = []
+        hass_admin_user.mock_policy({"entities": {"entity_ids": {"notify.bob": True}}})
+    else:
+        hass_admin_user.is_active = False
+    await pbx.receive(from_number=ANN, text="Secret")
+    await card.until(lambda: card.about.get("ended"))
+    await other.until(lambda: other.lines == [("received", "Secret")])
+    await pbx.receive(from_number=ANN, text="More")
+    await other.until(lambda: ("received", "More") in other.lines)
+    again = Card(card.client, "notify.ann")
+    answer = await again.open()  # nothing came before it
+    assert (answer["type"], answer["error"]["code"], card.rows) == ("result", "unauthorized", {})
+    hass_admin_user.is_active = True
+    hass_admin_user.groups = groups
+    assert (await again.open())["success"]
+    assert again.lines == other.lines
 
 
 async def test_who_opted_out_and_in(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
@@ -469,10 +502,7 @@ async def test_who_got_a_text_gets_it_no_second_time(
 
 async def test_the_longest_key(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """What was sent under the longest key that is taken can be tried again by the key that it is shown under."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k" * 64, message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx, "k" * 64)
     assert (await card.ask("retry", key=next(iter(card.rows))))["success"]
     await card.until(lambda: card.lines == [("sent", "Hi")])
 
@@ -491,10 +521,7 @@ async def test_a_card_that_asks_twice_sends_once(
 
 async def test_a_card_that_asks_again_for_what_failed(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """The same key for a text that failed tries it again: nothing is lost by a key that is known."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    assert (await card.ask("send", key="k1", message="Hi"))["success"]
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     assert (await card.ask("send", key="k1", message="Hi"))["success"]
     await card.until(lambda: card.lines == [("sent", "Hi")])
     assert [row.text for row in pbx.messages] == ["Hi"]
@@ -533,7 +560,9 @@ async def test_an_account_that_is_unloaded_ends_it(
     await card.open()
     assert await hass.config_entries.async_unload(entry.entry_id)
     await card.until(lambda: card.about.get("ended"))
-    assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_loaded"
+    error = (await Card(card.client, "notify.ann").open())["error"]
+    assert (error["code"], error["translation_key"]) == ("not_loaded", "account_not_loaded")
+    assert error["translation_placeholders"] == {"account": entry.title}
     assert await hass.config_entries.async_setup(entry.entry_id)
     assert (await Card(card.client, "notify.ann").open())["success"]
 
@@ -542,10 +571,7 @@ async def test_a_reload_keeps_what_failed_and_a_removal_does_not(
     hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry, add_account: AddAccount
 ) -> None:
     """What failed is there until somebody deals with it, and gone with the account."""
-    await card.open()
-    pbx.fault("status", path="/messages", method="POST", code=400, message="Invalid destination")
-    await card.ask("send", key="k1", message="Hi")
-    await card.until(lambda: card.lines == [("failed", "Hi")])
+    await card.send_refused(pbx)
     assert await hass.config_entries.async_reload(entry.entry_id)
     await card.until(lambda: card.about.get("ended"))
     again = Card(card.client, "notify.ann")
@@ -555,6 +581,24 @@ async def test_a_reload_keeps_what_failed_and_a_removal_does_not(
     await again.until(lambda: again.about.get("ended"))
     assert (await Card(card.client, "notify.ann").open())["error"]["code"] == "not_found"
     assert async_log_of(hass, entry.entry_id).to(Addressee("", frozenset({frozenset({ANN})}))) == []
+
+
+async def test_who_looks_and_breaks_keeps_nobody_else_from_looking(
+    hass: HomeAssistant, pbx: Simulator, card: Card, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Neither from what is new nor from the end, and the log has none of what was said."""
+
+    def broken(_newest: object) -> None:
+        raise RuntimeError("Hello")
+
+    (subentry,) = entry.subentries.values()
+    async_feed_of(hass, entry, subentry).async_subscribe(broken)
+    await card.open()
+    await pbx.receive(from_number=ANN, text="Hello")
+    await card.until(lambda: card.lines == [("received", "Hello")])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await card.until(lambda: card.about.get("ended"))
+    assert "Error: Hello" not in caplog.text
 
 
 async def test_another_number_or_name_begins_anew(

@@ -21,11 +21,13 @@ def jobs_of(path: Path) -> dict[str, Any]:
 
 
 def test_there_are_workflows() -> None:
+    """Those that the documents name."""
     assert {path.stem for path in WORKFLOWS} == {"test", "nightly", "validate", "release"}
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_rights_and_pins(path: Path) -> None:
+    """No workflow has more rights than it needs, and no action can change under it."""
     assert load_yaml_dict(str(path))["permissions"] == {}
     text = path.read_text(encoding="utf-8")
     uses = re.findall(r"uses: (.*)", text)
@@ -43,11 +45,13 @@ def test_rights_and_pins(path: Path) -> None:
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_what_is_run_exists(path: Path) -> None:
+    """And can be run."""
     for script in re.findall(r"\bscripts/[a-z]+\b", path.read_text(encoding="utf-8")):
         assert (ROOT / script).stat().st_mode & 0o100, script
 
 
 def test_both_ends_are_tested() -> None:
+    """The newest and the oldest Home Assistant, in each place."""
     commands = [
         row["command"] for row in jobs_of(ROOT / ".github/workflows/test.yml")["test"]["strategy"]["matrix"]["include"]
     ]
@@ -57,6 +61,7 @@ def test_both_ends_are_tested() -> None:
 
 
 def test_a_bug_report_asks_for_diagnostics() -> None:
+    """And for what else is needed."""
     form = load_yaml_dict(str(ROOT / ".github/ISSUE_TEMPLATE/bug.yml"))
     wanted = {field["id"] for field in form["body"] if field.get("validations", {}).get("required")}
     assert wanted == {"what", "integration", "home-assistant", "diagnostics"}
@@ -78,5 +83,6 @@ def test_a_release(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("version", ["", "1.2", "latest", "1.2.3; true"])
 def test_what_is_no_version_is_refused(tmp_path: Path, version: str) -> None:
+    """A release cannot be called anything."""
     done = subprocess.run(["bash", ROOT / "scripts/release", version], cwd=tmp_path, check=False, capture_output=True)
     assert done.returncode == 2

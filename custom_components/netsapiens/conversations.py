@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from datetime import UTC, datetime
 import time
 
@@ -15,10 +15,10 @@ from .phone import from_pbx
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
-_ASK_WITHIN = 10.0  # seconds; after that, what came in since the start has to do
+_ASK_WITHIN = 10.0  # seconds
 _ASK_AGAIN = 30.0  # seconds after it could not be asked
 _SENDERS_FOR = 600.0  # seconds for which the list of who texted us serves
-_MOST = 1000  # conversations that are remembered
+MOST_REMEMBERED = 1000  # conversations
 _MOST_PAGES = 10
 _ENDING = 4  # digits of a number, or letters of a name
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
@@ -30,13 +30,18 @@ class Conversations:
     Parameters:
         coordinator: the account.
         shared_senders: gives the sender numbers that are other users' of the domain, by their owners.
+        ask_within: seconds to wait for the PBX; after that, what came in since the start has to do.
     """
 
     def __init__(
-        self, coordinator: NetsapiensCoordinator, shared_senders: Callable[[], Mapping[str, Collection[str]]]
+        self,
+        coordinator: NetsapiensCoordinator,
+        shared_senders: Callable[[], Mapping[str, Collection[str]]],
+        ask_within: float = _ASK_WITHIN,
     ) -> None:
         self._coordinator = coordinator
         self._shared_senders = shared_senders
+        self._ask_within = ask_within
         self._api = MessageAPI(coordinator.api)
         self._latest: OrderedDict[str, ExistingConversation] = OrderedDict()  # by id; those that a message came in on
         self._senders: frozenset[str] = frozenset()
@@ -49,7 +54,7 @@ class Conversations:
         others = _others_of(received.participants, our_number, account) or (received.from_number,)
         self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
         self._latest.move_to_end(received.messagesession)
-        if len(self._latest) > _MOST:
+        if len(self._latest) > MOST_REMEMBERED:
             self._latest.popitem(last=False)
 
     async def async_find(self, messagesession: str) -> ExistingConversation | None:
@@ -66,7 +71,7 @@ class Conversations:
         if known is not None and self._coordinator.throttle.is_away:
             return known
         try:
-            async with asyncio.timeout(_ASK_WITHIN):
+            async with asyncio.timeout(self._ask_within):
                 return await self._find_listed(messagesession) or known
         except TimeoutError:
             if known is None:
@@ -88,7 +93,7 @@ class Conversations:
             return found
         if time.monotonic() >= self._senders_until and not self._coordinator.throttle.is_away:
             try:
-                async with asyncio.timeout(_ASK_WITHIN):
+                async with asyncio.timeout(self._ask_within):
                     rows = await self._page(None, 0)
             except NetsapiensError, TimeoutError:
                 self._senders_until = time.monotonic() + _ASK_AGAIN  # the next texts must not wait for it as well
@@ -111,12 +116,8 @@ class Conversations:
         """
         if (row := await self._find_row(None, messagesession)) is not None:
             return row
-        for owner, senders in self._shared_senders().items():
-            try:
-                row = await self._find_row(owner, messagesession)
-            except NetsapiensRequestError:
-                continue  # the login may not see that user's
-            if row is not None and any(same_number(row.sms_number, sender) for sender in senders):
+        async for row, senders in self._of_others(lambda owner: self._find_row(owner, messagesession)):
+            if row is not None and _is_of(row, senders):
                 return row
         return None
 
@@ -134,13 +135,8 @@ class Conversations:
         """
         endings = {number[-_ENDING:] for group in people for number in group}
         found = [row for row in await self._all_rows(None) if self._is_with(row, people, endings)]
-        for owner, senders in self._shared_senders().items():
-            try:
-                rows = await self._all_rows(owner)
-            except NetsapiensRequestError:
-                continue  # the login may not see that user's
-            shared = [row for row in rows if any(same_number(row.sms_number, sender) for sender in senders)]
-            found += [row for row in shared if self._is_with(row, people, endings)]
+        async for rows, senders in self._of_others(self._all_rows):
+            found += [row for row in rows if _is_of(row, senders) and self._is_with(row, people, endings)]
         newest = {row.id: row for row in found}  # one that got a message between two pages is on both
         return [row for messagesession, row in newest.items() if messagesession]
 
@@ -150,6 +146,17 @@ class Conversations:
         if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
             return False
         return frozenset(self._digits(other).casefold() for other in others) in people
+
+    async def _of_others[ReadT](
+        self, read: Callable[[str], Awaitable[ReadT]]
+    ) -> AsyncIterator[tuple[ReadT, Collection[str]]]:
+        """Yield what is read of each other user whose numbers we send from, with those numbers."""
+        for owner, senders in self._shared_senders().items():
+            try:
+                found = await read(owner)
+            except NetsapiensRequestError:
+                continue  # the login may not see that user's
+            yield found, senders
 
     async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation that the PBX lists."""
@@ -186,6 +193,11 @@ def conversation_of(row: MessageSession, account: Account) -> ExistingConversati
         account: who we are.
     """
     return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+
+
+def _is_of(row: MessageSession, senders: Collection[str]) -> bool:
+    """Whether a conversation is one of these numbers'."""
+    return any(same_number(row.sms_number, sender) for sender in senders)
 
 
 def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:

@@ -132,6 +132,7 @@ def async_add_for_recipients(
 
     @callback
     def add_new() -> None:
+        """Add those that have none yet."""
         recipients = {
             recipient.subentry_id: recipient for recipient in entry.get_subentries_of_type(SUBENTRY_RECIPIENT)
         }

@@ -104,6 +104,7 @@ def safe[*Args](listener: Callable[[*Args], object]) -> Callable[[*Args], None]:
 
     @callback
     def call(*args: *Args) -> None:
+        """Call it."""
         call_safely(listener, *args)
 
     return call

@@ -15,7 +15,7 @@ from .account import NetsapiensConfigEntry
 from .address_book import addressee_of
 from .api import NetsapiensError
 from .delivery.results import WaitingMessage
-from .errors import log_unexpected, safe
+from .errors import call_safely, log_unexpected, safe
 from .outgoing import OutgoingMessage
 from .outgoing_log import async_log_of
 from .receiving.received import ReceivedMessage
@@ -69,7 +69,6 @@ class Feed:
         self._entry = entry
         self._account = entry.runtime_data
         self._recipient = recipient
-        self._recipient_id = recipient.subentry_id
         self._known = recipient.title, recipient.data  # Home Assistant changes a subentry in place
         self._addressee = addressee_of(recipient, hass.config.country)
         self._on_close = on_close
@@ -93,6 +92,7 @@ class Feed:
 
         @callback
         def unsubscribe() -> None:
+            """Look no more; the last one closes it."""
             if subscriber in self._subscribers:
                 self._subscribers.remove(subscriber)
             if not self._subscribers:
@@ -103,7 +103,7 @@ class Feed:
     def _follow(self) -> None:
         """Keep up to date from now on."""
         hass, entry = self._hass, self._entry
-        received = message_received(entry, self._recipient_id)
+        received = message_received(entry, self._recipient.subentry_id)
         self._forget = [
             async_dispatcher_connect(hass, received, safe(self._received)),
             async_dispatcher_connect(hass, message_out(entry), safe(self._sent)),
@@ -129,7 +129,7 @@ class Feed:
         subscribers, self._subscribers, self._forget = self._subscribers, [], []
         self._on_close()
         for subscriber in subscribers:
-            subscriber(None)
+            call_safely(subscriber, None)
 
     # --- what there is -----------------------------------------------------------------
 
@@ -238,6 +238,7 @@ class Feed:
         """Read what is new in the background; after the last time, the conversations that changed are forgotten."""
 
         async def read() -> None:
+            """Read, and pass on what came of it."""
             changed = {*self._changed_sessions}
             if is_last:
                 self._changed_sessions.clear()  # before it is read: others may change meanwhile
@@ -256,7 +257,7 @@ class Feed:
     @callback
     def _recipients_changed(self) -> None:
         """End where the recipient is another now, or gone: whoever looks begins anew."""
-        recipient = self._entry.subentries.get(self._recipient_id)
+        recipient = self._entry.subentries.get(self._recipient.subentry_id)
         if recipient is None or (recipient.title, recipient.data) != self._known:
             self.async_close()
 
@@ -271,7 +272,7 @@ class Feed:
         """Pass on the newest messages."""
         newest = self.newest()
         for subscriber in list(self._subscribers):
-            subscriber(newest)
+            call_safely(subscriber, newest)
 
     @callback
     def _call_later(self, name: str, delay: float, listener: Callable[[], None]) -> None:
@@ -283,6 +284,7 @@ class Feed:
 
         @callback
         def call() -> None:
+            """Call it, as what no longer waits."""
             self._timers.pop(name, None)
             listener()
 

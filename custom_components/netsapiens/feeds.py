@@ -48,6 +48,7 @@ def async_follow_account(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> C
 
     @callback
     def end() -> None:
+        """Keep nothing any more, and end what is being looked at."""
         for one in forget:
             one()
         for feed in [feed for (owner, _), feed in hass.data.get(_FEEDS, {}).items() if owner == entry.entry_id]:

@@ -88,6 +88,7 @@ async def _rows_of(account: NetsapiensData, session: MessageSession, limit: int)
     api, throttle = MessageAPI(account.coordinator.api), account.coordinator.throttle
 
     async def page(size: int, start: int) -> list[Message]:
+        """Return one page of it."""
         return await throttle.run(lambda: api.get_messages(session.id, limit=size, start=start, user=session.owner))
 
     def is_enough(rows: list[Message]) -> bool:

@@ -124,13 +124,18 @@ def check_opt_outs(hass: HomeAssistant, entry: ConfigEntry, opted_out: Iterable[
         _raise(hass, entry, "opted_out", placeholders, issue=key, data=numbers)
 
 
-def _clear_several(hass: HomeAssistant, entry: ConfigEntry, kind: str, *, but: Collection[str] = ()) -> None:
+def _clear_several(hass: HomeAssistant, entry: ConfigEntry, kind: str, *, but: Collection[str]) -> None:
     """Delete the issues of a kind of which there may be several, such as those of recipients that are gone."""
     kept = {_id(key, entry) for key in but}
-    for domain, issue_id in list(ir.async_get(hass).issues):
-        is_one = issue_id.startswith(f"{kind}_") and issue_id.endswith(f"_{entry.entry_id}")
-        if domain == DOMAIN and is_one and issue_id not in kept:
+    for issue_id in _issues_of(hass, entry):
+        if issue_id.startswith(f"{kind}_") and issue_id not in kept:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
+def _issues_of(hass: HomeAssistant, entry: ConfigEntry) -> list[str]:
+    """Return the ids of an account's issues."""
+    issues = ir.async_get(hass).issues
+    return [issue_id for domain, issue_id in issues if domain == DOMAIN and issue_id.endswith(f"_{entry.entry_id}")]
 
 
 @callback
@@ -160,19 +165,8 @@ def check_conversations(hass: HomeAssistant, entry: ConfigEntry, cut: bool) -> N
 @callback
 def clear_all(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete all issues of an account that is gone."""
-    for key in (
-        "hourly_limit",
-        "sender_not_listed",
-        "outbox_damaged",
-        "inbox_damaged",
-        "opt_outs_damaged",
-        "conversations_cut",
-        "options_damaged",
-        *_PUSH_ISSUES,
-    ):
-        ir.async_delete_issue(hass, DOMAIN, _id(key, entry))
-    for kind in ("recipient_damaged", "opted_out"):
-        _clear_several(hass, entry, kind)
+    for issue_id in _issues_of(hass, entry):
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
 def _id(key: str, entry: ConfigEntry) -> str:

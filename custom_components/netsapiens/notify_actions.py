@@ -233,10 +233,12 @@ def _description(hass: HomeAssistant, entry: NetsapiensConfigEntry, recipient: C
     """Return what the action picker shows, in Home Assistant's language."""
 
     def common(key: str) -> str:
+        """Return words of the actions by name."""
         titles = {"account": entry.title, "recipient": recipient.title if recipient else ""}
         return sentence(hass, f"common.action_{key}", **titles)
 
     def field(key: str) -> str:
+        """Return words of a field of `netsapiens.send_message`."""
         return sentence(hass, f"services.send_message.fields.{key}")
 
     kind = "recipient" if recipient else "account"

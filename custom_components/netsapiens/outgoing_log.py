@@ -19,6 +19,7 @@ from homeassistant.util.ulid import ulid_now
 from .address_book import Addressee
 from .delivery.results import FailedMessage
 from .delivery.state import Reason
+from .errors import call_safely
 from .outgoing import OutgoingMessage
 from .request import SendRequest
 from .transcript import Own, Status
@@ -185,7 +186,7 @@ class OutgoingLog:
     def _changed(self) -> None:
         """Call the listeners."""
         for listener in list(self._listeners):
-            listener()
+            call_safely(listener)
 
 
 def _request_of(message: OutgoingMessage) -> SendRequest:

@@ -65,6 +65,7 @@ class Reports:
         queue.async_report_sent(self.sent)
 
         async def report_failures(_hass: HomeAssistant) -> None:
+            """Report failures from now on, and those from before."""
             await async_load_metadata(self._hass)  # events show numbers as people read them
             queue.async_report_failures(self.failed)
 

@@ -19,6 +19,7 @@ from .delivery.queue import DeliveryQueue
 from .delivery.reconcile import RecentSends
 from .delivery.spool import Spool
 from .delivery.spool_files import DAMAGED
+from .delivery.timing import timing_of
 from .entity import account_device_info
 from .issues import raise_outbox_damaged
 from .pbx.coordinator import NetsapiensCoordinator
@@ -81,7 +82,7 @@ async def _async_begin_anew(
     coordinator = NetsapiensCoordinator(hass, entry)
     try:
         await coordinator.async_start(await FactsStore(hass, entry.entry_id).async_load())
-        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends())
+        history = hass.data.setdefault(_HISTORIES, {}).setdefault(entry.entry_id, RecentSends(timing_of(hass).slack))
         spool = Spool(hass, entry.entry_id)
         queue = DeliveryQueue(coordinator, spool, history)
         if damaged := await queue.async_load(label_in(entry)):
@@ -118,6 +119,7 @@ async def async_park(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     parked_by_entry = hass.data.setdefault(_PARKED, {})
 
     async def end(_now: datetime) -> None:
+        """End the queue: the account did not come back."""
         await async_end(hass, entry.entry_id)
 
     job = HassJob(end, "netsapiens end of an unloaded account", cancel_on_shutdown=True)
@@ -146,6 +148,7 @@ def label_in(entry: ConfigEntry) -> Callable[[str | None], str | None]:
     """Return what gives the names of an account's recipients."""
 
     def label(recipient_id: str | None) -> str | None:
+        """Return the recipient's name; None where there is no such recipient."""
         recipient = entry.subentries.get(recipient_id or "")
         return recipient.title if recipient else None
 

@@ -61,6 +61,7 @@ def check_mms(account: SendingAccount, from_number: str, *, group: bool) -> None
     """
 
     def can(number: SmsNumber) -> bool:
+        """Whether a number may send that, as far as the PBX says."""
         return number.mms_capable is not False and not (group and number.group_mms_capable is False)
 
     numbers = account.facts.numbers

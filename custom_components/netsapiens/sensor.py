@@ -83,6 +83,7 @@ class SentMessages(AccountEntity, RestoreSensor):
 
         @callback
         def count() -> None:
+            """Count one more text."""
             self._attr_native_value += 1
             write.async_schedule_call()
 

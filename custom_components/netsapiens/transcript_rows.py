@@ -1,4 +1,4 @@
-"""Messages of a conversation → what the card gets of them."""
+"""Messages of a conversation -> what the card gets of them."""
 
 from collections.abc import Iterable
 from typing import Any

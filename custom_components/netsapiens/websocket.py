@@ -27,7 +27,7 @@ from .settings import read_settings
 from .transcript import Listed, Own, Status, shown_from
 from .transcript_rows import rows_of
 from .websocket_send import async_send_logged
-from .websocket_target import CardTarget, async_target_of, refuse_command
+from .websocket_target import CardTarget, may_read, refuse_command, with_target
 
 _MOST = 200  # messages that are shown at first, or added at once
 _MOST_KEY = 64  # characters of one that a card makes; that of a row has a few more
@@ -54,17 +54,15 @@ def async_setup_websocket(hass: HomeAssistant) -> None:
     }
 )
 @websocket_api.async_response
-async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_READ)
+async def subscribe(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send the newest messages of a conversation, then each change.
 
     The first event has ``messages``, ``has_older``, ``name``, ``is_group``, ``is_sms``, ``plain_characters`` (whether
     the account's option makes texts plain), ``can_send``, ``opted_out`` and ``error``; further ones ``messages`` that
     are new or changed, the keys of those ``removed``, ``opted_out`` and ``error``. The last one, where the account is
-    unloaded or the recipient is another now, says ``ended``.
+    unloaded, the recipient is another now or the user may not read it any more, says ``ended``.
     """
-    found = await async_target_of(hass, connection, msg, POLICY_READ)
-    if found is None:
-        return
     feed = async_feed_of(hass, found.entry, found.recipient)
     subscription = _Subscription(connection, msg, found.entry, feed, _about(hass, found))
     # Before anything is read: whoever else looks may stop in between.
@@ -115,6 +113,7 @@ class _Subscription:
     ) -> None:
         self._connection = connection
         self._id = msg["id"]
+        self._entity_id = msg["entity_id"]
         self._limit = msg["limit"]
         self._entry = entry
         self._feed = feed
@@ -122,7 +121,6 @@ class _Subscription:
         self._is_complete = False  # whether the first messages are what the PBX lists
         self._oldest: Listed | None = None  # of the first messages; older ones are asked for
         self._sent: dict[str, dict[str, Any]] | None = None  # by key; None until the first messages were sent
-        self._own: set[str] = set()
         self._state: dict[str, Any] = {}
 
     @callback
@@ -131,10 +129,8 @@ class _Subscription:
         shown, self._oldest, has_older = self._feed.first(self._limit)
         self._is_complete = self._feed.is_begun
         rows = rows_of(self._entry, shown)
-        own = {one.key for one in shown if isinstance(one, Own)}
-        removed = sorted(self._own - own)  # what waited while the PBX was away may have gone out
-        self._sent = {row["key"]: row for row in rows}
-        self._own, self._state = own, self._state_now()
+        removed = self._take(rows)  # what waited while the PBX was away may have gone out
+        self._state = self._state_now()
         event = {**self._about, "has_older": has_older, "messages": rows, **self._state}
         self._send(event | ({"removed": removed} if removed else {}))
 
@@ -142,31 +138,41 @@ class _Subscription:
     def async_update(self, newest: Sequence[Listed | Own] | None) -> None:
         """Send what is new or changed."""
         if newest is None:
-            self._send({"ended": True})
+            self._end()
             return
         if self._sent is None:
             return  # what is sent first is newer
         if not self._is_complete and self._feed.is_begun:
             self.async_begin()  # the PBX is back
             return
-        newest = shown_from(newest, self._oldest)
-        rows = rows_of(self._entry, newest)
+        rows = rows_of(self._entry, shown_from(newest, self._oldest))
         changed = [row for row in rows if self._sent.get(row["key"]) != row]
-        own = {one.key for one in newest if isinstance(one, Own)}
-        removed = sorted(self._own - own)
-        state, before = self._state_now(), self._state
-        self._own, self._state = own, state
-        self._sent = {row["key"]: row for row in rows}
-        if changed or removed or state != before:
-            self._send({"messages": changed, "removed": removed, **state})
+        removed = self._take(rows)
+        before, self._state = self._state, self._state_now()
+        if changed or removed or self._state != before:
+            self._send({"messages": changed, "removed": removed, **self._state})
+
+    def _take(self, rows: Sequence[dict[str, Any]]) -> list[str]:
+        """Note what is shown now; return the keys of our messages that are not shown any more."""
+        before, self._sent = self._sent or {}, {row["key"]: row for row in rows}
+        return sorted(key for key, row in before.items() if "reason" in row and key not in self._sent)
 
     def _state_now(self) -> dict[str, Any]:
         """Return what every event says."""
         return {"opted_out": self._feed.opted_out, "error": _error_of(self._feed.error)}
 
     def _send(self, event: dict[str, Any]) -> None:
-        """Send an event."""
-        self._connection.send_event(self._id, event)
+        """Send an event; where the user may not read the conversation any more, only that it has ended."""
+        if may_read(self._connection, self._entity_id):
+            self._connection.send_event(self._id, event)
+            return
+        if (unsubscribe := self._connection.subscriptions.get(self._id)) is not None:
+            unsubscribe()
+        self._end()
+
+    def _end(self) -> None:
+        """Tell the card that nothing follows; it begins anew, as far as it may."""
+        self._connection.send_event(self._id, {"ended": True})
 
 
 @websocket_api.websocket_command(
@@ -178,11 +184,9 @@ class _Subscription:
     }
 )
 @websocket_api.async_response
-async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_READ)
+async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Answer with ``messages`` before one that is shown, oldest first, and whether it ``has_older`` ones."""
-    found = await async_target_of(hass, connection, msg, POLICY_READ)
-    if found is None:
-        return
     feed = async_open_feed(hass, found.entry, found.recipient)
     if feed is None:
         connection.send_result(msg["id"], {"messages": [], "has_older": True})
@@ -210,14 +214,12 @@ async def older(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
     }
 )
 @websocket_api.async_response
-async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send a text or picture, which every card of the conversation shows under ``key`` until it is listed or waits.
 
     It is answered once it was sent or waits. Where it fails, the message itself says why.
     """
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     media = msg.get("media")
     request = SendRequest(
         message=msg.get("message"),
@@ -243,11 +245,9 @@ async def send(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str,
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/retry", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
-async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Send a message again that failed."""
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     logged = async_log_of(hass, found.entry.entry_id).failed(msg["key"], found.addressee)
     if logged is not None:  # else somebody else was quicker
         await async_send_logged(hass, found, logged, connection.context(msg))
@@ -256,11 +256,9 @@ async def retry(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str
 
 @websocket_api.websocket_command({vol.Required("type"): f"{DOMAIN}/conversation/dismiss", **_ENTITY, **_ROW_KEY})
 @websocket_api.async_response
-async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+@with_target(POLICY_CONTROL)
+async def dismiss(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], found: CardTarget) -> None:
     """Forget a message that failed."""
-    found = await async_target_of(hass, connection, msg, POLICY_CONTROL)
-    if found is None:
-        return
     async_log_of(hass, found.entry.entry_id).async_dismiss(msg["key"], found.addressee)
     connection.send_result(msg["id"])
 

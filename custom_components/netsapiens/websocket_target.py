@@ -1,5 +1,7 @@
 """Whom a command of the conversation card is about, and whether its user may do that."""
 
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from typing import Any, NamedTuple
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL, POLICY_READ
@@ -26,19 +28,46 @@ class CardTarget(NamedTuple):
     can_send: bool
 
 
-async def async_target_of(
-    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], permission: str
-) -> CardTarget | None:
-    """Return whom the conversation of an entity is with; None where that was refused, which was answered then.
+type _Handler = Callable[[HomeAssistant, ActiveConnection, dict[str, Any]], Coroutine[Any, Any, None]]
+type _TargetHandler = Callable[[HomeAssistant, ActiveConnection, dict[str, Any], CardTarget], Coroutine[Any, Any, None]]
+
+
+def may_read(connection: ActiveConnection, entity_id: str) -> bool:
+    """Whether the user of a card may read an entity now: a connection outlives the rights that it began with.
 
     Parameters:
         connection: the card's.
-        msg: the command.
+        entity_id: an entity of the recipient.
+    """
+    user = connection.user
+    return user.is_active and user.permissions.check_entity(entity_id, POLICY_READ)
+
+
+def with_target(permission: str) -> Callable[[_TargetHandler], _Handler]:
+    """Give a command's handler whom the conversation is with, where its user may do that; else the command is refused.
+
+    Parameters:
         permission: what the user must be allowed; to send, for the recipient's notify entity.
     """
-    permissions = connection.user.permissions
+
+    def decorate(handler: _TargetHandler) -> _Handler:
+        @wraps(handler)
+        async def handle(hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any]) -> None:
+            found = await _target_of(hass, connection, msg, permission)
+            if found is not None:
+                await handler(hass, connection, msg, found)
+
+        return handle
+
+    return decorate
+
+
+async def _target_of(
+    hass: HomeAssistant, connection: ActiveConnection, msg: dict[str, Any], permission: str
+) -> CardTarget | None:
+    """Return whom the conversation of an entity is with; None where that was refused, which was answered then."""
     entity_id = msg["entity_id"]
-    if not permissions.check_entity(entity_id, POLICY_READ):
+    if not may_read(connection, entity_id):
         connection.send_error(msg["id"], websocket_api.ERR_UNAUTHORIZED, "Unauthorized")
         return None
     await async_load_metadata(hass)  # numbers are read
@@ -50,7 +79,7 @@ async def async_target_of(
         refuse_command(connection, msg, websocket_api.ERR_NOT_FOUND, _error("not_a_recipient", target=entity_id))
         return None
     if entry.state is not ConfigEntryState.LOADED:
-        connection.send_error(msg["id"], "not_loaded", "The account is not loaded")
+        refuse_command(connection, msg, "not_loaded", _error("account_not_loaded", account=entry.title))
         return None
     try:
         addressee = addressee_of(recipient, hass.config.country)
@@ -60,7 +89,7 @@ async def async_target_of(
         )
         return None
     notify = registry.async_get_entity_id("notify", DOMAIN, f"{entry.unique_id}_{recipient.subentry_id}_notify")
-    can_send = notify is not None and permissions.check_entity(notify, POLICY_CONTROL)
+    can_send = notify is not None and connection.user.permissions.check_entity(notify, POLICY_CONTROL)
     if permission == POLICY_CONTROL and not can_send:
         connection.send_error(msg["id"], websocket_api.ERR_UNAUTHORIZED, "Unauthorized")
         return None

@@ -87,6 +87,7 @@ async def test_get_token(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 
 async def test_token_dict_is_the_callers_own(api: NetsapiensAPI) -> None:
+    """What a caller does to the token that it got changes nothing for the next one."""
     token = await api.get_token()
     token.clear()
     assert (await api.get_token())["access_token"]
@@ -168,6 +169,7 @@ async def test_send_sms(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 
 async def test_generated_ids_differ(pbx: Simulator, messages: MessageAPI) -> None:
+    """Texts without a conversation of their own do not end up in one another's."""
     ids = {(await messages.send_message(**sms()))["messagesession-id"] for _ in range(5)}
     assert len(ids) == 5
     assert {message.messagesession for message in pbx.messages} == ids
@@ -192,11 +194,13 @@ async def test_send_mms(pbx: Simulator, messages: MessageAPI) -> None:
 
 
 async def test_size_is_counted(pbx: Simulator, messages: MessageAPI) -> None:
+    """The PBX wants the size of the media in bytes, not that of its base64."""
     await messages.send_message(**sms(message_type="mms", data=DATA, mime_type="image/png"))
     assert pbx.requests[-1].body["size"] == len(PIXEL)
 
 
 async def test_large_upload(pbx: Simulator, messages: MessageAPI) -> None:
+    """A picture of three megabytes gets through whole."""
     data = base64.b64encode(b"x" * 3_000_000).decode()
     await messages.send_message(**sms(message_type="mms", data=data, mime_type="image/png"))
     assert pbx.messages[0].size == 3_000_000
@@ -239,11 +243,13 @@ async def test_answer_forms(pbx: Simulator, messages: MessageAPI, form: str, sta
 
 @pytest.mark.parametrize("body", ["[]", "null", "{}", "5", '"ok"', "true", "[5]", "[[]]", " \n", "\ufeff{}"])
 async def test_odd_answers(pbx: Simulator, messages: MessageAPI, body: str) -> None:
+    """A success that says little or nothing of the message is a success, with the id that we gave."""
     pbx.fault(FaultKind.BODY, path="/messages", status=202, body=body)
     assert await messages.send_message(**sms(messagesession=SESSION)) == {"messagesession-id": SESSION}
 
 
 async def test_no_conversations_yet(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """A user who never texted has an empty list, and no error."""
     body = '{"code": 404, "message": "Record not found"}'
     pbx.fault(FaultKind.BODY, path="/messagesessions", status=404, body=body)
     assert await messages.get_messagesessions() == []
@@ -289,12 +295,14 @@ async def test_bad_messagesession(pbx: Simulator, messages: MessageAPI, messages
 
 @pytest.mark.parametrize("messagesession", ["a" * 32, "A_9" * 11, "_" * 32, "7" * 64])
 async def test_good_messagesession(pbx: Simulator, messages: MessageAPI, messagesession: str) -> None:
+    """An id of the caller's own is used as it is, so that texts stay in one conversation."""
     answer = await messages.send_message(**sms(messagesession=messagesession))
     assert answer["messagesession-id"] == messagesession == pbx.messages[0].messagesession
 
 
 @pytest.mark.parametrize("destination", ["", " ", [], (), [""], [OUTSIDE, ""], [None], True])
 async def test_no_destination(pbx: Simulator, messages: MessageAPI, destination: str) -> None:
+    """A text to nobody is refused before anything is sent."""
     with pytest.raises(ValueError, match="no destination"):
         await messages.send_message(**sms(destination=destination))
     assert not pbx.requests
@@ -302,6 +310,7 @@ async def test_no_destination(pbx: Simulator, messages: MessageAPI, destination:
 
 @pytest.mark.parametrize("data", ["abc", "ab c", "a\nbcde", "ünïcode", "-_-_"])
 async def test_bad_base64(pbx: Simulator, messages: MessageAPI, data: str) -> None:
+    """Media that is no base64 is refused before anything is sent."""
     with pytest.raises(ValueError):
         await messages.send_message(**sms(message_type="mms", data=data, mime_type="image/png"))
     assert not pbx.requests
@@ -318,6 +327,7 @@ async def test_numbers_that_are_numbers(pbx: Simulator, messages: MessageAPI, de
 
 @pytest.mark.parametrize("empty", [None, ""])
 async def test_empty_is_left_out(pbx: Simulator, messages: MessageAPI, empty: str | None) -> None:
+    """An optional field that is empty is not sent: the PBX would take it for a value."""
     answer = await messages.send_message(
         "chat", MESSAGE, "1002", from_number=empty, messagesession=empty, data=empty, mime_type=empty, user=empty
     )
@@ -448,11 +458,13 @@ async def test_more_numbers_than_a_page(
 
 
 async def test_own_user_is_asked_for_by_tildes_where_unknown(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A token that does not say whose it is still leads to our own user."""
     pbx.fault(FaultKind.BODY, path="/tokens", body='{"access_token": "t", "user": "1001"}')
     assert await api.user_path() == "domains/~/users/~"
 
 
 async def test_user_is_quoted(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A user's name out of a token cannot lead to another path."""
     pbx.fault(FaultKind.BODY, path="/tokens", body='{"access_token": "t", "user": "../a b", "domain": "\\ud83d/ä"}')
     assert await api.user_path() == "domains/%3F%2F%C3%A4/users/..%2Fa%20b"
 
@@ -480,6 +492,7 @@ async def test_none_is_kept_once_one_broke(pbx: Simulator, messages: MessageAPI,
 
 
 async def test_connections_are_kept(pbx: Simulator, messages: MessageAPI) -> None:
+    """Many texts cost one connection, not one each."""
     for _ in range(20):
         await messages.send_message(**sms())
     assert len(pbx.messages) == 20
@@ -487,6 +500,7 @@ async def test_connections_are_kept(pbx: Simulator, messages: MessageAPI) -> Non
 
 
 async def test_given_session_is_used_and_not_closed(pbx: Simulator, session: aiohttp.ClientSession) -> None:
+    """Home Assistant's session serves all its integrations: it is never closed by one."""
     session.headers["X-Mine"] = "yes"
     async with NetsapiensAPI(pbx.account, session) as api:
         await MessageAPI(api).send_message(**sms())
@@ -501,6 +515,7 @@ async def test_given_session_is_used_and_not_closed(pbx: Simulator, session: aio
 async def test_own_session_is_closed(
     pbx: Simulator, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
 ) -> None:
+    """Outside Home Assistant the client opens a session of its own, and leaves nothing open."""
     made: list[aiohttp.ClientSession] = []
     original = aiohttp.ClientSession.__init__
 
@@ -533,6 +548,7 @@ async def test_closed_is_closed(pbx: Simulator, api: NetsapiensAPI, fails: Fails
 
 
 async def test_given_session_closed_by_its_owner(pbx: Simulator, session: aiohttp.ClientSession, fails: Fails) -> None:
+    """A session that is gone is a connection error like any other."""
     api = NetsapiensAPI(pbx.account, session)
     await api.get_token()
     await session.close()
@@ -547,6 +563,7 @@ async def test_session_that_raises_for_status(pbx: Simulator) -> None:
         await api.get_token()
         pbx.revoke_tokens()
         await MessageAPI(api).send_message(**sms())
+    assert len(pbx.messages) == 1
 
 
 @pytest.mark.parametrize("path", ["", "/ns-api", "/ns-api/v2/"])
@@ -583,6 +600,7 @@ async def test_tls_unverified(tls_pbx: Simulator, base_url: str) -> None:
 
 
 async def test_tls_unverified_with_given_session(tls_pbx: Simulator, session: aiohttp.ClientSession) -> None:
+    """A PBX with a self-signed certificate is reached through the given session as well."""
     api = NetsapiensAPI({**tls_pbx.account, "verify_ssl": False}, session)
     assert (await api.get_token())["access_token"]
 
@@ -609,6 +627,7 @@ async def test_certificate_of_another_host(tls_pbx: Simulator, fails: Fails) -> 
 
 
 async def test_https_to_a_plain_port(pbx: Simulator, fails: Fails) -> None:
+    """What does not speak TLS gets no request, so no password goes out in the clear."""
     async with NetsapiensAPI({**pbx.account, "base_url": f"127.0.0.1:{pbx.port}"}) as api:
         with fails(NetsapiensTLSError):
             await api.get_token()

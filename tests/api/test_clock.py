@@ -36,6 +36,7 @@ class Answers:
 
 @given(st.lists(WAY, min_size=1), st.floats(-300.0, 300.0))
 def test_it_is_at_most_a_few_seconds_late(ways: list[float], wall: float) -> None:
+    """Whatever the ways take and our clock says, the PBX's time is known within seconds, never ahead."""
     answers = Answers(wall=wall)
     for way in ways:
         answers.give(way)
@@ -44,6 +45,7 @@ def test_it_is_at_most_a_few_seconds_late(ways: list[float], wall: float) -> Non
 
 @given(st.lists(st.tuples(WAY, st.one_of(st.none(), WRONG)), min_size=1))
 def test_single_wrong_ones_change_nothing(given_: list[tuple[float, float | None]]) -> None:
+    """A proxy that answers with another date now and then moves nothing."""
     answers = Answers()
     for way, wrong in given_:
         answers.give(way)
@@ -55,6 +57,7 @@ def test_single_wrong_ones_change_nothing(given_: list[tuple[float, float | None
 
 @given(st.lists(WAY, min_size=3, max_size=3), WRONG)
 def test_the_very_first_is_the_wrong_one(ways: list[float], wrong: float) -> None:
+    """One date alone is not believed, and later ones put it right."""
     answers = Answers()
     answers.give(0.0, wrong)
     assert not answers.clock.is_settled
@@ -66,6 +69,7 @@ def test_the_very_first_is_the_wrong_one(ways: list[float], wrong: float) -> Non
 
 @given(WRONG, st.lists(WAY, min_size=3, max_size=3))
 def test_ours_may_be_the_wrong_one(wall: float, ways: list[float]) -> None:
+    """A home whose own clock is off has the PBX's time as soon as two answers agree."""
     answers = Answers(wall=wall)
     for way in ways:
         assert not answers.clock.is_settled
@@ -78,6 +82,7 @@ def test_ours_may_be_the_wrong_one(wall: float, ways: list[float]) -> None:
 
 @given(WRONG, st.floats(1.0, 60.0), st.floats(-300.0, 300.0))
 def test_a_jump_is_believed_once_it_held(jump: float, every: float, wall: float) -> None:
+    """A PBX whose clock was set is followed, but only once it stayed that way."""
     answers = Answers(wall=wall)
     for _ in range(5):
         answers.give()
@@ -106,6 +111,7 @@ def test_a_jump_to_our_own_time_is_believed_sooner() -> None:
 
 @given(st.lists(WRONG, max_size=40))
 def test_one_that_wanders_is_not_believed(wrongs: list[float]) -> None:
+    """Wrong dates that do not agree with each other are no new time."""
     answers = Answers()
     for _ in range(3):
         answers.give()
@@ -115,6 +121,7 @@ def test_one_that_wanders_is_not_believed(wrongs: list[float]) -> None:
 
 
 async def test_ours_stands_in(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """Until the PBX has answered there is a time all the same, and it is said to be a guess."""
     assert abs(api.now() - datetime.now(UTC)) < timedelta(seconds=30)
     assert not api.clock.is_settled
 
@@ -123,6 +130,7 @@ async def test_ours_stands_in(pbx: Simulator, api: NetsapiensAPI) -> None:
     "details", [{"code": 500}, {"code": 502, "html": True}, {"code": 404, "html": True}, {"code": 503}]
 )
 async def test_error_pages_do_not_count(pbx: Simulator, messages: MessageAPI, details: dict[str, int]) -> None:
+    """A page of a proxy in between has that one's date, not the PBX's."""
     api = messages._api
     await api.get_token()
     pbx.clock_offset = 86400
@@ -137,6 +145,7 @@ async def test_error_pages_do_not_count(pbx: Simulator, messages: MessageAPI, de
 
 
 async def test_it_is_settled_by_small_requests(pbx: Simulator, messages: MessageAPI) -> None:
+    """Two small requests settle the clock, and no further ones are made."""
     pbx.clock_offset = 86400
     await messages.settle_clock()
     assert messages._api.clock.is_settled

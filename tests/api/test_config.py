@@ -27,6 +27,7 @@ def without(config: dict[str, Any], name: str, value: object) -> dict[str, Any]:
 @pytest.mark.parametrize("value", [MISSING, None, "", " ", [], {}, False, b"battery"])
 @pytest.mark.parametrize("name", LOGIN)
 def test_a_setting_that_is_not_there(name: str, value: object) -> None:
+    """The error names what is missing, and is one of the client's own."""
     with pytest.raises(ValueError, match=rf"\b{name} is missing or empty") as caught:
         NetsapiensAPI(without(LOGIN, name, value))
     assert isinstance(caught.value, NetsapiensError)
@@ -37,6 +38,7 @@ def test_a_setting_that_is_not_there(name: str, value: object) -> None:
 
 @pytest.mark.parametrize("value", [None, "", "\n"])
 def test_an_api_key_that_is_not_there(value: object) -> None:
+    """A key that is empty is not taken for a way to sign in."""
     with pytest.raises(NetsapiensConfigError, match="api_key is missing or empty"):
         NetsapiensAPI(without(KEY, "api_key", value))
 
@@ -52,12 +54,14 @@ def test_a_login_beside_an_empty_api_key(value: object) -> None:
 
 @pytest.mark.parametrize("value", [MISSING, None, "", True, False])
 def test_verify_ssl(value: object) -> None:
+    """Certificates are verified unless that is turned off in so many words."""
     api = NetsapiensAPI(without(LOGIN, "verify_ssl", value))
     assert api._transport._verify_ssl is (value is not False)
 
 
 @pytest.mark.parametrize("value", [0, "false", "no", []])
 def test_verify_ssl_is_a_boolean(value: object) -> None:
+    """A text such as "false" must not silently mean the contrary."""
     with pytest.raises(NetsapiensConfigError, match="verify_ssl"):
         NetsapiensAPI({**LOGIN, "verify_ssl": value})
 

@@ -32,6 +32,7 @@ def config(pbx: Simulator, prefix: str = "nsu_", **more: Any) -> dict[str, Any]:
 
 
 async def test_a_key_sends(pbx: Simulator) -> None:
+    """A key alone sends and reads, without any sign-in."""
     async with MessageAPI(NetsapiensAPI(config(pbx))) as messages:
         await messages.send_message(**sms(messagesession=SESSION))
         await messages.send_message(**sms(messagesession=SESSION))
@@ -43,6 +44,7 @@ async def test_a_key_sends(pbx: Simulator) -> None:
 
 
 async def test_the_key_in_the_shape_of_a_token(pbx: Simulator) -> None:
+    """Callers need not know the two ways in apart: a key looks like a token without end."""
     login = config(pbx, "nsd_", domain="acme.example", user=1001)
     async with NetsapiensAPI(login) as api:
         assert (api.token_left, api.token_life) == (0, 0)
@@ -67,6 +69,7 @@ async def test_the_key_in_the_shape_of_a_token(pbx: Simulator) -> None:
     "body", [{"user": 1001, "domain": "acme.example"}, [{"user": "1001", "domain": "acme.example"}]]
 )
 async def test_whose_key_it_is_in_any_form(pbx: Simulator, body: Any) -> None:
+    """PBXs describe keys in several forms, all of which say whose they are."""
     pbx.fault(FaultKind.BODY, path="/apikeys/", body=json.dumps(body))
     async with NetsapiensAPI(config(pbx)) as api:
         await api.get_token()
@@ -98,6 +101,7 @@ async def test_a_key_above_domains(pbx: Simulator, fails: Fails, prefix: str) ->
 
 @pytest.mark.parametrize("nobody", ["", "*", "~", " ", None])
 async def test_a_key_of_nobody(pbx: Simulator, fails: Fails, nobody: str | None) -> None:
+    """A key of a whole domain says that a user has to be named."""
     pbx.fault(FaultKind.BODY, path="/apikeys/", body=json.dumps({"user": nobody, "domain": "acme.example"}))
     async with NetsapiensAPI(config(pbx, user=nobody)) as api:
         with fails(NetsapiensNoUserError) as caught:
@@ -107,6 +111,7 @@ async def test_a_key_of_nobody(pbx: Simulator, fails: Fails, nobody: str | None)
 
 @pytest.mark.parametrize("read_only", ["yes", "YES", True, 1, "1"])
 async def test_a_read_only_key(pbx: Simulator, fails: Fails, read_only: Any) -> None:
+    """A key that cannot send is told as that, not as a wrong one."""
     body = {"user": "1001", "domain": "acme.example", "readonly": read_only}
     pbx.fault(FaultKind.BODY, path="/apikeys/", body=json.dumps(body))
     async with NetsapiensAPI(config(pbx)) as api:
@@ -117,6 +122,7 @@ async def test_a_read_only_key(pbx: Simulator, fails: Fails, read_only: Any) -> 
 
 @pytest.mark.parametrize("key", ["nsu_0 1", "nsu_0\n1", "nsu_0\r\nX: 1", "nsu_ü", "nsu_\ud83d"])
 async def test_what_is_no_key_goes_nowhere(pbx: Simulator, fails: Fails, key: str) -> None:
+    """A text that cannot be a header is refused before anything is sent."""
     async with NetsapiensAPI({**config(pbx), "api_key": key}) as api:
         with fails(NetsapiensAuthError):
             await api.get_token()
@@ -124,6 +130,7 @@ async def test_what_is_no_key_goes_nowhere(pbx: Simulator, fails: Fails, key: st
 
 
 async def test_a_revoked_key(pbx: Simulator, fails: Fails) -> None:
+    """A key that is revoked while it is used is an error of the login, once."""
     async with NetsapiensAPI(config(pbx)) as api:
         messages = MessageAPI(api)
         await messages.send_message(**sms())
@@ -135,6 +142,7 @@ async def test_a_revoked_key(pbx: Simulator, fails: Fails) -> None:
 
 
 async def test_a_domain_out_of_reach_is_no_bad_key(pbx: Simulator, fails: Fails) -> None:
+    """A 401 for another domain does not ask for a new key."""
     async with NetsapiensAPI(config(pbx, "nsd_", domain="other.example", user="1001")) as api:
         with fails(NetsapiensRequestError) as caught:
             await NumberAPI(api).get_numbers()
@@ -143,6 +151,7 @@ async def test_a_domain_out_of_reach_is_no_bad_key(pbx: Simulator, fails: Fails)
 
 @pytest.mark.parametrize("status", [200, 400, 404, 405])
 async def test_a_pbx_that_does_not_describe_keys(pbx: Simulator, fails: Fails, status: int) -> None:
+    """Older PBXs have no such call; the user who was named is believed then."""
     no_route = "[]" if status == 200 else json.dumps({"code": status, "message": "No Route Found [92]"})
     pbx.fault(FaultKind.BODY, path="/apikeys/", status=status, body=no_route, times=2)
     async with NetsapiensAPI(config(pbx, domain="acme.example", user="1001")) as api:
@@ -177,6 +186,7 @@ async def test_other_answers(
 
 
 async def test_a_key_is_not_said_back(pbx: Simulator, fails: Fails) -> None:
+    """A PBX that repeats the key in its refusal does not get it into an error."""
     login = config(pbx)
     for status, path, kind in ((403, "/apikeys/", NetsapiensAuthError), (400, SESSION, NetsapiensRequestError)):
         pbx.fault(

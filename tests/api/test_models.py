@@ -85,6 +85,7 @@ def check_strings(thing: object, names: tuple[str, ...]) -> None:
 
 @given(JSON)
 def test_any_value(value: Any) -> None:
+    """Whatever stands in a field, reading it raises nothing and reads the same twice."""
     text = as_text(value)
     assert isinstance(text, str)
     assert as_flag(value) in {True, False, None}
@@ -97,17 +98,20 @@ def test_any_value(value: Any) -> None:
 
 @given(st.integers(0, 10**300))
 def test_digits_survive(number: int) -> None:
+    """A number that comes as a number reads as the one that comes as a text."""
     assert as_text(number) == as_text(str(number)) == number_of(number) == str(number)
 
 
 @given(ANY_TEXT, ANY_TEXT)
 def test_same_number_is_symmetric(one: str, other: str) -> None:
+    """It makes no difference which of two numbers stands first."""
     assert same_number(one, other) is same_number(other, one)
     assert same_number(one, one) is bool(number_of(one))
 
 
 @given(ROWS)
 def test_any_row(row: Mapping[str, Any]) -> None:
+    """A row of whatever the PBX may send becomes an object of texts, or of nothing."""
     account = Account.from_token(row, "me")
     check_strings(account, Account.__slots__)  # type: ignore[attr-defined]
     assert account.login
@@ -127,6 +131,7 @@ def test_any_row(row: Mapping[str, Any]) -> None:
 
 @given(JSON)
 def test_any_answer_as_rows(answer: Any) -> None:
+    """An answer of any shape is rows or a server error, and nothing else."""
     try:
         for row in rows(answer):
             Message.from_row(row)
@@ -158,6 +163,7 @@ def test_any_body(status: int, headers: dict[str, str], body: bytes) -> None:
 
 @given(ANY_TEXT | st.none())
 def test_any_date(text: str | None) -> None:
+    """A Date header of any content is a time in UTC or none."""
     date = http_date(text)
     assert date is None or date.tzinfo is UTC
     _seconds(text)
@@ -165,6 +171,7 @@ def test_any_date(text: str | None) -> None:
 
 @given(JSON)
 def test_any_life(expires_in: Any) -> None:
+    """A token's life is within bounds, whatever the PBX says of it."""
     assert 1 <= tokens_module._life_of(expires_in) <= 30 * 86400
 
 
@@ -189,6 +196,7 @@ def test_any_life(expires_in: Any) -> None:
     ],
 )
 def test_as_text(value: object, text: str) -> None:
+    """What JSON has for texts reads as the text that a person would see."""
     assert as_text(value) == text
 
 
@@ -200,6 +208,7 @@ def test_as_text(value: object, text: str) -> None:
     ],
 )
 def test_as_flag(value: object, flag: bool) -> None:
+    """The many spellings of yes and no are known; others are neither."""
     assert as_flag(value) is flag
 
 
@@ -221,6 +230,7 @@ def test_as_flag(value: object, flag: bool) -> None:
     ],
 )
 def test_as_time(value: object, time: datetime | None) -> None:
+    """Times with and without a zone, and what is none."""
     assert as_time(value) == time
 
 
@@ -246,6 +256,7 @@ def test_as_time(value: object, time: datetime | None) -> None:
     ],
 )
 def test_same_number(one: str, other: str, same: bool) -> None:
+    """Spellings of one number are one, other numbers are not."""
     assert same_number(one, other) is same
 
 
@@ -264,11 +275,13 @@ def test_same_number(one: str, other: str, same: bool) -> None:
     ],
 )
 def test_a_sender_with_a_name_keeps_it(value: object, number: str) -> None:
+    """A sender that is a name is not cut down to its digits."""
     assert number_of(value) == number
 
 
 @pytest.mark.parametrize(("answer", "count"), [([], 0), ([{}], 1), ([{"a": 1}, {}], 2), ({"id": 1}, 1)])
 def test_rows(answer: object, count: int) -> None:
+    """A list is as many rows as it holds, and one bare object is one."""
     assert len(list(rows(answer))) == count
 
 
@@ -277,6 +290,7 @@ def test_rows(answer: object, count: int) -> None:
     [None, {}, "", "Accepted", 0, False, [None], [{}, []], {"code": 200, "message": "OK"}, {"error": "server_error"}],
 )
 def test_no_rows(answer: object) -> None:
+    """An answer that is neither is a fault of the server."""
     with pytest.raises(NetsapiensServerError):
         list(rows(answer))
 
@@ -291,11 +305,13 @@ def test_time_twins(key: str, twin: str | None) -> None:
 
 @pytest.mark.parametrize("key", ["timestamp", "datetime"])
 def test_message_time(key: str) -> None:
+    """PBXs put a message's time under several keys."""
     assert Message.from_row({key: "2026-01-02 03:04:05"}).time == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 @pytest.mark.parametrize("key", ["file-access-url", "file-access-url "])
 def test_media_url(key: str) -> None:
+    """PBXs put the link to media under several keys, and leave others empty."""
     assert (
         Message.from_row({"file-access-url": "", key: "https://core.example/x"}).media_url == "https://core.example/x"
     )
@@ -330,11 +346,13 @@ def test_numbers_as_numbers() -> None:
     ],
 )
 def test_words_that_are_json_by_chance(value: object, words: str) -> None:
+    """A text such as null or 1e3 is a text, however the PBX sent it."""
     assert as_words(value) == Message.from_row({"text": value}).text == words
     assert MessageSession.from_row({"messagesession-last-message": value}).last_message == words
 
 
 def test_joined_remotes() -> None:
+    """Several people come as one text with commas, with and without spaces."""
     row = {"messagesession-remote": "18585550100, 18585550101,,1002@acme.example "}
     assert MessageSession.from_row(row).remotes == ("18585550100", "18585550101", "1002@acme.example")
     assert Message.from_row({"messagesession-participants": "a,b"}).participants == ("a", "b")
@@ -375,6 +393,7 @@ def test_direction(row: dict[str, Any], outbound: bool, account: Account) -> Non
     ],
 )
 def test_account(answer: dict[str, Any], uid: str, login: str) -> None:
+    """Who we are comes out of whichever fields a token has."""
     account = Account.from_token(answer, "me")
     assert (account.uid, account.login) == (uid, login)
 
@@ -384,6 +403,7 @@ def test_account(answer: dict[str, Any], uid: str, login: str) -> None:
     [("Version: 44.1.2", "44.1.2"), ("version 45", "45"), ("44.1", "44.1"), (45, "45"), (None, ""), ("Version:", "")],
 )
 def test_version(said: object, version: str) -> None:
+    """Only the number is taken out of what a PBX says of its version."""
     assert version_of({"apiversion": said}) == version
 
 
@@ -406,10 +426,12 @@ def test_version(said: object, version: str) -> None:
     ],
 )
 def test_code_in_a_success(body: bytes, status: int) -> None:
+    """A refusal inside of a 200 is the refusal that it says."""
     assert _parse(200, {}, body).status == status
 
 
 def test_status_is_not_bettered_by_the_body() -> None:
+    """A server error stays one, whatever its body says."""
     assert _parse(500, {}, b'{"code": 404}').status == 500
 
 
@@ -424,10 +446,12 @@ def test_status_is_not_bettered_by_the_body() -> None:
     ],
 )
 def test_is_html(kind: str, body: bytes, is_html: bool) -> None:
+    """A page of a proxy is known by its type, in any spelling."""
     assert _parse(200, {"Content-Type": kind}, body).is_html is is_html
 
 
 def test_answer_without_a_body() -> None:
+    """An empty answer is one, and no error."""
     assert _parse(202, {}, b"") == Answer(202, None, False, False, None)
 
 
@@ -444,6 +468,7 @@ def outcome(read: Callable[[bytes], Any], body: bytes) -> str:
 
 @given(BODIES | st.lists(ROWS).map(lambda rows: json.dumps(rows).encode()))
 def test_a_list_is_read_by_rows_as_at_once(body: bytes) -> None:
+    """Reading row by row, which blocks nobody, gives what reading at once gives."""
     assert outcome(_loads_by_rows, body) == outcome(json.loads, body)
 
 
@@ -453,4 +478,5 @@ def test_a_list_is_read_by_rows_as_at_once(body: bytes) -> None:
 )
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "utf-32"])
 def test_what_is_a_list_and_what_is_none(body: str, encoding: str) -> None:
+    """The same in every encoding, and for what is no list."""
     assert outcome(_loads_by_rows, body.encode(encoding)) == outcome(json.loads, body.encode(encoding))

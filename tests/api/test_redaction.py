@@ -53,6 +53,7 @@ def letters(text: str) -> str:
 
 @pytest.mark.parametrize("spelling", SPELLINGS.values(), ids=SPELLINGS)
 def test_a_spelling_is_seen(spelling: Callable[[str], str]) -> None:
+    """A text that the PBX repeats in another spelling, or a part of it, is not shown."""
     assert shown(f"Refused: {spelling(TEXT)}", [TEXT]) == ""
     assert shown(f"Refused: {spelling(TEXT[:25])}", [TEXT]) == ""
     assert shown(f"Refused: {spelling(TEXT)[7:120]} (cut)", [TEXT]) == ""
@@ -84,6 +85,7 @@ def test_no_run_is_shown(text: str, name: str, start: int, length: int, around: 
 @pytest.mark.parametrize("spelling", [str, str.upper, json.dumps, html.escape, quote])
 @pytest.mark.parametrize("text", ["hi", "a", "Ok", ".*", "pa55", "höhö", "hunter2", "!a?b#c$", "🐕🔥"])
 def test_a_short_text_is_seen_as_a_word(text: str, spelling: Callable[[str], str]) -> None:
+    """A short text is found where it stands alone, and not inside of harmless words."""
     for words in ("Refused: {}", "{} is refused", "say '{}'!"):
         assert shown(words.format(spelling(text)), [text]) == ""
     assert shown("This should have been longer", [text])
@@ -91,6 +93,7 @@ def test_a_short_text_is_seen_as_a_word(text: str, spelling: Callable[[str], str
 
 @pytest.mark.parametrize("text", ["pa55", "hunter2", "secret"])
 def test_a_short_text_is_seen_in_base64(text: str) -> None:
+    """Encoding a short text does not hide it."""
     assert shown(f"Refused: {base64.b64encode(text.encode()).decode()}", [text]) == ""
 
 
@@ -101,6 +104,7 @@ def media(size: int, start: bytes = b"\xff\xd8\xff\xe0\x00\x10JFIF") -> str:
 
 @pytest.mark.parametrize("size", [3_000, 5_000_000])
 def test_media_are_seen(size: int) -> None:
+    """No piece of media gets into an error, wherever in it that is from."""
     data = media(size)
     for start in (0, 1, len(data) // 2, len(data) - 40):
         for length in (12, 30, 4_000):
@@ -111,6 +115,7 @@ def test_media_are_seen(size: int) -> None:
 
 
 def test_what_is_harmless_is_shown_of_media() -> None:
+    """Words of the PBX's own stay: they say what to do."""
     for words in (
         "Unsupported mime-type image/jpeg",
         "The message is too large: 5000000 bytes",
@@ -121,6 +126,7 @@ def test_what_is_harmless_is_shown_of_media() -> None:
 
 
 def test_a_long_text_is_compared() -> None:
+    """A long text is found too, and costs nothing where it is not there."""
     text = "Words by the hundred. " * 400
     assert shown("Message too long", [text]) == "Message too long"
     assert shown("Too long: by the hundred", [text]) == ""
@@ -138,5 +144,6 @@ def test_media_do_not_hold_up_the_event_loop() -> None:
 
 
 def test_numbers_keep_their_last_digits() -> None:
+    """Numbers are shortened to what tells them apart, and words to what fits."""
     assert shown("Call 858.555.0123 or 12345, not 1234", [TEXT]) == "Call …0123 or …2345, not 1234"
     assert re.fullmatch(r"x{200}…", shown("x" * 300, []))

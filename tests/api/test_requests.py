@@ -125,6 +125,7 @@ async def test_kept_connection_that_was_closed(pbx: Simulator, hasty: MessageAPI
 
 
 async def test_timeout_of_one_request(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """A caller that has less time gets its error within that, and as one that may have been done."""
     pbx.fault(FaultKind.HANG, path="/smsnumbers")
     with fails(NetsapiensTimeoutError, maybe_done=True):
         await api.request("GET", "domains/~/users/~/smsnumbers", timeout=SHORT)
@@ -163,6 +164,7 @@ async def test_unknown_route(
 
 
 async def test_request_error_says_status_and_reason(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """A refusal says what a person needs to understand it."""
     with fails(NetsapiensRequestError) as caught:
         await MessageAPI(api).send_message(**sms(from_number=OUTSIDE))
     assert (caught.value.status, caught.value.reason) == (400, "Invalid from-number")  # type: ignore[attr-defined]
@@ -178,6 +180,7 @@ async def test_not_a_list(pbx: Simulator, api: NetsapiensAPI, fails: Fails, body
 
 
 async def test_empty_list(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A conversation without messages is no error."""
     pbx.fault(FaultKind.BODY, path="/messages", body="[]")
     assert await MessageAPI(api).get_messages(SESSION) == []
 
@@ -324,6 +327,7 @@ async def test_answer_without_end(fails: Fails) -> None:
 
 
 async def test_eleven_mebibytes(fails: Fails) -> None:
+    """An answer that is too large is given up before it fills the memory."""
     body = b'"' + b"x" * (11 * 1024 * 1024) + b'"'
     async with Raw(http("200 OK", body)) as raw, NetsapiensAPI(raw.account) as api:
         with fails(NetsapiensServerError, maybe_done=True):
@@ -331,6 +335,7 @@ async def test_eleven_mebibytes(fails: Fails) -> None:
 
 
 async def test_nine_mebibytes() -> None:
+    """An answer just below that is read whole."""
     body = b'[{"text": "' + b"x" * (9 * 1024 * 1024) + b'"}]'
     async with Raw(http("200 OK", body)) as raw, NetsapiensAPI(raw.account) as api:
         (message,) = await MessageAPI(api).get_messages(SESSION)

@@ -36,6 +36,7 @@ SPELLINGS: list[Callable[[str], str]] = [
 async def test_everything_is_said_back(
     pbx: Simulator, api: NetsapiensAPI, fails: Fails, spelling: Callable[[str], str]
 ) -> None:
+    """A PBX that repeats all that it got, in any spelling, gets none of it into an error or the log."""
     token = await api.get_token()
     private = [MESSAGE, PASSWORD, SECRET, NUMBER, OUTSIDE, token["access_token"], token["refresh_token"]]
     words = "Refused: " + " and ".join(spelling(text) for text in private)
@@ -48,6 +49,7 @@ async def test_everything_is_said_back(
 
 
 async def test_numbers_are_said_back(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """Numbers in a refusal are shortened."""
     await api.get_token()
     pbx.fault(FaultKind.STATUS, path=SESSION, code=400, message=f"Not from {NUMBER} to {OUTSIDE}")
     with fails(NetsapiensRequestError) as caught:
@@ -58,6 +60,7 @@ async def test_numbers_are_said_back(pbx: Simulator, api: NetsapiensAPI, fails: 
 async def test_a_call_that_is_not_there_is_known_by_words_that_are_not_shown(
     pbx: Simulator, api: NetsapiensAPI, fails: Fails
 ) -> None:
+    """What a call is known by is read before it is shortened."""
     await api.get_token()
     pbx.fault(FaultKind.STATUS, path=SESSION, code=404, message="No Route Found [92]")
     with fails(NetsapiensRequestError) as caught:
@@ -67,6 +70,7 @@ async def test_a_call_that_is_not_there_is_known_by_words_that_are_not_shown(
 
 
 async def test_tokens_are_said_back_by_the_token_call(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """Neither the password nor a token gets out by the call that deals with them."""
     token = await api.get_token()
     words = f"Bad: {PASSWORD} {SECRET} {token['refresh_token']} {token['access_token']}"
     pbx.fault(FaultKind.OAUTH_ERROR, description=words)
@@ -90,6 +94,7 @@ async def test_the_whole_request_is_said_back(pbx: Simulator, api: NetsapiensAPI
 
 
 async def test_media_is_said_back(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """Neither does what was attached."""
     data = "SGVsbG8gV29ybGQh"
     pbx.fault(FaultKind.STATUS, path=SESSION, code=400, message=f"Invalid data: {data}")
     with fails(NetsapiensRequestError) as caught:
@@ -109,6 +114,7 @@ async def test_logs_are_written(pbx: Simulator, api: NetsapiensAPI, caplog: pyte
 
 
 def test_the_watch_sees(watch: Watch) -> None:
+    """The check of these tests finds what it is to find."""
     for text in (MESSAGE, PASSWORD, NUMBER, "+1 (858) 555-0123", "0123456789abcdef" * 2, json.dumps(MESSAGE)):
         watch.texts = [f"x {text}"]
         with pytest.raises(AssertionError):
@@ -147,9 +153,11 @@ async def test_nothing_in_reprs(api: NetsapiensAPI) -> None:
     ],
 )
 def test_reason(words: str, private: list[str], shown: str) -> None:
+    """Of what a PBX says, words are shown wherever they stand, and secrets never."""
     for data in (words, {"message": words}, [{"error": words}], {"message": " ", "error": words}):
         assert reason_of(Answer(400, data, not isinstance(data, str), False, None), private) == shown
 
 
 def test_pages_are_not_shown() -> None:
+    """A page of a proxy is no reason that a person could read."""
     assert reason_of(Answer(400, "<p>words</p>", False, True, None)) == ""

@@ -29,6 +29,7 @@ def last_body(pbx: Simulator) -> Any:
 
 
 async def test_life_of_one(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """A subscription is made, listed, prolonged and deleted, with its times in UTC."""
     pbx.api_version = "44.1.2"
     made = await api.create_subscription("message", URL, EXPIRES.astimezone(timezone(timedelta(hours=-8))))
     assert made is not None
@@ -65,6 +66,7 @@ async def test_it_signs_in_by_itself(pbx: Simulator) -> None:
 
 
 async def test_an_equal_one_is_a_conflict(api: SubscriptionAPI, fails: Fails) -> None:
+    """Who asks twice is told so, and gets no second one."""
     await api.create_subscription("message", URL, EXPIRES)
     with fails(NetsapiensRequestError) as info:
         await api.create_subscription("message", URL, EXPIRES)
@@ -73,6 +75,7 @@ async def test_an_equal_one_is_a_conflict(api: SubscriptionAPI, fails: Fails) ->
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_refusals(pbx: Simulator, api: SubscriptionAPI, fails: Fails, status: int) -> None:
+    """A user without the right is told apart from a failure."""
     pbx.subscription_refusal = status
     with fails(NetsapiensRequestError) as info:
         await api.get_subscriptions()
@@ -84,11 +87,13 @@ async def test_refusals(pbx: Simulator, api: SubscriptionAPI, fails: Fails, stat
     ["", "{}", '{"code":202,"message":"Accepted"}', '"Accepted"', "[]", '[{"id":""}]'],
 )
 async def test_created_without_a_description(pbx: Simulator, api: SubscriptionAPI, answer: str) -> None:
+    """A PBX that says nothing of the new one made it all the same."""
     pbx.fault(FaultKind.BODY, path="/subscriptions", body=answer)
     assert await api.create_subscription("message", URL, EXPIRES) is None
 
 
 async def test_created_as_a_list(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """A PBX that answers with a list made the one that is in it."""
     pbx.fault(FaultKind.BODY, path="/subscriptions", body='[{"id": 12, "model": "message", "post_url": "x"}]')
     made = await api.create_subscription("message", URL, EXPIRES)
     assert made is not None
@@ -96,17 +101,20 @@ async def test_created_as_a_list(pbx: Simulator, api: SubscriptionAPI) -> None:
 
 
 async def test_a_single_one_comes_as_a_bare_object(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """A list of one may come without its brackets."""
     pbx.bare_single = True
     await api.create_subscription("message", URL, EXPIRES)
     assert [one.post_url for one in await api.get_subscriptions()] == [URL]
 
 
 async def test_none_yet(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """A user without any has an empty list, and no error."""
     pbx.fault(FaultKind.BODY, path="/subscriptions", status=404, body='{"code": 404, "message": "Record not found"}')
     assert await api.get_subscriptions() == []
 
 
 async def test_the_list_is_as_long_as_it_can_be(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """An office manager's list holds everybody's: ours is not cut off."""
     user = pbx.first_user
     user.scope = "Office Manager"
     for number in range(150):
@@ -116,6 +124,7 @@ async def test_the_list_is_as_long_as_it_can_be(pbx: Simulator, api: Subscriptio
 
 
 async def test_ids_are_quoted(pbx: Simulator, api: SubscriptionAPI) -> None:
+    """An id cannot lead to another path."""
     await api.create_subscription("message", URL, EXPIRES)
     pbx.subscriptions[0].id = "a/b c?d"
     [one] = await api.get_subscriptions()

@@ -49,6 +49,7 @@ async def hasty(pbx: Simulator) -> AsyncGenerator[NetsapiensAPI]:
 
 
 async def test_kept_while_it_lives(pbx: Simulator, api: NetsapiensAPI, clock: Clock) -> None:
+    """A token serves until just before its end: signing in again would cost the PBX."""
     first = await api.get_token()
     clock.at += 3600 - 11
     assert await api.get_token() == first
@@ -86,6 +87,7 @@ async def test_short_lives(pbx: Simulator, api: NetsapiensAPI, clock: Clock) -> 
 
 
 async def test_min_left(pbx: Simulator, api: NetsapiensAPI, clock: Clock) -> None:
+    """Who needs a token for a while gets a new one in time, and only then."""
     await api.get_token()
     clock.at += 3000
     await api.get_token(min_left=600)
@@ -116,6 +118,7 @@ async def test_refresh_token_that_is_not_replaced(pbx: Simulator, api: Netsapien
 
 
 async def test_no_refresh_token(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """Without a refresh token the password serves again."""
     pbx.fault(FaultKind.BODY, path="/tokens", body='{"access_token": "t"}')
     await api.get_token()
     await api.get_token(min_left=float("inf"))
@@ -170,6 +173,7 @@ async def test_wall_clock_does_not_matter(pbx: Simulator, api: NetsapiensAPI, mo
     ],
 )
 async def test_expires_in(pbx: Simulator, api: NetsapiensAPI, expires_in: object, life: float) -> None:
+    """How long a token lives is read in every form, and kept within bounds."""
     pbx.fault(FaultKind.BODY, path="/tokens", body=json.dumps({"access_token": "t", "expires_in": expires_in}))
     before = datetime.now(UTC).replace(microsecond=0)
     token = await api.get_token()
@@ -181,6 +185,7 @@ async def test_expires_in(pbx: Simulator, api: NetsapiensAPI, expires_in: object
 
 
 async def test_expires_in_missing(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A token that does not say how long it lives is taken for an hour's."""
     pbx.fault(FaultKind.BODY, path="/tokens", body='{"access_token": "t"}')
     await api.get_token()
     assert api.token_life == 3600
@@ -190,6 +195,7 @@ async def test_expires_in_missing(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 
 async def test_one_call_for_all(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A hundred that need a token at once make one call."""
     pbx.fault(FaultKind.SLOW, path="/tokens", seconds=0.05)
     tokens = await asyncio.gather(*(api.get_token() for _ in range(100)))
     assert len({token["access_token"] for token in tokens}) == 1
@@ -198,6 +204,7 @@ async def test_one_call_for_all(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 
 async def test_one_refresh_for_all(pbx: Simulator, api: NetsapiensAPI, clock: Clock) -> None:
+    """So do a hundred whose token has ended."""
     await api.get_token()
     clock.at += 4000
     pbx.fault(FaultKind.SLOW, path="/tokens", seconds=0.05)
@@ -220,6 +227,7 @@ async def test_one_failure_for_all(pbx: Simulator, api: NetsapiensAPI, watch: Wa
 
 
 async def test_others_go_on_with_the_old_token_meanwhile(pbx: Simulator, api: NetsapiensAPI, clock: Clock) -> None:
+    """Nobody waits for a refresh while the old token still lives."""
     await api.get_token()
     clock.at += 3600 - 5
     hang = pbx.fault(FaultKind.HANG, path="/tokens", seconds=600)
@@ -328,12 +336,14 @@ async def test_401_again(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> No
     ],
 )
 async def test_forms_of_401(pbx: Simulator, api: NetsapiensAPI, details: dict[str, Any]) -> None:
+    """Every form in which a PBX says that a token is of no use leads to a new one."""
     pbx.fault(FaultKind.BODY, path="/smsnumbers", **details)
     assert await numbers(api) == [pbx.numbers[0]]
     assert grants(pbx) == ["password", "refresh_token"]
 
 
 async def test_many_401(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A revoked token leads to one new one, however many met it."""
     await api.get_token()
     pbx.revoke_tokens()
     pbx.fault(FaultKind.SLOW, path="/tokens", seconds=0.05)
@@ -441,6 +451,7 @@ async def test_refresh_token_not_found(pbx: Simulator, api: NetsapiensAPI) -> No
 
 
 async def test_refresh_that_does_not_say_who_we_are(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """Who we are stays known where a later token does not say it."""
     await api.get_token()
     known = api.account
     for body in ({"access_token": "t"}, {"access_token": "u", "user": None, "uid": "", "scope": "Reseller"}):
@@ -470,6 +481,7 @@ async def test_refresh_without_a_token(pbx: Simulator, api: NetsapiensAPI, body:
 
 
 async def test_refused_refresh_token_is_not_tried_again(pbx: Simulator, api: NetsapiensAPI) -> None:
+    """A refresh token serves once: what was refused is not sent again."""
     await api.get_token()
     pbx.fault(FaultKind.REFRESH_REFUSED)
     pbx.fault(FaultKind.STATUS, path="/tokens", code=503)
@@ -490,6 +502,7 @@ async def test_failing_refresh_is_no_refusal(pbx: Simulator, api: NetsapiensAPI,
 
 
 async def test_password_changed(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """A password that is refused is told in the PBX's words."""
     await api.get_token()
     pbx.first_user.password = "another"
     pbx.revoke_tokens(refresh=True)
@@ -515,6 +528,7 @@ async def test_password_changed_while_the_token_lives(
     "changes", [{"client_secret": "other"}, {"client_id": "other"}, {"username": "1009@acme.example"}]
 )
 async def test_bad_credentials(pbx: Simulator, fails: Fails, changes: dict[str, str]) -> None:
+    """Each part of the credentials that is wrong is an error of the login, after one call."""
     async with NetsapiensAPI({**pbx.account, **changes}) as api:
         with fails(NetsapiensAuthError):
             await api.get_token()
@@ -539,6 +553,7 @@ async def test_mfa(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
 )
 @pytest.mark.parametrize("status", [200, 403])
 async def test_mfa_forms(pbx: Simulator, api: NetsapiensAPI, fails: Fails, body: dict[str, str], status: int) -> None:
+    """A login that wants a second factor is told as that, in every form."""
     await api.get_token()
     pbx.fault(FaultKind.BODY, path="/tokens", status=status, body=json.dumps(body))
     with fails(NetsapiensMfaError):
@@ -608,6 +623,7 @@ async def test_failing_token_call(
 async def test_token_rate_limit(
     pbx: Simulator, api: NetsapiensAPI, fails: Fails, given: object, seconds: float | None
 ) -> None:
+    """How long the PBX asks to wait is passed on."""
     pbx.fault(FaultKind.RATE_LIMIT, path="/tokens", retry_after=given)
     with fails(NetsapiensRateLimitError) as caught:
         await api.get_token()
@@ -615,12 +631,14 @@ async def test_token_rate_limit(
 
 
 async def test_token_timeout(pbx: Simulator, hasty: NetsapiensAPI, fails: Fails) -> None:
+    """A sign-in that is never answered ends."""
     pbx.fault(FaultKind.HANG, path="/tokens")
     with fails(NetsapiensTimeoutError):
         await numbers(hasty)
 
 
 async def test_away(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """A PBX that is away is a connection error, and nothing is left of it once it is back."""
     await pbx.stop()
     with fails(NetsapiensConnectionError):
         await numbers(api)
@@ -675,6 +693,7 @@ async def test_requests_go_on(
 async def test_token_ends_during_a_failing_refresh(
     pbx: Simulator, api: NetsapiensAPI, clock: Clock, fails: Fails
 ) -> None:
+    """Who waits gets the refresh's failure, not a request with a token that has ended."""
     await api.get_token()
     clock.at += 3600 - 5
     fault = pbx.fault(FaultKind.HANG, path="/tokens", seconds=0.2)

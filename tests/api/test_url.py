@@ -166,6 +166,7 @@ BAD = [
 
 @pytest.mark.parametrize(("given", "expected"), GOOD.items())
 def test_good(given: str, expected: str) -> None:
+    """What people type for an address becomes one form, which stays as it is."""
     assert normalise_base_url(given) == expected
     assert normalise_base_url(expected) == expected
     # What aiohttp makes of it is the same.
@@ -174,12 +175,14 @@ def test_good(given: str, expected: str) -> None:
 
 @pytest.mark.parametrize("text", INSECURE)
 def test_insecure(text: str) -> None:
+    """Plain http is refused, except on this machine: the password would go out in the clear."""
     with pytest.raises(NetsapiensInsecureURLError):
         normalise_base_url(text)
 
 
 @pytest.mark.parametrize("text", BAD)
 def test_bad(text: str) -> None:
+    """What is no address is an error that callers can catch in two ways."""
     with pytest.raises(NetsapiensURLError) as caught:
         normalise_base_url(text)
     assert type(caught.value) is NetsapiensURLError
@@ -196,6 +199,7 @@ def test_what_was_pasted_is_not_said_back(text: str) -> None:
 
 
 def test_the_client_refuses_it() -> None:
+    """The client itself takes no such address, whoever passes it."""
     config = dict.fromkeys(("client_id", "client_secret", "username", "password"), "x")
     with pytest.raises(NetsapiensInsecureURLError):
         NetsapiensAPI({**config, "base_url": "http://api.example.com"})
@@ -256,9 +260,11 @@ def check(text: str) -> None:
 @given(st.text())
 @example("https://ns-api.com")
 def test_any_text(text: str) -> None:
+    """No text makes an address that leads elsewhere than it says."""
     check(text)
 
 
 @given(st.lists(PIECES, max_size=8).map("".join))
 def test_any_pieces(text: str) -> None:
+    """Neither do pieces of addresses, however they are put together."""
     check(text)

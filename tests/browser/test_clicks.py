@@ -26,6 +26,7 @@ PORCH = """
 
 
 async def test_add_an_account_and_a_recipient(person: Person, pbx: Simulator, home: RealHome) -> None:
+    """Somebody new gets from nothing to a recipient, with the usual mistakes on the way."""
     pbx.first_user.numbers.append(SmsNumber("18585550198"))
     account = dict(pbx.account)
     await person.start_adding("User name and password")
@@ -69,6 +70,7 @@ async def test_add_an_account_and_a_recipient(person: Person, pbx: Simulator, ho
 
 
 async def test_a_key_of_the_whole_domain(person: Person, pbx: Simulator) -> None:
+    """The way in by a key that belongs to no single user."""
     pbx.add_user("1002@acme.example", numbers=["18585550188"])
     key = pbx.add_key("nsd_").key
     await person.start_adding("API key")
@@ -91,6 +93,7 @@ async def test_a_key_of_the_whole_domain(person: Person, pbx: Simulator) -> None
 async def test_send_from_the_actions_tool_and_get_a_reply(
     person: Person, account: str, pbx: Simulator, home: RealHome, tmp_path: Path
 ) -> None:
+    """A text goes out from the developer tools, and its answer shows."""
     await person.open_integration()
     await person.see("Ann")
     await person.picture("recipients", height=720)
@@ -141,6 +144,7 @@ async def _send_the_porch(person: Person, home: RealHome, folder: Path) -> None:
 async def test_diagnostics_can_be_downloaded_and_shown_to_anybody(
     person: Person, account: str, pbx: Simulator, tmp_path: Path
 ) -> None:
+    """What is downloaded holds nothing private."""
     async with person.page.expect_download() as download:
         await person.open_menu("Download diagnostics")
     await (await download.value).save_as(tmp_path / "diagnostics.json")
@@ -153,6 +157,7 @@ async def test_diagnostics_can_be_downloaded_and_shown_to_anybody(
 async def test_sign_in_again_after_the_password_changed(
     person: Person, account: str, pbx: Simulator, home: RealHome
 ) -> None:
+    """From the repair to a login that works."""
     pbx.first_user.password = "another-password"
     pbx.revoke_tokens(refresh=True)
     await home.call("notify", "send_message", {"entity_id": "notify.ann", "message": "Hello"})
@@ -173,6 +178,7 @@ async def test_sign_in_again_after_the_password_changed(
 
 
 async def test_reconfigure_the_address(person: Person, account: str, pbx: Simulator, home: RealHome) -> None:
+    """The account moves to another address, and cannot become another account."""
     await person.open_menu("Reconfigure")
     await person.see("Change where and how")
     assert await person.typed("username") == "1001@acme.example"
@@ -196,6 +202,7 @@ async def test_reconfigure_the_address(person: Person, account: str, pbx: Simula
 
 
 async def test_change_the_options(person: Person, account: str, home: RealHome) -> None:
+    """Options are saved, and the dialog shows them the next time."""
     await person.open_integration()
     await person.press_icon("Configure")
     await expect(await person.see("Options")).to_be_visible()

@@ -29,6 +29,7 @@ def looks_of(language: str) -> list[Look]:
 
 @pytest.mark.timeout(900)
 async def test_every_dialog_in_every_look(browser: Browser, home: RealHome, pbx: Simulator, tmp_path: Path) -> None:
+    """No dialog is cut off, overflows or lacks words in any language, width or theme."""
     pbx.first_user.numbers.append(SmsNumber("18585550198"))
     pbx.add_user(LONE)
     pbx.add_contact("Ben", "Acme", cell="8585550124")

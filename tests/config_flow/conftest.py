@@ -4,7 +4,6 @@ from collections.abc import AsyncGenerator, Generator
 import logging
 import socket
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
@@ -18,7 +17,6 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
-import custom_components.netsapiens as integration
 from custom_components.netsapiens.const import DOMAIN
 from tests.simulator import ApiKey, Simulator
 
@@ -46,20 +44,6 @@ def _quiet(caplog: pytest.LogCaptureFixture, expected_warnings: list[str]) -> Ge
     for record in caplog.get_records("call"):
         if record.levelno >= logging.WARNING and record.name.startswith(LOGGERS):
             assert any(text in record.getMessage() for text in expected_warnings), record.getMessage()
-
-
-@pytest.fixture
-def setups() -> Generator[list[str]]:
-    """The entries that were set up, in order; a reload shows as one more."""
-    found: list[str] = []
-    genuine = integration.async_setup_entry
-
-    async def setup(hass: HomeAssistant, entry: Any) -> bool:
-        found.append(entry.entry_id)
-        return await genuine(hass, entry)
-
-    with patch.object(integration, "async_setup_entry", setup):
-        yield found
 
 
 @pytest.fixture

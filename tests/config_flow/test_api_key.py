@@ -37,6 +37,7 @@ async def key_entry(hass: HomeAssistant, pbx: Simulator) -> MockConfigEntry:
 
 
 async def test_a_users_own_key(hass: HomeAssistant, pbx: Simulator) -> None:
+    """A key of one user needs nothing else."""
     typed = keyed(pbx, pbx.add_key())
     form = await start(hass, "api_key")
     assert required(form) == {"base_url", "api_key", "verify_ssl"}
@@ -57,6 +58,7 @@ async def test_a_users_own_key(hass: HomeAssistant, pbx: Simulator) -> None:
 
 @pytest.mark.parametrize(("prefix", "domain"), [("nsd_", "acme.example"), ("nsr_", None)])
 async def test_a_key_of_nobody(hass: HomeAssistant, pbx: Simulator, prefix: str, domain: str | None) -> None:
+    """A key of a domain or more asks for the user, with what is known of it filled in."""
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key(prefix)))
     assert (form["step_id"], form["errors"]) == ("api_key_user", {})
     assert shown(form).get("domain") in (domain, "") if domain is None else shown(form)["domain"] == domain
@@ -69,6 +71,7 @@ async def test_a_key_of_nobody(hass: HomeAssistant, pbx: Simulator, prefix: str,
 
 
 async def test_a_key_that_does_not_reach_the_domain(hass: HomeAssistant, pbx: Simulator) -> None:
+    """A user outside of the key's reach is told at the user's form, which can be corrected."""
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key("nsd_")))
     form = await submit(hass, form, {"domain": "other.example", "user": "1001"})
     assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "user_refused"})
@@ -79,12 +82,14 @@ async def test_a_key_that_does_not_reach_the_domain(hass: HomeAssistant, pbx: Si
 
 @pytest.mark.parametrize("user", ["9999", "1001@acme.example"])
 async def test_a_user_who_is_not_there(hass: HomeAssistant, pbx: Simulator, user: str) -> None:
+    """The same for a user that does not exist."""
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key("nsd_")))
     form = await submit(hass, form, {"domain": "acme.example", "user": user})
     assert (form["step_id"], form["errors"]) == ("api_key_user", {"base": "user_refused"})
 
 
 async def test_a_pbx_that_does_not_describe_keys(hass: HomeAssistant, pbx: Simulator) -> None:
+    """On older PBXs the user is asked for with every key."""
     pbx.describes_keys = False
     form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
     assert form["step_id"] == "api_key_user"
@@ -94,6 +99,7 @@ async def test_a_pbx_that_does_not_describe_keys(hass: HomeAssistant, pbx: Simul
 
 
 async def test_a_read_only_key(hass: HomeAssistant, pbx: Simulator) -> None:
+    """A key that cannot send is refused before an account is made of it."""
     typed = keyed(pbx, pbx.add_key(read_only=True))
     errors = {"base": "read_only_key"}
     await recovers(hass, await start(hass, "api_key"), typed, errors, keyed(pbx, pbx.add_key()))
@@ -111,17 +117,20 @@ async def test_a_read_only_key(hass: HomeAssistant, pbx: Simulator) -> None:
     ],
 )
 async def test_key_errors(hass: HomeAssistant, pbx: Simulator, typed: dict[str, Any], errors: dict[str, str]) -> None:
+    """What is wrong is said at its field, and the form can be submitted again."""
     good = keyed(pbx, pbx.add_key())
     await recovers(hass, await start(hass, "api_key"), {**good, **typed}, errors, good)
 
 
 async def test_a_key_to_a_place_where_nobody_listens(hass: HomeAssistant, pbx: Simulator) -> None:
+    """The same for an address where nobody answers."""
     good = keyed(pbx, pbx.add_key())
     errors = {"base": "cannot_connect"}
     await recovers(hass, await start(hass, "api_key"), {**good, "base_url": dead_url()}, errors, good)
 
 
 async def test_a_key_of_an_account_that_is_there(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """One account is not set up twice by its two ways in."""
     result = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
@@ -129,6 +138,7 @@ async def test_a_key_of_an_account_that_is_there(hass: HomeAssistant, pbx: Simul
 async def test_a_refused_key_is_asked_for_anew(
     hass: HomeAssistant, pbx: Simulator, key_entry: MockConfigEntry, expected_warnings: list[str]
 ) -> None:
+    """A key that is refused at a start leads to the dialog for another one."""
     expected_warnings += ["Authentication failed while fetching", "could not authenticate"]
     pbx.token_book.keys.clear()
     await hass.config_entries.async_reload(key_entry.entry_id)
@@ -148,6 +158,7 @@ async def test_a_refused_key_is_asked_for_anew(
 async def test_a_key_that_is_revoked_while_running(
     hass: HomeAssistant, pbx: Simulator, key_entry: MockConfigEntry
 ) -> None:
+    """So does one that is revoked later; the text says why it failed."""
     pbx.token_book.keys.clear()
     with pytest.raises(HomeAssistantError, match="refused the credentials"):
         await hass.services.async_call(
@@ -158,6 +169,7 @@ async def test_a_key_that_is_revoked_while_running(
 
 
 async def test_reconfigure_with_a_key(hass: HomeAssistant, pbx: Simulator, key_entry: MockConfigEntry) -> None:
+    """The dialog of an account with a key shows what that has, and never the key."""
     before = dict(key_entry.data)
     form = await key_entry.start_reconfigure_flow(hass)
     assert shown(form) == {"base_url": pbx.url, "verify_ssl": True}
@@ -184,6 +196,7 @@ async def test_a_password_gives_way_to_a_key(hass: HomeAssistant, pbx: Simulator
 
 
 async def test_a_key_of_another_user_is_not_taken(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """An account cannot become another user's by its key."""
     pbx.add_user("1002@acme.example")
     form = await entry.start_reconfigure_flow(hass)
     result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key(user="1002").key})
@@ -195,6 +208,7 @@ async def test_a_key_of_another_user_is_not_taken(hass: HomeAssistant, pbx: Simu
 async def test_a_key_of_another_domain_is_not_taken(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Nor a user of the same number in another domain."""
     pbx.first_user.domain = "other.example"
     key = pbx.add_key().key
     pbx.first_user.domain = "acme.example"
@@ -214,6 +228,7 @@ async def test_a_key_of_another_domain_is_not_taken(
 
 
 async def test_diagnostics_with_a_key(hass: HomeAssistant, key_entry: MockConfigEntry) -> None:
+    """Diagnostics say which way in it is, and not the key."""
     found = await async_get_config_entry_diagnostics(hass, key_entry)
     assert (found["way_in"], found["pbx"]["token_left"]) == ("api_key", None)
     assert key_entry.data["api_key"] not in str(found)

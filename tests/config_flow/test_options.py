@@ -13,6 +13,7 @@ from tests.simulator import Simulator
 
 
 async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, setups: list[str]) -> None:
+    """What was chosen is stored without a reload, and shown the next time."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=["18585550199", SECOND_NUMBER])
     entry = await add_account()
@@ -39,6 +40,7 @@ async def test_options(hass: HomeAssistant, pbx: Simulator, add_account: AddAcco
 
 
 async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, setups: list[str]) -> None:
+    """Counts and choices have their limits and defaults."""
     form = await hass.config_entries.options.async_init(entry.entry_id)
     counts = {"keep_undelivered", "hourly_limit", "mms_limit_kb"}
     assert {"incoming", "picture_text", "plain_characters", "save_pictures", "opt_out"} | counts <= required(form)
@@ -84,6 +86,7 @@ async def test_options_of_delivery(hass: HomeAssistant, entry: MockConfigEntry, 
 async def test_options_of_an_account_without_numbers(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, setups: list[str]
 ) -> None:
+    """Who only chats need not choose a number."""
     pbx.first_user.numbers.clear()
     entry = await add_account(options={"from_number": "18585550199"})
     setups.clear()

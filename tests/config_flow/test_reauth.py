@@ -27,6 +27,7 @@ def sign_ins(pbx: Simulator) -> list[dict[str, Any]]:
 async def test_reauth(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str], account: dict[str, Any]
 ) -> None:
+    """A new password is taken after a wrong one, with what waits shown, and sends it."""
     pbx.first_user.password = "new-password"
     form = await entry.start_reauth_flow(hass)
     assert (form["step_id"], form["errors"]) == ("reauth_confirm", {})
@@ -82,6 +83,7 @@ def waiting(form: Any) -> tuple[str, str]:
 
 
 async def test_reauth_says_nothing_where_nothing_waits(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    """No count is shown of an account that has nothing to lose."""
     form = await entry.start_reauth_flow(hass)
     assert waiting(form) == ("0", "-")
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -92,6 +94,7 @@ async def test_reauth_says_nothing_where_nothing_waits(hass: HomeAssistant, entr
 async def test_reauth_with_a_new_client(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """A new client of the API can be entered beside the password."""
     pbx.client_id, pbx.client_secret = "new-client", "new-secret"
     form = await entry.start_reauth_flow(hass)
     form = await submit(hass, form, {"password": "example-password", "client_id": "new-client"})
@@ -118,6 +121,7 @@ async def test_reauth_with_the_password_that_it_had(
 async def test_reauth_of_another_account(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """A login that has become somebody else's is not taken, and changes nothing."""
     pbx.users["1001@acme.example"] = User("1002", "acme.example", "1001@acme.example", "other-password")
     before = dict(entry.data)
     result = await submit(hass, await entry.start_reauth_flow(hass), {"password": "other-password"})
@@ -133,6 +137,7 @@ async def test_reauth_after_a_failed_start(
     setups: list[str],
     expected_warnings: list[str],
 ) -> None:
+    """An account that never loaded can be signed in, and loads."""
     expected_warnings.append("could not authenticate")
     entry = await add_account(setup=False)
     pbx.first_user.password = "new-password"

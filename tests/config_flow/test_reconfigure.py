@@ -17,6 +17,7 @@ from tests.simulator import Simulator
 async def test_reconfigure_the_host(
     hass: HomeAssistant, pbx: Simulator, other_pbx: Simulator, entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """The account moves to another host, and keeps all that it is."""
     before = dict(entry.data)
     form = await entry.start_reconfigure_flow(hass)
     assert (form["step_id"], form["errors"]) == ("reconfigure", {})
@@ -42,6 +43,7 @@ async def test_reconfigure_the_host(
 async def test_reconfigure_without_a_change(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """Submitting the form as it is loads the account once more and no less."""
     form = await entry.start_reconfigure_flow(hass)
     result = await submit(hass, form, shown(form))
     assert result["reason"] == "reconfigure_successful"
@@ -55,6 +57,7 @@ async def test_reconfigure_errors(
     setups: list[str],
     account: dict[str, Any],
 ) -> None:
+    """Each mistake is shown at its field, and none is stored."""
     before = dict(entry.data)
     form = await entry.start_reconfigure_flow(hass)
     for typed, errors in (
@@ -80,6 +83,7 @@ async def test_reconfigure_errors(
 async def test_reconfigure_to_another_account(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """Another login must be one of the same account."""
     pbx.add_user("1002@acme.example")
     before = dict(entry.data)
     form = await entry.start_reconfigure_flow(hass)
@@ -101,6 +105,7 @@ async def test_reconfigure_an_entry_that_did_not_load(
     setups: list[str],
     expected_warnings: list[str],
 ) -> None:
+    """An account that cannot load is mended by its dialog."""
     expected_warnings.append("not ready yet")
     await pbx.stop()
     entry = await add_account(setup=False)

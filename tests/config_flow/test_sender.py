@@ -25,6 +25,7 @@ async def _sender_form(hass: HomeAssistant, pbx: Simulator, account: dict[str, A
 
 
 async def test_several_numbers_are_a_choice(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """With several numbers somebody has to say which one texts come from."""
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
     assert options_of(form, "from_number") == [written("18585550199"), written(SECOND_NUMBER)]
     assert required(form) == {"from_number"}
@@ -46,6 +47,7 @@ async def test_several_numbers_are_a_choice(hass: HomeAssistant, pbx: Simulator,
 async def test_a_number_can_be_typed(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], typed: str, stored: str
 ) -> None:
+    """A number that the PBX does not list can be typed, as people write it."""
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
     result = await submit(hass, form, {"from_number": typed})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -53,6 +55,7 @@ async def test_a_number_can_be_typed(
 
 
 async def test_a_bad_number_is_shown_again(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """What is no number is refused, and stays in the form."""
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
     form = await submit(hass, form, {"from_number": "555-0123"})
     assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
@@ -63,6 +66,7 @@ async def test_a_bad_number_is_shown_again(hass: HomeAssistant, pbx: Simulator, 
 
 
 async def test_blanks_are_no_choice_among_several(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """Blanks do not get around the choice."""
     form = await _sender_form(hass, pbx, account, "18585550199", SECOND_NUMBER)
     form = await submit(hass, form, {"from_number": "  "})
     assert (form["step_id"], form["errors"]) == ("sender", {"from_number": "invalid_number"})
@@ -74,6 +78,7 @@ async def test_blanks_are_no_choice_among_several(hass: HomeAssistant, pbx: Simu
 async def test_without_numbers_it_may_stay_empty(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], typed: dict[str, Any]
 ) -> None:
+    """Who only chats has no number to choose."""
     form = await _sender_form(hass, pbx, account)
     assert required(form) == set()
     result = await submit(hass, form, typed)
@@ -96,6 +101,7 @@ async def test_a_number_that_the_pbx_does_not_list(
 
 
 async def test_the_country_of_the_home_counts(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """A number without a country code is one of the home's country."""
     hass.config.country = "GB"
     form = await _sender_form(hass, pbx, account)
     result = await submit(hass, form, {"from_number": "020 7946 0958"})

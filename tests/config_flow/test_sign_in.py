@@ -23,6 +23,7 @@ from tests.simulator import Simulator, SmsNumber, User
 async def test_one_number_makes_the_entry_at_once(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], setups: list[str]
 ) -> None:
+    """With one number there is nothing more to ask."""
     result = await submit(hass, await start(hass), account)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "1001@acme.example"
@@ -39,6 +40,7 @@ async def test_one_number_makes_the_entry_at_once(
 async def test_unique_id_is_the_uid_and_the_title_the_login(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
 ) -> None:
+    """The account is known by what never changes, and shown by what people know."""
     pbx.users["ann@portal.example"] = User(
         "1003", "acme.example", "ann@portal.example", "other-password", numbers=pbx.first_user.numbers
     )
@@ -53,6 +55,7 @@ async def test_unique_id_is_the_uid_and_the_title_the_login(
 async def test_base_url_is_stored_normalised(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], tail: str
 ) -> None:
+    """What is pasted for an address is stored in one form."""
     result = await submit(hass, await start(hass), {**account, "base_url": f"  {pbx.url}{tail} "})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["data"]["base_url"] == pbx.url
@@ -65,6 +68,7 @@ AROUND = ["  ", "\t", "\r\n", "\u00a0", "\u200b", "\ufeff \u2060", "\u3000\u202f
 async def test_what_pasting_puts_around_is_dropped(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
 ) -> None:
+    """Blanks and line ends around what was pasted do no harm."""
     texts = {key: value for key, value in account.items() if isinstance(value, str) and key != "password"}
     typed = {**account, **{key: f"{around}{value}{around}" for key, value in texts.items()}}
     result = await submit(hass, await start(hass), typed)
@@ -82,6 +86,7 @@ async def test_what_pasting_puts_around_is_dropped(
 async def test_a_password_is_taken_as_it_is_typed(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], around: str
 ) -> None:
+    """A password may begin or end with a blank."""
     password = pbx.first_user.password = f"{around}a word{around}"
     form = await submit(hass, await start(hass), {**account, "password": password.strip(around)})
     assert form["errors"] == {"base": "invalid_auth"}
@@ -106,6 +111,7 @@ async def test_a_password_is_taken_as_it_is_typed(
 async def test_a_title_is_one_line(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], login: str, title: str
 ) -> None:
+    """A login of several lines or far too long makes a title that can be shown."""
     pbx.first_user.login = login
     pbx.users[login] = pbx.first_user
     result = await submit(hass, await start(hass), account)
@@ -135,17 +141,20 @@ async def test_wrong_input(
     typed: dict[str, Any],
     error: dict[str, str],
 ) -> None:
+    """What is wrong is said at its field, and the form can be submitted again."""
     await recovers(hass, await start(hass), {**account, **typed}, error, account)
 
 
 async def test_the_form_keeps_the_address_as_typed(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
 ) -> None:
+    """After a mistake nothing has to be typed again but secrets."""
     typed = {**account, "base_url": f"{pbx.url}/ns-api/v2/", "password": "wrong-password", "verify_ssl": False}
     await recovers(hass, await start(hass), typed, {"base": "invalid_auth"}, account)
 
 
 async def test_nobody_listens(hass: HomeAssistant, account: dict[str, Any]) -> None:
+    """An address where nobody answers is told, and can be corrected."""
     await recovers(hass, await start(hass), {**account, "base_url": dead_url()}, {"base": "cannot_connect"}, account)
 
 
@@ -166,6 +175,7 @@ async def test_nobody_listens(hass: HomeAssistant, account: dict[str, Any]) -> N
 async def test_what_answers_is_no_pbx_or_an_ill_one(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], fault: str, details: dict[str, Any]
 ) -> None:
+    """Whatever else answers there is told as a PBX that cannot be reached."""
     # Twice: aiohttp tries a dropped connection once more.
     pbx.fault(fault, path="/tokens", times=None, **details)
     form = await submit(hass, await start(hass), account)
@@ -175,6 +185,7 @@ async def test_what_answers_is_no_pbx_or_an_ill_one(
 
 
 async def test_the_numbers_cannot_be_read(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """An account is only made once its numbers are known."""
     pbx.fault("status", path="/smsnumbers", code=500)
     await recovers(hass, await start(hass), account, {"base": "cannot_connect"}, account)
 
@@ -182,6 +193,7 @@ async def test_the_numbers_cannot_be_read(hass: HomeAssistant, pbx: Simulator, a
 async def test_no_answer_in_time(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """The form does not hang where nobody answers."""
     defaults = Transport.exchange.__kwdefaults__
     genuine = defaults["timeout"]
     monkeypatch.setitem(defaults, "timeout", ClientTimeout(total=0.2))
@@ -194,6 +206,7 @@ async def test_no_answer_in_time(
 
 
 async def test_second_factor(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """A login with a second factor is told what to do instead."""
     pbx.first_user.mfa = True
     form = await submit(hass, await start(hass), account)
     assert form["errors"] == {"base": "mfa_required"}
@@ -203,6 +216,7 @@ async def test_second_factor(hass: HomeAssistant, pbx: Simulator, account: dict[
 
 
 async def test_untrusted_certificate(hass: HomeAssistant) -> None:
+    """A certificate that is not trusted is told at the switch that decides."""
     async with Simulator(tls=True) as pbx:
         account = {**pbx.account, "verify_ssl": True}
         form = await submit(hass, await start(hass), account)
@@ -219,6 +233,7 @@ async def test_untrusted_certificate(hass: HomeAssistant) -> None:
 async def test_unknown_error(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], expected_warnings: list[str]
 ) -> None:
+    """What nobody foresaw is told, and the form can be submitted again."""
     expected_warnings.append("Unexpected error while signing in")
     with patch("custom_components.netsapiens.flow_sign_in.async_get_numbers", side_effect=RuntimeError):
         form = await submit(hass, await start(hass), account)
@@ -230,6 +245,7 @@ async def test_unknown_error(
 async def test_the_same_account_again(
     hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], entry: MockConfigEntry, setups: list[str]
 ) -> None:
+    """An account that is there is not added twice, nor changed by the attempt."""
     before = dict(entry.data)
     # By another login, and with another spelling of the address, it still is the same account.
     pbx.users["ann"] = User("1001", "acme.example", "ann", "other-password")
@@ -265,6 +281,7 @@ async def test_a_dialog_that_was_left_gives_way_to_a_new_one(
 async def test_reconfiguring_does_not_wait_for_another_dialog_of_the_account(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A dialog that was left open in another tab blocks nothing."""
     left = await entry.start_reconfigure_flow(hass)
     await submit(hass, left, {**shown(left), "password": "wrong-password"})
     for start_dialog in (entry.start_reauth_flow, entry.start_reconfigure_flow):
@@ -275,6 +292,7 @@ async def test_reconfiguring_does_not_wait_for_another_dialog_of_the_account(
 
 
 async def test_two_forms_at_once(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
+    """Two accounts can be added side by side."""
     pbx.add_user("1002@acme.example", numbers=["18585550197"])
     one, other = await start(hass), await start(hass)
     assert (await submit(hass, one, account))["type"] is FlowResultType.CREATE_ENTRY

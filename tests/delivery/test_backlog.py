@@ -43,6 +43,7 @@ def bulk(number: int, sender: str) -> OutgoingMessage:
 
 
 def test_callers_take_turns() -> None:
+    """One call with many texts does not keep the others waiting."""
     ready: ReadyMessages[str] = ReadyMessages()
     for message in ("a1", "a2", "a3", "b1", "c1", "c2"):
         ready.add(message, message[0])
@@ -70,6 +71,7 @@ async def load(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> N
 
 
 async def test_an_alarm_passes_what_was_kept(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Of 40,000 texts from before a restart only some are active, and a new one goes ahead."""
     await load(hass, pbx, entry)
     assert entry.runtime_data.queue.queued > MANY - 1000
     assert tasks() <= QueueTiming().active
@@ -83,6 +85,7 @@ async def test_an_alarm_passes_what_was_kept(hass: HomeAssistant, pbx: Simulator
 
 
 async def test_an_alarm_passes_one_call(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """So it does past one call with 40,000 texts, each of which has an answer in the end."""
     entry = await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 0})
     queue = entry.runtime_data.queue
     messages = [bulk(number, pbx.numbers[0]) for number in range(MANY)]

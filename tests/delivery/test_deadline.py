@@ -24,6 +24,7 @@ lefts = st.floats(1, 7 * DAYS)
 
 @given(left=lefts, passed=st.floats(0, 30 * DAYS), jump=seconds, reprieved=st.booleans())
 def test_the_pbx_clock_counts_whatever_ours_says(left: float, passed: float, jump: float, reprieved: bool) -> None:
+    """Where the PBX's time is known, our own may be as wrong as it likes."""
     kept = Deadline(NOW + left, left, NOW + left, reprieved)
     remaining, still = time_left(kept, NOW + passed + jump, NOW + passed)
     assert remaining == pytest.approx(left - passed, abs=1)
@@ -32,6 +33,7 @@ def test_the_pbx_clock_counts_whatever_ours_says(left: float, passed: float, jum
 
 @given(left=lefts, passed=seconds, knows_pbx=st.booleans())
 def test_without_the_pbx_clock_it_gets_its_time_once(left: float, passed: float, knows_pbx: bool) -> None:
+    """A wrong clock at a start costs no text, and gives none its time for ever."""
     kept = Deadline(NOW + left, left, NOW + left if knows_pbx else None)
     remaining, reprieved = time_left(kept, NOW + passed, None)
     assert 0 < remaining <= left
@@ -47,6 +49,7 @@ def test_without_the_pbx_clock_it_gets_its_time_once(left: float, passed: float,
     kept=st.builds(Deadline, seconds, lefts, st.none() | seconds, st.booleans()), wall=seconds, pbx=st.none() | seconds
 )
 def test_it_never_has_more_time_than_when_it_was_written(kept: Deadline, wall: float, pbx: float | None) -> None:
+    """No clock makes a text live longer than was asked for."""
     remaining, reprieved = time_left(kept, wall, pbx)
     assert remaining <= kept.left
     assert reprieved or not kept.reprieved
@@ -73,6 +76,7 @@ async def restart(hass: HomeAssistant, entry: MockConfigEntry, wall: list[float]
 async def test_a_text_goes_out_where_our_clock_jumped(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, wall: list[float], jump: float
 ) -> None:
+    """A home whose clock is wrong after a power cut still sends what waited."""
     await pbx.stop()
     assert (await send(hass, "Alarm", keep_for=3600))["status"] == "queued"
     await restart(hass, entry, wall, jump)
@@ -89,6 +93,7 @@ async def test_a_text_goes_out_where_our_clock_jumped(
 async def test_it_is_reprieved_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, wall: list[float]
 ) -> None:
+    """A clock that jumps at every start does not keep a text for ever."""
     await pbx.stop()
     assert (await send(hass, "Alarm", keep_for=3600))["status"] == "queued"
     for expected in ("1", "0"):

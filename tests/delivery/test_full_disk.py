@@ -18,7 +18,7 @@ from tests.delivery.disk import Disk, fill, rows_in
 from tests.delivery.test_queue import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle
 from tests.real_home import PYTHON, RealHome
-from tests.receiving.test_poller import looking  # noqa: F401
+from tests.receiving.conftest import looking  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB = "18585550123", "18585550124"
@@ -35,6 +35,7 @@ async def one_waits(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry,
 async def test_one_that_waits_does_not_make_the_pbx_away(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A full disk holds up those that have to be written, and nobody else."""
     await one_waits(hass, pbx, entry, disk)
     queue = entry.runtime_data.queue
     refused = disk.refused
@@ -54,6 +55,7 @@ async def test_one_that_waits_does_not_make_the_pbx_away(
 async def test_the_log_says_once_that_texts_cannot_be_kept(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """However often it is tried, the log has one line until it works again."""
     await one_waits(hass, pbx, entry, disk)
     await until(lambda: disk.refused >= 3, within=20)
     said = [one for one in caplog.records if one.name.endswith(".persistence") and one.levelno == logging.ERROR]
@@ -82,6 +84,7 @@ async def test_writes_are_not_tried_without_end(
 async def test_a_fresh_text_is_tried_again_while_its_caller_waits(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
 ) -> None:
+    """Who still waits for the answer needs no disk."""
     disk.is_full = True
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=503)
     assert (await send(hass, "Alarm"))["status"] == "sent"
@@ -91,6 +94,7 @@ async def test_a_fresh_text_is_tried_again_while_its_caller_waits(
 async def test_a_fresh_text_that_cannot_go_says_why(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
 ) -> None:
+    """A text that can be neither sent nor kept is an error at once, and is not sent later."""
     await until_idle(pbx)  # a text on a connection that breaks with another request may have arrived
     await pbx.stop()
     disk.is_full = True
@@ -141,6 +145,7 @@ async def test_what_comes_in_is_reported_once(
     told: Told,
     disk: Disk,
 ) -> None:
+    """A disk that takes nothing makes no text come in twice."""
     await one_waits(hass, pbx, looking, disk)
     for number in range(3):
         await pbx.receive(from_number=ANN, text=f"In {number}")
@@ -174,6 +179,7 @@ def small_disk() -> Iterator[Path]:
 @pytest.mark.timeout(240)
 @pytest.mark.skipif(not PYTHON.exists(), reason="scripts/setup demo was not run")
 async def test_a_real_home_assistant_on_a_full_disk() -> None:
+    """The same in a process of its own, on a disk that is full indeed."""
     with small_disk() as config_dir:
         async with Simulator() as pbx, RealHome(config_dir=config_dir) as home:
             flow = await home.start_flow("netsapiens")

@@ -1,6 +1,8 @@
 """Texts that wait for somebody who wants none any more."""
 
 import asyncio
+from dataclasses import replace
+from datetime import timedelta
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -8,7 +10,11 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.delivery.persistence import BATCH
+from custom_components.netsapiens.delivery.results import SentMessage
+from tests.conftest import AddAccount
 from tests.delivery.disk import Disk
+from tests.delivery.test_backlog import bulk
 from tests.delivery.test_queue import MESSAGES, QUEUED, _quick, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
@@ -49,6 +55,21 @@ async def test_a_caller_that_waits_gets_the_error(hass: HomeAssistant, pbx: Simu
     assert hass.states.get(MESSAGES).attributes.get("reason") is None
     await pbx.start()
     assert texts(pbx) == []
+
+
+async def test_it_counts_for_all_of_a_long_call(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """Also for those messages of it that were not in the queue at that moment, and not for what is asked for later."""
+    entry = await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 0})
+    await pbx.stop()
+    queue = entry.runtime_data.queue
+    messages = [replace(bulk(number % 3, pbx.numbers[0]), text=f"Text {number}") for number in range(2 * BATCH)]
+    call = asyncio.create_task(queue.async_send(messages, timedelta(hours=1)))
+    await asyncio.sleep(0)
+    refuse(entry, bulk(0, "").destination[0])
+    answers = await call
+    assert [isinstance(one, HomeAssistantError) for one in answers] == [number % 3 == 0 for number in range(2 * BATCH)]
+    (later,) = await queue.async_send(messages[:1], timedelta(hours=1))
+    assert isinstance(later, SentMessage)
 
 
 @pytest.mark.parametrize("arrived", [False, True])

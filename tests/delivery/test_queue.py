@@ -29,19 +29,13 @@ from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleT
 from tests.conftest import AddAccount, close
 from tests.delivery.disk import Disk, change_rows, fill, rows_in, spool_path
 from tests.delivery.quick import send_quickly
-from tests.helpers import entity_of, shown, until, until_idle
+from tests.helpers import entity_of, hass_storage, shown, until, until_idle  # noqa: F401
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 
 ANN = "18585550123"
 MESSAGES = "event.1001_acme_example_messages"
 QUEUED = "sensor.1001_acme_example_queued_messages"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +86,7 @@ async def crash(hass: HomeAssistant, entry: MockConfigEntry) -> None:
 async def test_clear_answer_costs_one_request_and_no_write(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """The usual case costs nothing beside the request itself."""
     before = len(pbx.requests)
     assert (await send(hass))["status"] == "sent"
     # The poller looks as well, and reads no conversation.
@@ -105,6 +100,7 @@ async def test_clear_answer_costs_one_request_and_no_write(
 async def test_every_form_of_acceptance_is_one(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, body: str
 ) -> None:
+    """Whatever a PBX answers to a text that it took, it is sent once."""
     pbx.accept_body = body
     row = await send(hass)
     assert row["status"] == "sent"
@@ -124,6 +120,7 @@ async def test_every_form_of_acceptance_is_one(
 async def test_refusal_is_told_at_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, status: int, body: dict[str, Any]
 ) -> None:
+    """What the PBX does not want is an error with its words, and is not tried again."""
     pbx.fault(
         FaultKind.BODY,
         path="/messages",
@@ -157,6 +154,7 @@ async def test_refusal_is_told_at_once(
 async def test_accepted_without_saying_so_is_found_and_not_sent_again(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any], lag: float
 ) -> None:
+    """A lost answer costs no second text, also where the lists lag."""
     pbx.lag = lag
     pbx.fault(kind, path="/messages", method="POST", **details)
     assert (await send(hass))["status"] in {"sent", "queued"}
@@ -178,6 +176,7 @@ async def test_accepted_without_saying_so_is_found_and_not_sent_again(
 async def test_not_accepted_is_sent_again(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind, details: dict[str, Any]
 ) -> None:
+    """What surely did not arrive is tried again until it does."""
     pbx.fault(kind, path="/messages", method="POST", times=2, **details)
     assert (await send(hass))["status"] in {"sent", "queued"}
     await until(lambda: texts(pbx) == ["Hi"])
@@ -185,6 +184,7 @@ async def test_not_accepted_is_sent_again(
 
 
 async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is found where the PBX filed it under an id of its own."""
     pbx.file_under_own_id = True
     for number in range(3):
         pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
@@ -198,6 +198,7 @@ async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simula
 async def test_numbers_that_the_pbx_casts_are_recognised(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str
 ) -> None:
+    """It is found where the PBX took its text for a number."""
     pbx.cast_numbers = True
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     await send(hass, text)
@@ -209,6 +210,7 @@ async def test_numbers_that_the_pbx_casts_are_recognised(
 async def test_equal_texts_on_purpose_all_arrive_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Twelve equal texts are twelve, whatever is lost on the way."""
     pbx.lag = 0.1
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST", times=None, probability=0.3, seed=1)
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST", times=None, probability=0.3, seed=2)
@@ -220,6 +222,7 @@ async def test_equal_texts_on_purpose_all_arrive_once(
 async def test_equal_text_in_an_explicit_conversation_is_another_message(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """An equal text elsewhere is not taken for the one that is looked for."""
     await send(hass, "Alarm")
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
     await send(hass, "Alarm", messagesession="x" * 32)
@@ -235,6 +238,7 @@ async def test_equal_text_in_an_explicit_conversation_is_another_message(
 async def test_only_the_pbx_clock_counts(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, offset: float
 ) -> None:
+    """Duplicates are told apart by the PBX's time, however far that is from ours."""
     pbx.clock_offset = offset
     await add_account()
     await send(hass, "Alarm")
@@ -251,6 +255,7 @@ async def test_only_the_pbx_clock_counts(
 async def test_failed_looks_never_permit_a_second_try(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, kind: FaultKind
 ) -> None:
+    """Where the lists cannot be read, it is reported as unconfirmed, once, and not sent again."""
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(kind, path="/messages", method="GET", times=None)
     events = async_capture_events(hass, "state_changed")
@@ -277,11 +282,11 @@ async def test_one_of_the_same_people_or_conversation_waits_for_its_turn(
     assert texts(pbx) == ["First", "Second"]
 
 
+@pytest.mark.timing(slack=0.0)
 async def test_one_taken_for_lost_is_recognised_later(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """It shows up after the last look, while the next try waits: what told it from its duplicates still does."""
-    monkeypatch.setattr(lookup, "_SLACK", 0.0)
     pbx.lag = 1.5
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(FaultKind.RATE_LIMIT, path="/messages", method="POST", retry_after=2)
@@ -295,6 +300,7 @@ async def test_one_taken_for_lost_is_recognised_later(
 async def test_order_in_one_conversation_side_by_side_in_others(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What one person gets keeps its order; nobody else waits for that."""
     pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
     sends = [asyncio.create_task(send(hass, f"Ann {number}")) for number in range(4)]
     await asyncio.sleep(0)
@@ -311,6 +317,7 @@ async def test_order_in_one_conversation_side_by_side_in_others(
 async def test_not_kept_is_told_when_the_pbx_is_away(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Who asks not to keep a text learns at once why it did not go."""
     await pbx.stop()
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass, keep_for=0)
@@ -322,6 +329,7 @@ async def test_not_kept_is_told_when_the_pbx_is_away(
 
 
 async def test_not_kept_waits_for_the_last_look(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Its answer is the truth: whether it arrived is looked up until the lists cannot lag any more."""
     pbx.lag = 0.4
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     assert (await send(hass, keep_for=0))["status"] == "sent"
@@ -337,10 +345,24 @@ async def test_not_kept_waits_for_the_last_look(hass: HomeAssistant, pbx: Simula
     assert raised.value.translation_key == "unconfirmed"
 
 
+async def test_not_kept_and_late_is_told_why(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Its time was up while its one request was under way: how that ended says more than that it took long."""
+    pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=1)
+    call = asyncio.create_task(send(hass, keep_for=0))
+    await until(lambda: pbx.fault_counts["slow"])
+    pbx.users["1001@acme.example"].password = "changed"
+    pbx.revoke_tokens(refresh=True)
+    with pytest.raises(HomeAssistantError) as raised:
+        await call
+    assert raised.value.translation_key == "invalid_auth"
+    assert texts(pbx) == []
+
+
 # --- kept ----------------------------------------------------------------------------
 
 
 async def test_outage_queues_and_delivers_in_order(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """What was asked for while the PBX was away goes out in order once it is back."""
     await pbx.stop()
     rows = await asyncio.gather(*(send(hass, f"Text {number}") for number in range(3)))
     assert [row["status"] for row in rows] == ["queued"] * 3
@@ -358,6 +380,7 @@ async def test_outage_queues_and_delivers_in_order(hass: HomeAssistant, pbx: Sim
 async def test_time_up_fires_failed_and_never_sends(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A text whose time is up is reported, and does not go out late."""
     await pbx.stop()
     first, behind = await asyncio.gather(
         *(
@@ -394,6 +417,7 @@ async def test_time_up_fires_failed_and_never_sends(
 async def test_time_is_up_behind_one_that_still_waits(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """It ends in time also where it waits behind another one."""
     await pbx.stop()
     rows = await asyncio.gather(send(hass, "First", keep_for=60), send(hass, "Behind", keep_for=1))
     assert [row["status"] for row in rows] == ["queued"] * 2
@@ -407,6 +431,7 @@ async def test_time_is_up_behind_one_that_still_waits(
 
 
 async def test_refused_after_queued_fires_failed(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A text that was answered `queued` and is refused later is reported."""
     await pbx.stop()
     assert (await send(hass, "12"))["status"] == "queued"
     pbx.users["1001@acme.example"].numbers.clear()
@@ -418,6 +443,7 @@ async def test_refused_after_queued_fires_failed(hass: HomeAssistant, pbx: Simul
 
 @pytest.mark.parametrize("way", ["crash", "reload"])
 async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, way: str) -> None:
+    """What waits goes out after a restart and after a kill, in order."""
     await pbx.stop()
     await asyncio.gather(send(hass, "Text 0"), send(hass, "Text 1"))
     if way == "crash":
@@ -435,6 +461,7 @@ async def test_survives_a_restart(hass: HomeAssistant, pbx: Simulator, entry: Mo
 async def test_a_kill_before_an_acceptance_is_written_does_not_send_twice(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What may have arrived is looked up before it is sent again."""
     await pbx.stop()
     assert (await send(hass, "Alarm"))["status"] == "queued"
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
@@ -474,6 +501,7 @@ async def test_a_kill_repeats_no_picture(
 async def test_failure_that_came_up_while_starting_fires_after_the_start(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Automations hear of it: it waits until they listen."""
     await pbx.stop()
     await send(hass, "Alarm", keep_for=1)
     await crash(hass, entry)
@@ -492,6 +520,7 @@ async def test_failure_that_came_up_while_starting_fires_after_the_start(
 
 
 async def test_start_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The account loads from what is known, so that texts queue."""
     await hass.async_block_till_done()
     await pbx.stop()
     await hass.config_entries.async_reload(entry.entry_id)
@@ -513,6 +542,7 @@ async def test_start_while_the_pbx_is_away(hass: HomeAssistant, pbx: Simulator, 
 async def test_refused_credentials_stop_the_start_and_keep_what_waits(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Nothing is lost while somebody has to sign in again."""
     await pbx.stop()
     await send(hass, "Alarm")
     await close(hass, entry)
@@ -529,6 +559,7 @@ async def test_refused_credentials_stop_the_start_and_keep_what_waits(
 
 
 async def test_password_changed_while_running(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Texts queue meanwhile, and go out once the new password is there."""
     pbx.users["1001@acme.example"].password = "changed"
     pbx.revoke_tokens(refresh=True)
     rows = await asyncio.gather(send(hass, "One"), send(hass, "Two", destination="18585550124"))
@@ -543,6 +574,7 @@ async def test_password_changed_while_running(hass: HomeAssistant, pbx: Simulato
 
 
 async def test_a_failed_write_is_told(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk) -> None:
+    """A text that cannot be kept is an error, and is not sent later."""
     await pbx.stop()
     disk.is_full = True
     with pytest.raises(HomeAssistantError) as raised:
@@ -559,6 +591,7 @@ async def test_a_failed_write_is_told(hass: HomeAssistant, pbx: Simulator, entry
 async def test_accepted_while_it_is_written_is_sent(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, is_full: bool
 ) -> None:
+    """An answer that comes during the write counts, whatever becomes of the write."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.8)
     disk.seconds, disk.is_full = 1.2, is_full
     assert (await send(hass))["status"] == "sent"
@@ -571,6 +604,7 @@ async def test_accepted_while_it_is_written_is_sent(
 async def test_queued_while_another_is_written_is_on_disk(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
 ) -> None:
+    """`queued` is only answered once it is true."""
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
     disk.seconds = 0.4
     first = asyncio.create_task(send(hass, "One"))
@@ -585,6 +619,7 @@ async def test_queued_while_another_is_written_is_on_disk(
 async def test_many_at_once_share_their_writes(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
 ) -> None:
+    """Many texts cost few writes."""
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", times=None)
     disk.seconds = 0.3
     rows = await asyncio.gather(*(send(hass, destination=f"1858555{number + 1000}") for number in range(25)))
@@ -654,6 +689,7 @@ async def test_one_that_was_not_kept_is_not_sent_after_its_look(
 async def test_stopping_home_assistant_keeps_what_waits(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What is under way comes to its end, and what waits is on disk."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.3)
     under_way = asyncio.create_task(send(hass, "Under way"))
     behind = asyncio.create_task(send(hass, "Behind"))
@@ -761,6 +797,7 @@ async def test_what_is_known_of_the_account_is_damaged(
 async def test_removing_the_account_says_what_is_dropped(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The log counts what will not be sent, without a word of it."""
     await pbx.stop()
     await send(hass, "Alarm")
     await hass.config_entries.async_remove(entry.entry_id)
@@ -780,6 +817,7 @@ async def test_removing_the_account_says_what_is_dropped(
 async def test_what_is_dropped_is_shown_in_the_language(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, count: int, language: str, words: str
 ) -> None:
+    """So does a repair issue, with one or several in every language."""
     hass.config.language = language
     await pbx.stop()
     for number in range(count):
@@ -797,6 +835,7 @@ async def test_what_is_dropped_is_shown_in_the_language(
 
 
 async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """An automation in a loop is stopped before anything of the call that is too much goes out."""
     await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
     await send(hass, "One")
     with pytest.raises(HomeAssistantError) as raised:
@@ -809,6 +848,7 @@ async def test_hourly_limit(hass: HomeAssistant, pbx: Simulator, add_account: Ad
 
 
 async def test_the_hour_of_the_limit_passes(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A text counts for an hour from when it was taken, and no longer."""
     later = 0.0
     send_quickly(hass, clock=lambda: time.monotonic() + later)
     await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 2})
@@ -829,6 +869,7 @@ async def test_the_hour_of_the_limit_passes(hass: HomeAssistant, pbx: Simulator,
 async def test_tokens_revoked_in_the_middle_of_a_burst(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """A hundred texts that meet a revoked token all arrive once, by one new token."""
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=200.0))
     await add_account()
     sends: list[Coroutine[Any, Any, dict[str, Any]]] = [
@@ -843,6 +884,7 @@ async def test_tokens_revoked_in_the_middle_of_a_burst(
 
 
 async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Neither by what is asked for, nor by what stands in a file."""
     await pbx.stop()
     await send(hass, keep_for=timedelta(days=400).total_seconds())
     [row] = on_disk(hass, entry)
@@ -863,6 +905,7 @@ async def test_nothing_is_kept_longer_than_a_week(hass: HomeAssistant, pbx: Simu
 async def test_a_caller_that_is_stopped_leaves_its_message(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What was asked for goes out also where nobody waits for the answer any more."""
     await pbx.stop()
     call = asyncio.create_task(send(hass, "Alarm"))
     await asyncio.sleep(0.1)
@@ -890,6 +933,7 @@ async def test_a_caller_that_is_stopped_leaves_its_message_on_disk(
 async def test_sending_while_the_account_closes_is_told(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A queue that stops takes nothing that it could not keep."""
     await entry.runtime_data.queue.async_stop()
     with pytest.raises(HomeAssistantError) as raised:
         await send(hass)
@@ -899,6 +943,7 @@ async def test_sending_while_the_account_closes_is_told(
 async def test_an_unconfirmed_message_is_not_taken_for_its_duplicate(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """One that may have arrived late does not count for the next equal one."""
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(FaultKind.STATUS, code=500, path="/messages", method="GET", times=None)
     with pytest.raises(HomeAssistantError) as raised:
@@ -914,6 +959,7 @@ async def test_an_unconfirmed_message_is_not_taken_for_its_duplicate(
 async def test_a_list_that_is_refused_refuses_no_message(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A refusal of the lists is none of the text."""
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     pbx.fault(FaultKind.NO_ROUTE, path="/messages", method="GET", times=None)
     with pytest.raises(HomeAssistantError):
@@ -929,6 +975,7 @@ async def test_a_list_that_is_refused_refuses_no_message(
 async def test_an_attempt_that_cannot_be_written_down_is_not_made(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk
 ) -> None:
+    """Else a kill would send it twice."""
     await pbx.stop()
     assert (await send(hass, "Alarm"))["status"] == "queued"
     await fill(disk, hass, entry)
@@ -942,6 +989,7 @@ async def test_an_attempt_that_cannot_be_written_down_is_not_made(
 async def test_duplicates_sent_before_a_restart_are_not_taken_for_later_ones(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What was sent before the kill is known by its number and time."""
     for _ in range(3):
         await send(hass, "Alarm")
     pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True)
@@ -961,6 +1009,7 @@ async def test_duplicates_sent_before_a_restart_are_not_taken_for_later_ones(
 async def test_closing_says_that_an_unconfirmed_text_may_have_arrived(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """The caller of one that is not kept learns what is known at the end."""
     pbx.lag = 5
     pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
     call = asyncio.create_task(send(hass, "Alarm", keep_for=0))
@@ -1077,6 +1126,7 @@ async def test_an_unexpected_error_ends_one_message_only(
 async def test_an_unexpected_error_of_the_request_is_unconfirmed(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: int, err: type[BaseException]
 ) -> None:
+    """The request was made: nobody may count on the contrary, and the next text goes."""
     genuine = MessageAPI.send_message
 
     async def broken(*args: Any, **kwargs: Any) -> None:
@@ -1096,6 +1146,7 @@ async def test_an_unexpected_error_of_the_request_is_unconfirmed(
 async def test_an_unexpected_error_after_queued_is_told(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """A fault of ours loses no text without a word."""
     await pbx.stop()
     assert (await send(hass, "Alarm"))["status"] == "queued"
     with patch.object(lookup.RecentSends, "baseline", side_effect=KeyError("x")):
@@ -1139,6 +1190,7 @@ async def test_a_broken_listener_breaks_nothing(
 async def test_an_unexpected_error_of_the_disk_is_told(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """A fault while writing is an error to the caller, and its words stay out of the log."""
     await until_idle(pbx)  # a text on a connection that breaks with another request may have arrived
     await pbx.stop()
     disk.is_full, disk.error = True, RuntimeError("Alarm")

@@ -86,6 +86,7 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
     ],
 )
 async def test_count(rows: list[Message], expected: int) -> None:
+    """Only rows that are surely this message, sent since then, count."""
     assert await lookup(Listing(**{"h" * 32: rows})).count(outgoing(), Baseline(NOW, 0)) == expected
 
 
@@ -114,6 +115,7 @@ async def test_media_of_which_little_is_said(text: str, more: dict[str, Any], ex
 
 
 async def test_pictures_are_counted_whatever_they_are_called() -> None:
+    """A PBX may give a picture any name or none; words beside it are no picture."""
     rows = [row("", at=NOW + timedelta(seconds=number), type="mms") for number in range(3)]
     listing = Listing(**{"h" * 32: [*rows, row("Look"), row("")]})
     assert await lookup(listing).count(picture("Door"), Baseline(NOW, 2)) == 3
@@ -131,6 +133,7 @@ async def test_a_text_that_is_listed_as_an_mms_is_no_picture() -> None:
 
 
 async def test_equal_without_a_time_tells_nothing() -> None:
+    """An equal row of which nobody knows when it was sent decides nothing."""
     with pytest.raises(NetsapiensServerError):
         await lookup(Listing(**{"h" * 32: [row(at=None)]})).count(outgoing(), Baseline(NOW, 0))
 
@@ -160,12 +163,14 @@ async def test_equal_without_a_time_tells_nothing() -> None:
     ],
 )
 async def test_other_conversations(other: MessageSession, message: OutgoingMessage, counts: bool) -> None:
+    """A message that the PBX filed elsewhere counts where it can be the same one."""
     listing = Listing(own=[row()])
     listing.sessions = [other]
     assert await lookup(listing).count(message, Baseline(NOW, 0)) == int(counts)
 
 
 async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:
+    """The baseline and the count look at the same places."""
     listing = Listing(**{"h" * 32: [row(), row()], "own": [row()]})
     listing.sessions = [session("own")]
     assert await lookup(listing).count(outgoing(), Baseline(NOW, 2)) == 3
@@ -175,6 +180,8 @@ async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> Non
 
 @pytest.mark.parametrize("knows_zone", [True, False])
 async def test_the_list_of_conversations_is_not_needed_for_what_is_found(knows_zone: bool) -> None:
+    """What stands in its own conversation is found without the other list."""
+
     class Refusing(Listing):
         async def get_messagesessions(
             self, *, limit: int, start: int = 0, user: str | None = None
@@ -189,6 +196,8 @@ async def test_the_list_of_conversations_is_not_needed_for_what_is_found(knows_z
 
 
 async def test_no_route_and_refusals_say_nothing() -> None:
+    """A list that is refused does not say that the message is not there."""
+
     class Old(Listing):
         async def get_messages(
             self, session: str, *, limit: int, start: int = 0, user: str | None = None
@@ -205,6 +214,7 @@ def long_list(order: Callable[[list[Message]], list[Message]]) -> list[Message]:
 
 
 async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
+    """A long list in either order is read as far as it matters."""
     newest_first = Listing(**{"h" * 32: long_list(lambda rows: rows[::-1])})
     assert await lookup(newest_first).count(outgoing(), Baseline(NOW, 0)) == 1
     assert newest_first.calls == 1
@@ -216,6 +226,7 @@ async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
 
 
 async def test_a_list_without_end_tells_nothing() -> None:
+    """And not for ever."""
     endless = Listing(**{"h" * 32: [row(f"Text {number}") for number in range(20_000)]})
     with pytest.raises(NetsapiensServerError):
         await lookup(endless).count(outgoing(), Baseline(NOW - timedelta(days=1), 0))
@@ -254,6 +265,7 @@ def history(clock: list[float]) -> RecentSends:
 
 
 def test_history_counts_duplicates_that_may_be_in_sight(history: RecentSends, clock: list[float]) -> None:
+    """What was sent lately and may still be listed is no new message."""
     assert baseline(history, outgoing(), clock) == (2, 0, True)
     remember(history, outgoing(), clock)
     assert baseline(history, outgoing(), clock) == (3, 1, True)
@@ -272,12 +284,14 @@ def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSen
 
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
+    """What is older than the process cannot be its own."""
     history = RecentSends()
     clock[0] += 1
     assert baseline(history, outgoing(), clock) == (1, 0, True)
 
 
 def test_history_keeps_others_apart(history: RecentSends, clock: list[float]) -> None:
+    """Other words, people or conversations are no duplicates."""
     remember(history, outgoing("Other"), clock)
     remember(history, outgoing("Alarm", "x" * 32, "18585550124"), clock)
     assert baseline(history, outgoing(), clock) == (2, 0, True)
@@ -288,6 +302,7 @@ def test_history_keeps_others_apart(history: RecentSends, clock: list[float]) ->
 
 
 def test_history_says_when_it_does_not_know(history: RecentSends, clock: list[float]) -> None:
+    """After one that may have arrived only the PBX's lists can say."""
     remember(history, outgoing(), clock, accepted=False)
     assert baseline(history, outgoing(), clock) == (3, 0, False)
     clock[0] += 11
@@ -295,6 +310,7 @@ def test_history_says_when_it_does_not_know(history: RecentSends, clock: list[fl
 
 
 def test_history_forgets(history: RecentSends, clock: list[float]) -> None:
+    """It does not grow for ever."""
     remember(history, outgoing(), clock)
     clock[0] += 11
     remember(history, outgoing("Other"), clock)
@@ -302,6 +318,7 @@ def test_history_forgets(history: RecentSends, clock: list[float]) -> None:
 
 
 def test_history_forgets_duplicates_one_by_one(history: RecentSends, clock: list[float]) -> None:
+    """Of several equal ones only those go that are old."""
     for _ in range(3):
         remember(history, outgoing(), clock)
         clock[0] += 6
@@ -311,6 +328,7 @@ def test_history_forgets_duplicates_one_by_one(history: RecentSends, clock: list
 
 
 def test_history_counts_every_picture(history: RecentSends, clock: list[float]) -> None:
+    """Pictures to one person cannot be told apart, so each counts."""
     remember(history, picture("Door"), clock)
     remember(history, picture("Map"), clock)
     assert baseline(history, picture("Door"), clock)[1:] == (2, True)
@@ -321,6 +339,8 @@ def test_history_counts_every_picture(history: RecentSends, clock: list[float]) 
 
 
 def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: list[float]) -> None:
+    """Texts that a PBX lists as media are not counted as pictures."""
+
     def texts(message: OutgoingMessage) -> set[str]:
         return set(history.baseline(message, NOW).texts)
 
@@ -348,6 +368,7 @@ def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: li
     ],
 )
 def test_equal_texts(sent: str, listed: str) -> None:
+    """What the PBX does to a text on its way does not make it another."""
     assert text_key(sent) == text_key(listed)
 
 
@@ -355,14 +376,17 @@ def test_equal_texts(sent: str, listed: str) -> None:
     ("one", "other"), [("12", "13"), ("12", "12a"), ("a b", "a  b"), ("١٢", "12"), ("Ok", "OK"), ("[", "[" * 9)]
 )
 def test_different_texts(one: str, other: str) -> None:
+    """Texts that differ to a reader stay different."""
     assert text_key(one) != text_key(other)
 
 
 @given(st.text())
 def test_every_text_has_a_key_that_trimming_does_not_change(text: str) -> None:
+    """Blanks and line ends at the ends are lost on the way."""
     assert text_key(f" {text}\n") == text_key(text)
 
 
 @given(st.integers(min_value=0, max_value=10**40))
 def test_a_number_is_the_same_after_a_cast(number: int) -> None:
+    """A text of digits may come back as a number."""
     assert text_key(f"00{number}") == text_key(str(number)) == text_key(str(float(number)))

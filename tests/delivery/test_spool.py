@@ -369,6 +369,7 @@ async def test_a_kill_leaves_each_message_whole_or_absent(hass: HomeAssistant, t
 async def test_nothing_hangs_once_home_assistant_has_ended(
     hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A write that can no longer be made is an error, and not waited for."""
     spool = Spool(hass, "ended")
     await spool.async_load()
 

@@ -16,18 +16,12 @@ from tests.conftest import AddAccount
 from tests.delivery.disk import Disk, rows_in
 from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import on_disk, send, texts
-from tests.helpers import until
+from tests.helpers import hass_storage, until  # noqa: F401
 from tests.real_home import PYTHON, RealHome
 from tests.receiving.test_poller import place_path
 from tests.simulator import FaultKind, Simulator
 
 ANN = "18585550123"
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture
@@ -47,6 +41,7 @@ async def hang(pbx: Simulator, hass: HomeAssistant, **data: Any) -> asyncio.Task
 async def test_a_request_under_way_comes_to_its_end(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """Its caller hears how it ended."""
     pbx.fault(FaultKind.SLOW, path="/messages", method="POST", seconds=0.5, times=2)
     calls = [
         asyncio.create_task(send(hass, "Not kept", keep_for=0)),
@@ -66,6 +61,7 @@ async def test_a_request_under_way_comes_to_its_end(
 async def test_one_that_is_cut_off_may_have_arrived(
     hass: HomeAssistant, pbx: Simulator, impatient: None, entry: MockConfigEntry
 ) -> None:
+    """A stop does not wait for ever, and says what is not known."""
     call = await hang(pbx, hass, keep_for=0)
     began = time.monotonic()
     await hass.async_stop(force=True)
@@ -79,6 +75,7 @@ async def test_one_that_is_cut_off_may_have_arrived(
 async def test_one_that_is_cut_off_and_kept_is_looked_up_after_the_restart(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """What tells it from its duplicates is on disk."""
     call = await hang(pbx, hass)
     await hass.async_stop(force=True)
     assert (await call)["status"] == "queued"
@@ -127,6 +124,7 @@ async def test_the_disk_is_slow(hass: HomeAssistant, pbx: Simulator, add_account
 async def test_what_was_reported_is_written_down(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A stop in the middle of a write makes no text come in twice."""
     entry = await add_account()
     poller = entry.runtime_data.poller
     await until(lambda: poller.checkpoint is not None)

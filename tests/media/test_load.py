@@ -57,6 +57,7 @@ async def lost(hass: HomeAssistant, pbx: Simulator, key: str, **data: Any) -> Se
 
 
 async def test_a_camera(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """A snapshot goes out under the camera's name."""
     (row,) = await send(hass, destination=ANN, message="", media=picked(CAMERA))
     (message,) = pbx.messages
     assert (message.type, message.text, message.media, message.mime_type) == ("mms", "Door", RED, "image/jpeg")
@@ -75,6 +76,7 @@ async def test_a_camera(hass: HomeAssistant, pbx: Simulator, camera: Any) -> Non
 
 
 async def test_an_image_entity(hass: HomeAssistant, pbx: Simulator, image: None) -> None:
+    """So does what an image entity shows, without its transparency."""
     await send(hass, destination=ANN, message="", media=picked(IMAGE, "image/png"))
     (message,) = pbx.messages
     assert message.text == "Map"
@@ -89,12 +91,14 @@ async def test_an_image_entity(hass: HomeAssistant, pbx: Simulator, image: None)
 async def test_local_media(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, plain: bool
 ) -> None:
+    """A file of the media folder goes out, picked or written."""
     name = "media-source://media_source/local/red.jpg"
     await send(hass, destination=ANN, message="", media=name if plain else picked(name))
     assert arrived(pbx) == [RED]
 
 
 async def test_a_path(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
+    """A path goes out where Home Assistant may read it, also through a link."""
     await send(hass, destination=ANN, message="", media=f" {files / 'red.jpg'}\n")
     (files / "link.jpg").symlink_to(files / "blue.jpg")
     await send(hass, destination=ANN, message=" \n", media=picked(str(files / "link.jpg")))
@@ -104,6 +108,7 @@ async def test_a_path(hass: HomeAssistant, pbx: Simulator, files: Path, entry: M
 async def test_the_kind_comes_from_the_bytes(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
+    """Neither a file's name nor what the picker says decides what it is."""
     (files / "wrong.mp4").write_bytes(picture("red", "PNG"))
     await send(hass, destination=ANN, message="", media=picked(str(files / "wrong.mp4"), "video/mp4"))
     (message,) = pbx.messages
@@ -128,6 +133,7 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 async def test_a_camera_on_newer_home_assistant(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, newer: list[str]
 ) -> None:
+    """Where Home Assistant itself makes pictures of media, that is used."""
     local = "media-source://media_source/local/red.jpg"
     await send(hass, destination=ANN, message="", media=[picked(CAMERA), local])
     assert arrived(pbx) == [GREEN, RED]
@@ -138,6 +144,7 @@ async def test_a_camera_on_newer_home_assistant(
 async def test_speech(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Speech goes as sound where Home Assistant can make it, and no error tells what is said."""
     name = "media-source://tts/demo?message=Hello+Ann"
     err = await lost(hass, pbx, "media_not_found", destination=ANN, media=name)
     assert "Hello" not in str(err), "an error must not tell what is said"
@@ -196,6 +203,7 @@ async def test_speech(
 async def test_refused(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, name: str, key: str
 ) -> None:
+    """What cannot be sent is told with its name and why, and nothing goes out."""
     (files / "words.jpg").write_text("These are words.\n" * 99)
     (files / "cut.jpg").write_bytes(RED[: RED.index(b"\xff\xda") + 14])
     (files / "empty.jpg").touch()
@@ -215,6 +223,7 @@ async def test_refused(
 async def test_more_than_is_ever_read(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A huge file is refused by its size, without being read."""
     with (files / "disk.img").open("wb") as file:
         file.truncate(60_000_000)
     err = await lost(hass, pbx, "media_too_large", destination=ANN, media=str(files / "disk.img"))
@@ -223,6 +232,7 @@ async def test_more_than_is_ever_read(
 
 
 async def test_a_pipe_is_no_file(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
+    """Something that never ends cannot hold up a call."""
     import os
 
     os.mkfifo(files / "pipe.jpg")
@@ -232,6 +242,8 @@ async def test_a_pipe_is_no_file(hass: HomeAssistant, pbx: Simulator, files: Pat
 async def test_a_stream_is_no_file(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """A radio is no file, and told as that."""
+
     async def resolve(hass: HomeAssistant, name: str, player: str | None) -> media_source.PlayMedia:
         return media_source.PlayMedia("/api/radio", "audio/mpeg")
 
@@ -240,6 +252,7 @@ async def test_a_stream_is_no_file(
 
 
 async def test_a_camera_that_fails(hass: HomeAssistant, pbx: Simulator, camera: Any) -> None:
+    """A camera that sees nothing, or sends nonsense, is named in the error."""
     camera.sees = None
     assert "camera.door" in str(await lost(hass, pbx, "media_unavailable", destination=ANN, media=CAMERA))
     camera.sees = b"oops"
@@ -249,6 +262,8 @@ async def test_a_camera_that_fails(hass: HomeAssistant, pbx: Simulator, camera: 
 async def test_a_camera_with_a_fault_of_its_own(
     hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Another integration's fault is told without its words, which may hold a password."""
+
     async def fail(*args: Any, **kwargs: Any) -> bytes:
         raise ZeroDivisionError("rtsp://admin:secret@10.0.0.9")
 
@@ -261,11 +276,13 @@ async def test_a_camera_with_a_fault_of_its_own(
 async def test_what_never_comes_to_an_end(
     hass: HomeAssistant, pbx: Simulator, camera: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def hang(*args: Any) -> bytes:
+    """A source that hangs is given up after a while."""
+
+    async def hang(*args: Any, **kwargs: Any) -> bytes:
         await asyncio.Event().wait()
         return b""
 
-    monkeypatch.setattr(media_module, "_async_read", hang)
+    monkeypatch.setattr(camera, "async_camera_image", hang)
     (source,) = read_sources(hass, [CAMERA])
     with pytest.raises(ServiceValidationError) as caught:
         await media_module.async_load_media(hass, source, 600, within=0.05)
@@ -275,6 +292,7 @@ async def test_what_never_comes_to_an_end(
 async def test_one_bad_of_several_holds_back_nothing(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
+    """The words and the other pictures go out, and the error says what is missing."""
     names = [str(files / "missing.jpg"), str(files / "red.jpg")]
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=[ANN, BOB], media=names)
@@ -296,6 +314,7 @@ async def test_one_bad_of_several_holds_back_nothing(
 async def test_the_limit_is_an_option(
     hass: HomeAssistant, pbx: Simulator, files: Path, add_account: AddAccount
 ) -> None:
+    """Pictures are made to fit what the account's option says."""
     await add_account(options={"from_number": OWN, "mms_limit_kb": 50})
     noise = Image.effect_noise((900, 900), 100)
     noise.save(files / "noise.png")
@@ -310,6 +329,7 @@ async def test_the_limit_is_an_option(
 async def test_bytes_are_the_executors_business(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Nothing large is read or converted in the event loop."""
     import threading
 
     threads = []
@@ -406,7 +426,7 @@ async def web_server(
     port = server.sockets[0].getsockname()[1]
     hass.config.allowlist_external_urls = {f"https://127.0.0.1:{port}/"}
     monkeypatch.setattr(media_module, "async_get_clientsession", lambda hass: async_get_clientsession(hass, False))
-    monkeypatch.setattr(media_module, "_MOST_BYTES", 1_000_000)
+    monkeypatch.setattr(media_module, "MOST_BYTES", 1_000_000)
     yield f"https://127.0.0.1:{port}", asked
     server.close()
     door.close()
@@ -416,6 +436,7 @@ async def web_server(
 async def test_a_url(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, web_server: tuple[str, list[str]]
 ) -> None:
+    """A picture of an address that is allowed goes out, through redirects as well."""
     url, asked = web_server
     await send(hass, destination=ANN, message="", media=f"{url}/red.jpg?token=secret")
     await send(hass, destination=ANN, message="", media=picked(f"{url}/hop/4"))
@@ -452,6 +473,7 @@ async def test_a_url_that_leads_nowhere(
     path: str,
     key: str,
 ) -> None:
+    """No redirect leads past what is allowed, and no error tells the rest of a URL."""
     url, asked = web_server
     private = url.replace("127.0.0.1", "127.0.0.2")
     path = path.replace("{private}", private).replace("{http}", url.replace("https", "http"))
@@ -483,6 +505,7 @@ async def test_a_url_that_is_not_allowed(
     address: str,
     key: str,
 ) -> None:
+    """An address that is not allowed gets no request at all."""
     url, asked = web_server
     values = {
         "{private}": url.replace("127.0.0.1", "127.0.0.2"),
@@ -516,6 +539,7 @@ async def test_a_certificate_that_is_not_trusted(
     web_server: tuple[str, list[str]],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    """A server that cannot prove who it is gets no request for a picture."""
     url, asked = web_server
     monkeypatch.setattr(media_module, "async_get_clientsession", async_get_clientsession)
     err = await lost(hass, pbx, "media_certificate_refused", destination=ANN, media=f"{url}/red.jpg?token=secret")
@@ -530,6 +554,7 @@ async def test_a_certificate_that_is_not_trusted(
 async def test_several_are_as_many_messages(
     hass: HomeAssistant, pbx: Simulator, files: Path, camera: Any, image: None
 ) -> None:
+    """Each picture is a message of its own, in the order of the call."""
     rows = await send(hass, destination=ANN, message="All", media=[CAMERA, picked(str(files / "blue.jpg")), CAMERA])
     assert arrived(pbx) == [None, RED, BLUE, RED]
     assert [message.text for message in pbx.messages] == ["All", "Door", "blue", "Door"]
@@ -540,6 +565,7 @@ async def test_several_are_as_many_messages(
 
 
 async def test_several_to_several(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
+    """Everybody gets all of them."""
     names = [str(files / "red.jpg"), str(files / "blue.jpg")]
     rows = await send(hass, destination=[BOB], entity_id="notify.ann", message="", media=names)
     assert len(rows) == 4
@@ -550,6 +576,7 @@ async def test_several_to_several(hass: HomeAssistant, pbx: Simulator, files: Pa
 
 
 async def test_data_goes_before_media(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
+    """What is attached as base64 goes before what has to be loaded."""
     await send(
         hass,
         destination=ANN,
@@ -565,6 +592,7 @@ async def test_data_goes_before_media(hass: HomeAssistant, pbx: Simulator, files
 
 
 async def test_an_empty_list_is_a_text(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A template that finds no picture leaves the words."""
     await send(hass, destination=ANN, media=[])
     assert [(message.type, message.media) for message in pbx.messages] == [("sms", None)]
     await send(hass, destination=ANN, media=["", " ", {"media_content_id": ""}])
@@ -575,6 +603,7 @@ async def test_an_empty_list_is_a_text(hass: HomeAssistant, pbx: Simulator, entr
 
 @pytest.mark.parametrize("action", ["netsapiens", "netsapiens_ann"])
 async def test_by_name(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry, action: str) -> None:
+    """The actions by name take media as well, in the order of the call."""
     data = {"message": "Look", "data": {"media": [picked(str(files / "red.jpg")), str(files / "blue.jpg")]}}
     if action == "netsapiens":
         data["target"] = [ANN]
@@ -587,6 +616,7 @@ async def test_by_name(hass: HomeAssistant, pbx: Simulator, files: Path, entry: 
 
 
 async def test_inside_the_pbx(hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry) -> None:
+    """An extension gets pictures by chat."""
     rows = await send(hass, destination="1002", media=str(files / "red.jpg"))
     assert [(row["message_type"], row["from_number"]) for row in rows] == [("chat", None), ("chat-media", None)]
     assert [(one.type, one.text, one.media) for one in pbx.messages] == [
@@ -598,6 +628,7 @@ async def test_inside_the_pbx(hass: HomeAssistant, pbx: Simulator, files: Path, 
 async def test_media_cannot_go_as_a_text(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
+    """Somebody who asks for a text with a picture is told that this cannot be."""
     await refused(hass, pbx, "type_without_media", destination=ANN, message_type="sms", media=str(files / "red.jpg"))
 
 
@@ -620,6 +651,7 @@ async def test_the_order_stays_when_one_is_tried_again(
     details: dict[str, Any],
     message: str,
 ) -> None:
+    """A picture that has to be tried again does not arrive behind the next one."""
     set_timing(hass, looks=QUICK["looks"], retry=QUICK["retry"])
     hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=CircuitTiming(away=Backoff(0.05, 60.0)))
     await add_account()
@@ -662,6 +694,7 @@ async def test_a_number_that_cannot(
     group: bool,
     key: str | None,
 ) -> None:
+    """A number without MMS is refused with those that can, before words go out."""
     numbers = [(OWN, own), *([(OTHER, other)] if other else [])]
     pbx.first_user.numbers = [
         SmsNumber(number, mms_capable=mms, group_mms_capable=many) for number, (mms, many) in numbers
@@ -685,6 +718,7 @@ async def test_a_number_that_cannot(
 async def test_a_number_of_which_nothing_is_said(
     hass: HomeAssistant, pbx: Simulator, files: Path, entry: MockConfigEntry
 ) -> None:
+    """A PBX that says nothing of MMS is not taken to refuse it."""
     numbers = entry.runtime_data.coordinator.data.numbers
     from dataclasses import replace
 
@@ -740,6 +774,7 @@ async def test_a_user_must_be_allowed_to_see_it(
     is_new: bool,
     request: pytest.FixtureRequest,
 ) -> None:
+    """Nobody gets a camera's picture texted that they may not look at."""
     if is_new:
         request.getfixturevalue("newer")
     entity_id = name.rpartition("/")[2]
@@ -754,6 +789,7 @@ async def test_a_user_must_be_allowed_to_see_it(
 async def test_a_user_who_may(
     hass: HomeAssistant, pbx: Simulator, camera: Any, guest: Callable[..., Context], hass_admin_user: MockUser
 ) -> None:
+    """Who may look at it may text it, by every action."""
     allowed = guest(camera__door={"read": True}, script__snap=True)
     await _via_action(hass, allowed, CAMERA)
     await _via_script(hass, allowed, CAMERA)
@@ -769,6 +805,7 @@ async def test_a_user_who_may(
 async def test_one_forbidden_of_several_stops_all(
     hass: HomeAssistant, pbx: Simulator, files: Path, camera: Any, guest: Callable[..., Context]
 ) -> None:
+    """Nothing goes out of a call of which a part is forbidden."""
     with pytest.raises(Unauthorized):
         await _via_action(hass, guest(), [str(files / "red.jpg"), CAMERA])
     assert pbx.messages == []

@@ -77,6 +77,7 @@ async def sent(hass: HomeAssistant, pbx: Simulator, media: Any, context: Context
 async def test_a_camera(
     hass: HomeAssistant, pbx: Simulator, camera: Any, guest: MakeGuest, name: str, is_picked: bool
 ) -> None:
+    """A camera is known by each form in which Home Assistant names it."""
     hass.config.external_url = "https://home.example"
     hass.config.internal_url = "http://homeassistant.local:8123"
     media = picked(name) if is_picked else name
@@ -91,6 +92,7 @@ async def test_a_camera(
 @pytest.mark.parametrize("name", ["image.map", "/api/image_proxy/image.map?token=0123456789abcdef"])
 @pytest.mark.usefixtures("image")
 async def test_an_image_entity(hass: HomeAssistant, pbx: Simulator, guest: MakeGuest, name: str) -> None:
+    """So is an image entity, with the rights of whoever asks."""
     assert (await sent(hass, pbx, name))[0] == "Map"
     with pytest.raises(Unauthorized):
         await send(hass, guest("camera.door"), entity_id="notify.ann", media=name)
@@ -125,6 +127,7 @@ async def test_the_entity_picture_of_any_entity(
 
 
 async def test_a_persons_picture(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, tmp_path: Path) -> None:
+    """A picture of a person is one that was uploaded."""
     name = "/api/image/serve/0123456789abcdef/512x512"
     (source,) = read_sources(hass, [name])
     assert (source.media_id, source.shown) == ("media-source://image_upload/0123456789abcdef", name)
@@ -149,6 +152,7 @@ async def test_a_persons_picture(hass: HomeAssistant, pbx: Simulator, entry: Moc
 async def test_what_home_assistant_serves(
     hass: HomeAssistant, pbx: Simulator, name: str, expected: tuple[str, bytes]
 ) -> None:
+    """A path or address of Home Assistant's own leads to the file behind it."""
     hass.config.external_url = "https://home.example"
     assert await sent(hass, pbx, name) == expected
 
@@ -180,12 +184,14 @@ async def test_what_home_assistant_serves(
 )
 @pytest.mark.usefixtures("entry", "served")
 async def test_no_way_out_of_the_folders(hass: HomeAssistant, pbx: Simulator, name: str) -> None:
+    """No spelling leads to a file outside of what Home Assistant serves."""
     hass.config.external_url = "https://home.example"
     await refused(hass, pbx, "media_path_not_allowed", destination=ANN, media=name)
 
 
 @pytest.mark.usefixtures("entry")
 async def test_a_link_into_a_folder_that_is_allowed(hass: HomeAssistant, pbx: Simulator, served: Path) -> None:
+    """A link counts as the place that it leads to."""
     hass.config.allowlist_external_dirs = {str(served / "private")}
     assert await sent(hass, pbx, "/local/linked/red.jpg") == ("red", RED)
 
@@ -212,6 +218,7 @@ async def test_a_link_into_a_folder_that_is_allowed(hass: HomeAssistant, pbx: Si
 )
 @pytest.mark.usefixtures("entry", "served")
 async def test_what_is_not_there(hass: HomeAssistant, pbx: Simulator, name: str) -> None:
+    """It is told as that, before or beside what goes out."""
     await refused(hass, pbx, "media_not_found", destination=ANN, message="", media=name)
     with pytest.raises(HomeAssistantError) as caught:
         await send(hass, destination=ANN, media=name)
@@ -225,6 +232,7 @@ async def test_what_is_not_there(hass: HomeAssistant, pbx: Simulator, name: str)
     parts=st.lists(st.sampled_from(["..", "%2e%2e", "%2E.", ".", "/", "%2f", "in", "linked", "red.jpg", "%00", "\\"])),
 )
 def test_whatever_is_read_is_in_a_folder(hass: HomeAssistant, served: Path, root: str, parts: list[str]) -> None:
+    """Whatever a path is put together of, what is read lies in a folder that is allowed."""
     for source in read_sources(hass, [root + "/".join(parts)]):
         if source.path is None:
             continue
@@ -258,12 +266,14 @@ def test_whatever_is_read_is_in_a_folder(hass: HomeAssistant, served: Path, root
     ],
 )
 def test_names(hass: HomeAssistant, text: str, name: str | None) -> None:
+    """A picture is called as a person would call it, and no secret of a URL is shown."""
     (source,) = read_sources(hass, [text])
     assert source.name == name
     assert "secret" not in source.shown
 
 
 def test_an_entity_without_a_name_has_that_of_its_id(hass: HomeAssistant) -> None:
+    """So is one whose entity has no name that can be seen."""
     hass.states.async_set("camera.front_door", "idle")
     hass.states.async_set("camera.blank", "idle", {"friendly_name": "\u200b"})
     assert [one.name for one in read_sources(hass, ["camera.front_door", "camera.blank"])] == ["front door", None]

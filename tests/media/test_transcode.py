@@ -114,6 +114,7 @@ def assert_plain(content: bytes) -> None:
     ],
 )
 def test_what_carriers_take_is_not_touched(kind: str, mode: str, mime_type: str) -> None:
+    """A picture of a kind that carriers take keeps its pixels and its kind."""
     picture = quarters(mode)
     fitted = fit(saved(picture, kind), LIMIT)
     assert fitted.mime_type == mime_type
@@ -123,6 +124,7 @@ def test_what_carriers_take_is_not_touched(kind: str, mode: str, mime_type: str)
 
 
 def test_a_plain_jpeg_stays_as_it_is_to_the_byte() -> None:
+    """Nothing is done to what needs nothing."""
     for options in ({}, {"progressive": True}, {"restart_marker_rows": 1}, {"optimize": True, "quality": 30}):
         content = saved(photo(320, 240), "JPEG", **options)
         assert fit(content, LIMIT).content == content
@@ -147,6 +149,7 @@ def test_a_plain_jpeg_stays_as_it_is_to_the_byte() -> None:
     ],
 )
 def test_what_is_no_picture_goes_as_it_is(content: bytes, mime_type: str) -> None:
+    """Sound and video cannot be made smaller: they fit or are refused."""
     assert fit(content, LIMIT) == Fitted(content, mime_type)
     with pytest.raises(TooLargeMediaError) as caught:
         fit(content, len(content) - 1)
@@ -155,6 +158,7 @@ def test_what_is_no_picture_goes_as_it_is(content: bytes, mime_type: str) -> Non
 
 @pytest.mark.parametrize("brand", ["heic", "heix", "hevc", "mif1", "msf1", "avif", "crx "])
 def test_a_picture_that_pillow_cannot_read_is_no_video(brand: str) -> None:
+    """HEIF pictures look like videos at first, and are none."""
     with pytest.raises(UnreadableMediaError):
         fit(b"\0\0\0\x20ftyp" + brand.encode() + bytes(50), LIMIT)
 
@@ -164,6 +168,7 @@ def test_a_picture_that_pillow_cannot_read_is_no_video(brand: str) -> None:
     [b"", b"\0", b"just some words\n", b"<html></html>", b"%PDF-1.7\n", b"PK\x03\x04" + bytes(40), bytes(1000)],
 )
 def test_what_is_of_no_kind_that_is_sent(content: bytes) -> None:
+    """A page or a program is never sent as a picture."""
     with pytest.raises(UnreadableMediaError):
         fit(content, LIMIT)
 
@@ -195,6 +200,7 @@ def test_no_other_program_is_called() -> None:
     ],
 )
 def test_other_pictures_become_jpeg(kind: str, mode: str, options: dict[str, Any]) -> None:
+    """What carriers do not take becomes what they do, and looks the same."""
     if mode == "LAB":
         picture = ImageCms.profileToProfile(
             quarters(), ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), outputMode="LAB"
@@ -216,6 +222,7 @@ def test_other_pictures_become_jpeg(kind: str, mode: str, options: dict[str, Any
 )
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_grey_pictures(mode: str, values: tuple[int, int], kind: str) -> None:
+    """Grey stays as light as it was, in every form of it."""
     full = (values[1], 255) if mode == "LA" else values[1]
     picture = Image.new(mode, (64, 32), (values[0], 255) if mode == "LA" else values[0])
     picture.paste(full, (32, 0, 64, 32))
@@ -225,6 +232,7 @@ def test_grey_pictures(mode: str, values: tuple[int, int], kind: str) -> None:
 
 
 def test_sixteen_bits_keep_their_shades() -> None:
+    """A deep picture is not burnt out by the conversion."""
     picture = Image.new("I;16", (64, 64), 0x8000)
     fitted = fit(saved(picture, "PNG"), LIMIT)
     assert fitted.mime_type == "image/jpeg"
@@ -233,6 +241,7 @@ def test_sixteen_bits_keep_their_shades() -> None:
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP", "TIFF"])
 def test_what_was_transparent_is_white(kind: str) -> None:
+    """A phone shows no transparency; black would hide what is drawn."""
     picture = Image.new("RGBA", (64, 32), (0, 0, 0, 0))
     picture.paste((255, 0, 0, 255), (0, 0, 32, 32))
     result = opened(fit(saved(picture, kind), LIMIT).content)
@@ -243,6 +252,7 @@ def test_what_was_transparent_is_white(kind: str) -> None:
 
 @pytest.mark.parametrize("mode", ["P", "RGB", "L"])
 def test_a_transparent_colour_is_white(mode: str) -> None:
+    """The same where one colour stands for transparency."""
     picture = quarters(mode)
     transparent = picture.getpixel((1, 1))
     result = opened(fit(saved(picture, "PNG", transparency=transparent), LIMIT).content)
@@ -251,6 +261,7 @@ def test_a_transparent_colour_is_white(mode: str) -> None:
 
 
 def test_half_transparent_is_half_white() -> None:
+    """And in between."""
     result = opened(fit(saved(Image.new("RGBA", (32, 32), (0, 0, 0, 128)), "PNG"), LIMIT).content)
     assert abs(result.getpixel((9, 9))[0] - 127) < 6
 
@@ -261,6 +272,7 @@ def animation(kind: str, **options: Any) -> bytes:
 
 
 def test_an_animated_gif_goes_on_moving() -> None:
+    """It keeps its frames and times, and loses what it tells of its maker."""
     content = animation("GIF", comment=SECRET)
     assert SECRET in content
     fitted = fit(content, LIMIT)
@@ -276,6 +288,7 @@ def test_an_animated_gif_goes_on_moving() -> None:
 
 
 def test_a_gif_that_does_not_fit_becomes_a_still() -> None:
+    """Better a still that arrives than nothing."""
     frames = [photo(200, 200, 120) for _ in range(4)]
     content = saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     fitted = fit(content, 50_000)
@@ -286,12 +299,14 @@ def test_a_gif_that_does_not_fit_becomes_a_still() -> None:
 
 @pytest.mark.parametrize("kind", ["WEBP", "AVIF"])
 def test_other_animations_become_a_still(kind: str) -> None:
+    """Phones play only GIF."""
     fitted = fit(animation(kind), LIMIT)
     assert fitted.mime_type == "image/jpeg"
     assert_upright(opened(fitted.content))
 
 
 def test_an_animated_png_becomes_a_still() -> None:
+    """It stays a PNG, of one frame."""
     fitted = fit(animation("PNG"), LIMIT)
     assert fitted.mime_type == "image/png"
     assert getattr(opened(fitted.content), "n_frames", 1) == 1
@@ -322,6 +337,7 @@ def as_held(orientation: int, size: tuple[int, int] = (64, 32)) -> Image.Image:
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "AVIF"])
 def test_upright(orientation: int, kind: str) -> None:
+    """A picture is turned as its camera was held, since phones do not read how."""
     options = {"quality": 95} if kind in {"JPEG", "AVIF"} else {}
     content = saved(as_held(orientation), kind, exif=exif(orientation).tobytes(), **options)
     fitted = fit(content, LIMIT)
@@ -346,11 +362,13 @@ def test_upright_and_smaller(orientation: int) -> None:
 
 @pytest.mark.parametrize("orientation", [0, 9, 65535])
 def test_an_orientation_that_there_is_not(orientation: int) -> None:
+    """A value that means nothing turns nothing."""
     content = saved(quarters(), "JPEG", quality=95, exif=exif(orientation).tobytes())
     assert_upright(opened(fit(content, LIMIT).content))
 
 
 def test_broken_exif_is_no_reason_to_refuse() -> None:
+    """It goes, as all of it does."""
     for broken in (b"Exif\0\0", b"Exif\0\0MM\0*\xff\xff\xff\xff", b"Exif\0\0II*\0\x08\0\0\0\xff\xff"):
         content = saved(quarters(), "JPEG", quality=95, exif=broken)
         fitted = fit(content, LIMIT)
@@ -394,6 +412,7 @@ def told_jpeg(orientation: int = 1, picture: Image.Image | None = None) -> bytes
 @pytest.mark.parametrize("orientation", [1, 6])
 @pytest.mark.parametrize("limit", [LIMIT, 3_000])
 def test_nothing_is_told_by_a_jpeg(orientation: int, limit: int) -> None:
+    """Neither place nor words of its maker get out, whatever has to be done to it."""
     content = told_jpeg(orientation)
     assert SECRET in content
     assert GPS in content
@@ -404,11 +423,13 @@ def test_nothing_is_told_by_a_jpeg(orientation: int, limit: int) -> None:
 
 
 def test_a_jpeg_loses_nothing_with_its_metadata() -> None:
+    """Its pixels stay as they are."""
     fitted = fit(told_jpeg(), LIMIT)
     assert opened(fitted.content).tobytes() == opened(told_jpeg()).tobytes()
 
 
 def test_the_thumbnail_in_the_first_header_goes() -> None:
+    """A small copy may show what was cut away."""
     content = saved(quarters(), "JPEG")
     assert content[2:4] == b"\xff\xe0"
     pixels = (SECRET * 9)[: 4 * 4 * 3]
@@ -420,6 +441,7 @@ def test_the_thumbnail_in_the_first_header_goes() -> None:
 
 @pytest.mark.parametrize("limit", [LIMIT, 2_000])
 def test_nothing_is_told_by_several_pictures_in_one(limit: int) -> None:
+    """Only the first of them is sent."""
     content = saved(
         quarters(),
         "MPO",
@@ -438,6 +460,7 @@ def test_nothing_is_told_by_several_pictures_in_one(limit: int) -> None:
 
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "I;16"])
 def test_nothing_is_told_by_a_png(mode: str) -> None:
+    """None of its chunks that may hold words gets out."""
     words = PngImagePlugin.PngInfo()
     words.add_text("comment", SECRET.decode())
     words.add_text("Comment", SECRET.decode(), zip=True)
@@ -453,11 +476,13 @@ def test_nothing_is_told_by_a_png(mode: str) -> None:
 
 @pytest.mark.parametrize("kind", ["WEBP", "TIFF", "AVIF"])
 def test_nothing_is_told_by_others(kind: str) -> None:
+    """Neither do those of other kinds."""
     content = saved(quarters(), kind, exif=exif().tobytes(), icc_profile=icc())
     assert_plain(fit(content, LIMIT).content)
 
 
 def test_nothing_is_told_by_a_gif() -> None:
+    """Nor its comments, and what stands behind its end."""
     content = saved(quarters(), "GIF", comment=SECRET)
     xmp = b"!\xff\x0bXMP DataXMP" + bytes((len(SECRET),)) + SECRET + b"\0"
     content = content[:-1] + xmp + b";" + SECRET
@@ -487,6 +512,7 @@ def encodes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 @pytest.mark.parametrize("detail", [5, 20, 60, 120])
 @pytest.mark.parametrize("limit", [50_000, 300_000, 600_000, 1_000_000])
 def test_a_photo_uses_what_it_may(detail: float, limit: int, encodes: list[int]) -> None:
+    """It is as good as the limit allows, with few attempts."""
     content = saved(photo(2400, 1800, detail), "JPEG", quality=97)
     assert len(content) > limit
     fitted = fit(content, limit)
@@ -499,6 +525,7 @@ def test_a_photo_uses_what_it_may(detail: float, limit: int, encodes: list[int])
 
 
 def test_a_smooth_picture_has_the_best_quality(encodes: list[int]) -> None:
+    """There is no loss where there is room."""
     content = saved(Image.radial_gradient("L").resize((3000, 3000)).convert("RGB"), "BMP")
     fitted = fit(content, LIMIT)
     assert len(fitted.content) <= LIMIT
@@ -506,6 +533,7 @@ def test_a_smooth_picture_has_the_best_quality(encodes: list[int]) -> None:
 
 
 def test_noise_under_a_low_limit() -> None:
+    """Even what compresses worst is made to fit, and is still to be seen."""
     noise = Image.frombytes("RGB", (2000, 2000), random.Random(1).randbytes(12_000_000))
     for kind in ("PNG", "JPEG"):
         fitted = fit(saved(noise, kind), 50_000)
@@ -514,6 +542,7 @@ def test_noise_under_a_low_limit() -> None:
 
 
 def test_what_fits_at_no_quality_is_made_smaller(encodes: list[int]) -> None:
+    """Size gives way once quality cannot."""
     noise = Image.frombytes("RGB", (400, 400), random.Random(1).randbytes(480_000))
     fitted = fit(saved(noise, "PNG"), 48_000)
     assert min(encodes[:2]) > 48_000
@@ -525,6 +554,7 @@ def test_what_fits_at_no_quality_is_made_smaller(encodes: list[int]) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "1", "L"])
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_odd_shapes(size: tuple[int, int], mode: str, kind: str) -> None:
+    """A line of pixels is made to fit as well."""
     fitted = fit(saved(Image.new(mode, size, 1), kind), 50_000)
     assert len(fitted.content) <= 50_000
     assert min(opened(fitted.content).size) >= 1
@@ -532,6 +562,7 @@ def test_odd_shapes(size: tuple[int, int], mode: str, kind: str) -> None:
 
 
 def test_a_picture_that_cannot_be_made_to_fit() -> None:
+    """Where nothing helps, the error says how large it is."""
     content = saved(photo(300, 300), "JPEG")
     with pytest.raises(TooLargeMediaError) as caught:
         fit(content, 300)
@@ -539,6 +570,7 @@ def test_a_picture_that_cannot_be_made_to_fit() -> None:
 
 
 def test_a_small_picture_is_not_made_larger() -> None:
+    """It stays as it is."""
     assert opened(fit(saved(quarters("RGBA"), "PNG"), LIMIT).content).size == (64, 32)
 
 
@@ -579,6 +611,7 @@ def test_how_much_of_a_jpeg_is_missing(kind: str, colour: str) -> None:
 
 
 def test_a_progressive_jpeg_that_is_cut_off_in_a_later_scan_is_all_there() -> None:
+    """What only lacks the last details is sent."""
     content = saved(quarters(size=(800, 600)), "JPEG", progressive=True)
     scans = [at for at in range(len(content)) if content[at : at + 2] == b"\xff\xda"]
     result = opened(fit(content[: scans[1] + 12], LIMIT).content)
@@ -604,6 +637,7 @@ def test_no_side_is_longer_than_carriers_take(kind: str, size: tuple[int, int]) 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "BMP", "TIFF", "AVIF"])
 @pytest.mark.parametrize("part", [0.3, 0.6, 0.8])
 def test_cut_off(kind: str, part: float) -> None:
+    """What lacks more is refused: a grey half would help nobody."""
     content = saved(photo(200, 200), kind)
     for limit in (LIMIT, len(content) // 4):
         with pytest.raises(UnreadableMediaError):
@@ -611,6 +645,7 @@ def test_cut_off(kind: str, part: float) -> None:
 
 
 def test_a_gif_cut_off_in_its_first_frame() -> None:
+    """The same for a GIF."""
     content = saved(photo(200, 200), "GIF")
     with pytest.raises(UnreadableMediaError):
         fit(content[: len(content) // 2], LIMIT)
@@ -661,6 +696,7 @@ def jpeg_claim(width: int, height: int, **options: Any) -> bytes:
     ids=["png", "png claim", "png true", "gif", "tiff", "tiff small", "jpeg", "progressive", "bmp", "webp"],
 )
 def test_bombs_are_not_unpacked(content: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A small file that becomes huge is refused by what it says of itself."""
     for module in (ImageFile.ImageFile, Image.Image):
         monkeypatch.setattr(module, "load", lambda self: pytest.fail("it was unpacked"))
     with pytest.raises(UnreadableMediaError):
@@ -709,12 +745,14 @@ STARTS = [b"", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"RIFF\0\0\0\0W
 @settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.sampled_from(STARTS), st.binary(max_size=300), st.integers(1, 10_000))
 def test_any_bytes(start: bytes, rest: bytes, limit: int) -> None:
+    """Whatever bytes come, there is a picture that fits or an error that is meant."""
     check(start + rest, limit)
 
 
 @settings(max_examples=600, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_damage(data: st.DataObject) -> None:
+    """So with any damage to a real picture."""
     content = bytearray(data.draw(st.sampled_from(SAMPLES)))
     for _ in range(data.draw(st.integers(0, 6))):
         at = data.draw(st.integers(0, len(content) - 1))
@@ -732,6 +770,7 @@ def test_any_damage(data: st.DataObject) -> None:
 
 
 def test_a_marker_that_stands_alone_has_no_length() -> None:
+    """Such a marker does not lead the parser astray."""
     content = told_jpeg()
     assert (
         strip(content[:2] + b"\xff\x01" + content[2:]).content == content[:2] + b"\xff\x01" + strip(content).content[2:]
@@ -755,6 +794,7 @@ def test_stripping_any_bytes(data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("make", [told_jpeg, lambda: animation("PNG"), lambda: animation("GIF")])
 def test_stripping_what_is_cut_off(make: Callable[[], bytes]) -> None:
+    """It is noticed wherever a file ends too early."""
     plain = strip(make()).content
     last = len(plain) - 5 if plain.endswith(b"IEND\xaeB`\x82") else len(plain) - 1  # a check sum is nobody's loss
     for end in range(13, last):

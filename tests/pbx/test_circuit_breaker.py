@@ -57,6 +57,7 @@ def fail(breaker: CircuitBreaker, err: NetsapiensError = AWAY) -> None:
 
 
 def test_it_opens_half_opens_and_closes(breaker: CircuitBreaker, clock: Clock) -> None:
+    """One failure of a PBX that is away stops all; one success lets all go."""
     assert breaker.state is CircuitState.CLOSED
     fail(breaker)
     assert breaker.state is CircuitState.OPEN
@@ -74,6 +75,7 @@ def test_it_opens_half_opens_and_closes(breaker: CircuitBreaker, clock: Clock) -
 
 
 def test_one_probe_at_a_time(breaker: CircuitBreaker, clock: Clock) -> None:
+    """While one finds out, the others wait."""
     fail(breaker)
     clock.now += 2
     probe = breaker.admit()
@@ -100,6 +102,7 @@ def test_a_slow_probe_holds_nobody_up(breaker: CircuitBreaker, clock: Clock) -> 
 
 
 def test_requests_that_went_together_count_as_one_failure(breaker: CircuitBreaker) -> None:
+    """Ten that fail in one moment do not make ten times the wait."""
     together = [breaker.admit() for _ in range(10)]
     for permit in together:
         breaker.note_failure(AWAY, permit)
@@ -107,6 +110,7 @@ def test_requests_that_went_together_count_as_one_failure(breaker: CircuitBreake
 
 
 def test_a_wait_that_was_asked_for_outlives_the_success_of_another(breaker: CircuitBreaker) -> None:
+    """What the PBX asks for is kept to."""
     fail(breaker, NetsapiensRateLimitError("too many", retry_after=30))
     breaker.note_success()
     assert breaker.wait() == 32
@@ -115,12 +119,14 @@ def test_a_wait_that_was_asked_for_outlives_the_success_of_another(breaker: Circ
 
 
 def test_refused_credentials_wait_longer(breaker: CircuitBreaker) -> None:
+    """They do not get better by themselves."""
     fail(breaker, NetsapiensAuthError("refused"))
     assert breaker.wait() == 30
 
 
 @pytest.mark.parametrize("err", [NetsapiensServerError("broken"), NetsapiensConnectionError("cut", maybe_done=True)])
 def test_unclear_failures_open_it_once_there_are_many_in_a_row(breaker: CircuitBreaker, err: NetsapiensError) -> None:
+    """A failure that may be of one request alone stops nobody else at first."""
     for _ in range(4):
         fail(breaker, err)
     breaker.note_success()

@@ -1,12 +1,10 @@
 """The login that stays alive, and what the account has."""
 
 import asyncio
-from collections.abc import Generator
 from datetime import timedelta
 import json
 import logging
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HassJob, HomeAssistant
@@ -16,7 +14,6 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-import custom_components.netsapiens as integration
 from custom_components.netsapiens.api import NumberAPI
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
@@ -29,20 +26,6 @@ from tests.simulator import FaultKind, Simulator, SmsNumber
 
 ANN = "18585550123"
 QUICK = CircuitTiming(away=Backoff(0.01, 0.01), refused=Backoff(0.01, 0.01))
-
-
-@pytest.fixture
-def setups() -> Generator[list[str]]:
-    """The entries that were set up, in order."""
-    found: list[str] = []
-    genuine = integration.async_setup_entry
-
-    async def setup(hass: HomeAssistant, entry: Any) -> bool:
-        found.append(entry.entry_id)
-        return await genuine(hass, entry)
-
-    with patch.object(integration, "async_setup_entry", setup):
-        yield found
 
 
 @pytest.fixture(autouse=True)
@@ -67,6 +50,13 @@ def timer(hass: HomeAssistant) -> asyncio.TimerHandle | None:
     ]
     assert len(found) <= 1
     return found[0] if found else None
+
+
+def rings_in(hass: HomeAssistant) -> float:
+    """Return in how many seconds the token is refreshed."""
+    handle = timer(hass)
+    assert handle is not None
+    return handle.when() - hass.loop.time()
 
 
 async def let_it_ring(hass: HomeAssistant) -> None:
@@ -114,6 +104,7 @@ async def test_a_password_that_is_missing_is_asked_for(
 
 
 async def test_one_token_is_enough_to_start(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A start costs one sign-in."""
     assert grants(pbx) == ["password"]
     assert pbx.tokens_in_flight_peak == 1
 
@@ -121,9 +112,8 @@ async def test_one_token_is_enough_to_start(hass: HomeAssistant, pbx: Simulator,
 async def test_a_token_is_refreshed_ahead_of_its_end(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
-    handle = timer(hass)
-    assert handle is not None
-    assert 3600 - 600 - 30 < handle.when() - hass.loop.time() < 3600 - 300
+    """No text has to wait for a token."""
+    assert 3600 - 600 - 30 < rings_in(hass) < 3600 - 300
     await let_it_ring(hass)
     assert grants(pbx) == ["password", "refresh_token"]
     pbx.requests.clear()
@@ -134,14 +124,14 @@ async def test_a_token_is_refreshed_ahead_of_its_end(
 
 
 async def test_a_short_lived_token(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A token that lives for a minute is refreshed in half of that."""
     pbx.token_life = 60
     await add_account()
-    handle = timer(hass)
-    assert handle is not None
-    assert 20 < handle.when() - hass.loop.time() <= 31
+    assert 20 < rings_in(hass) <= 31
 
 
 async def test_the_timer_really_rings(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """The refresh comes by itself, in real time."""
     pbx.token_life = 1.5
     await add_account()
     async with asyncio.timeout(20):
@@ -152,11 +142,10 @@ async def test_the_timer_really_rings(hass: HomeAssistant, pbx: Simulator, add_a
 
 
 async def test_a_failed_refresh_is_tried_again(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The old token serves meanwhile."""
     pbx.fault("status", path="/tokens", code=500)
     await let_it_ring(hass)
-    handle = timer(hass)
-    assert handle is not None
-    assert 0 < handle.when() - hass.loop.time() < 120
+    assert 0 < rings_in(hass) < 120
     # The old token goes on serving.
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert len(pbx.messages) == 1
@@ -164,22 +153,20 @@ async def test_a_failed_refresh_is_tried_again(hass: HomeAssistant, pbx: Simulat
     await let_it_ring(hass)
     assert len(pbx.tokens) == before + 1
     assert coordinator_of(entry).last_update_success
-    handle = timer(hass)
-    assert handle is not None
-    assert handle.when() - hass.loop.time() > 2900
+    assert rings_in(hass) > 2900
 
 
 async def test_a_pbx_that_asks_to_wait(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is not asked earlier."""
     pbx.fault("rate_limit", path="/tokens", retry_after=500)
     await let_it_ring(hass)
-    handle = timer(hass)
-    assert handle is not None
-    assert 499 < handle.when() - hass.loop.time() < 1000
+    assert 499 < rings_in(hass) < 1000
 
 
 async def test_refused_credentials_ask_for_new_ones_once(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
+    """However often they are refused, there is one dialog."""
     pbx.first_user.password = "new-password"
     pbx.revoke_tokens(refresh=True)
     await let_it_ring(hass)
@@ -193,6 +180,7 @@ async def test_refused_credentials_ask_for_new_ones_once(
 
 
 async def test_refused_credentials_at_start(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """A start with a wrong password leads to the dialog, not to another attempt."""
     entry = await add_account(setup=False)
     pbx.first_user.password = "new-password"
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -205,6 +193,7 @@ async def test_refused_credentials_at_start(hass: HomeAssistant, pbx: Simulator,
 async def test_the_very_first_start_waits_for_the_pbx(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
 ) -> None:
+    """Nothing is known yet, so it is tried again by Home Assistant."""
     await pbx.stop()
     entry = await add_account(setup=False)
     assert not await hass.config_entries.async_setup(entry.entry_id)
@@ -240,6 +229,7 @@ async def test_a_later_start_does_not_wait_for_a_silent_pbx(
 async def test_the_log_says_once_that_it_is_away_and_once_that_it_is_back(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """However long that lasts."""
     coordinator = coordinator_of(entry)
 
     def logged() -> list[tuple[int, str]]:
@@ -272,6 +262,7 @@ async def test_tokens_stay_in_memory(
     hass_storage: dict[str, Any],
     caplog: pytest.LogCaptureFixture,
 ) -> None:
+    """Neither the entry nor a file holds one."""
     entry = await add_account()
     before = dict(entry.data)
     await let_it_ring(hass)
@@ -290,6 +281,8 @@ async def test_tokens_stay_in_memory(
 async def test_the_device_shows_the_version_that_runs_now(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, device_registry: dr.DeviceRegistry
 ) -> None:
+    """Also after an upgrade of the PBX."""
+
     def version() -> str | None:
         device = device_registry.async_get(entry.runtime_data.device_id)
         assert device is not None
@@ -303,6 +296,7 @@ async def test_the_device_shows_the_version_that_runs_now(
 
 
 async def test_the_numbers_follow(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """A number that is added or taken away shows at the next reading."""
     coordinator = coordinator_of(entry)
     assert list(coordinator.data.numbers) == ["18585550199"]
     pbx.first_user.numbers.append(SmsNumber("18585550198"))
@@ -320,6 +314,7 @@ async def test_the_numbers_follow(hass: HomeAssistant, pbx: Simulator, entry: Mo
 
 
 async def test_it_polls(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """The account is read every half hour, not in step with other homes."""
     coordinator = coordinator_of(entry)
     assert coordinator.update_interval is not None
     assert timedelta(minutes=27) <= coordinator.update_interval <= timedelta(minutes=33)
@@ -327,6 +322,7 @@ async def test_it_polls(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEn
 
 
 async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """No timer outlives the account."""
     coordinator = coordinator_of(entry)
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert timer(hass) is None
@@ -335,6 +331,7 @@ async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulat
 
 
 async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Simulator) -> None:
+    """With a key nothing is refreshed."""
     data = {"base_url": pbx.url, "api_key": pbx.add_key().key, "domain": "acme.example", "user": "1001"}
     entry = MockConfigEntry(domain="netsapiens", unique_id="1001@acme.example", data={**data, "action": "netsapiens"})
     entry.add_to_hass(hass)
@@ -432,8 +429,6 @@ async def test_a_token_refresh_outlives_a_reload(hass: HomeAssistant, pbx: Simul
     assert await hass.config_entries.async_reload(entry.entry_id)
     await refreshing
     assert grants(pbx) == ["password", "refresh_token"]
-    handle = timer(hass)
-    assert handle is not None
-    assert handle.when() - hass.loop.time() > 2900, "the coordinator that followed plans the next one"
+    assert rings_in(hass) > 2900, "the coordinator that followed plans the next one"
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert grants(pbx) == ["password", "refresh_token"]

@@ -23,6 +23,7 @@ async def wait(turns: Turns, caller: str, count: int = 1, *, fresh: bool = True)
 
 @pytest.mark.parametrize("callers", [1, 300])
 async def test_reading_and_the_newest_pass_a_backlog(callers: int) -> None:
+    """A long call delays neither an alarm nor the reading of answers."""
     turns = Turns()
     for number in range(callers):
         await wait(turns, f"bulk {number}", 3000 // callers)
@@ -46,6 +47,7 @@ async def test_nobody_waits_for_ever() -> None:
 
 
 async def test_callers_take_turns() -> None:
+    """Of two calls neither waits for all of the other."""
     turns = Turns()
     waiting = {name: await wait(turns, name, 4, fresh=False) for name in "ab"}
     order = [turns.pop() for _ in range(8)]
@@ -54,6 +56,7 @@ async def test_callers_take_turns() -> None:
 
 
 async def test_one_that_waits_no_longer_is_forgotten() -> None:
+    """A waiter that gave up leaves nothing behind."""
     turns = Turns()
     for caller in ("bulk", READING):
         [waiter] = await wait(turns, caller)

@@ -44,12 +44,14 @@ class Pbx:
 @pytest.mark.parametrize("count", [0, 1, 999])
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_short_list_is_one_request(count: int, newest_first: bool) -> None:
+    """In either order."""
     pbx = Pbx(rows(count)[:: 1 if newest_first else -1])
     found, is_complete = await pbx.read(10)
     assert (len(found), is_complete, pbx.asked) == (count, True, [0])
 
 
 async def test_newest_first_is_read_as_far_as_needed() -> None:
+    """A list in that order need not be read to its end."""
     pbx = Pbx(rows(5000))
     assert (await pbx.read(10))[1]
     assert pbx.asked == [0]
@@ -60,6 +62,7 @@ async def test_newest_first_is_read_as_far_as_needed() -> None:
 
 @pytest.mark.parametrize("count", [1000, 1001, 2000, 4321])
 async def test_any_other_order_is_read_whole(count: int) -> None:
+    """The newest may be anywhere."""
     pbx = Pbx(rows(count)[::-1])
     found, is_complete = await pbx.read(10)
     assert (found, is_complete) == (pbx.rows, True)
@@ -87,11 +90,13 @@ async def test_start_is_ignored(between: int) -> None:
 
 
 async def test_start_is_ignored_but_it_is_not_needed() -> None:
+    """A PBX that knows no pages still gives its first."""
     pbx = Pbx(rows(1500), knows_start=False)
     assert (await pbx.read(10))[1]
 
 
 async def test_what_moves_to_the_next_page_is_there_once() -> None:
+    """A row that a new one pushes on is not listed twice."""
     pbx = Pbx(rows(2500), between=[Row("new", NOW)])
     found, is_complete = await pbx.read(10_000)
     assert is_complete
@@ -100,12 +105,14 @@ async def test_what_moves_to_the_next_page_is_there_once() -> None:
 
 
 async def test_there_is_an_end() -> None:
+    """No list is read for ever, and it is said that it was cut."""
     pbx = Pbx(rows(50_000))
     found, is_complete = await pbx.read(100_000)
     assert (len(found), is_complete, len(pbx.asked)) == (10_000, False, 10)
 
 
 def test_reaches() -> None:
+    """Whether a list goes back far enough is known by its oldest row, in the order that counts."""
     since = NOW - timedelta(minutes=5)
     assert not reaches([], lambda row: row.time, since)
     assert not reaches(rows(5), lambda row: row.time, since)

@@ -35,6 +35,7 @@ def sent_at(limiter: RateLimiter, clock: Clock, requests: list[tuple[float, bool
 
 @given(limit=LIMITS, requests=REQUESTS)
 def test_no_stretch_of_time_has_more_than_burst_and_rate(limit: RateLimit, requests: list[tuple[float, bool]]) -> None:
+    """Whatever the requests and pauses are."""
     clock = Clock()
     times = sent_at(RateLimiter(limit, clock), clock, requests)
     for first, began in enumerate(times):
@@ -45,6 +46,7 @@ def test_no_stretch_of_time_has_more_than_burst_and_rate(limit: RateLimit, reque
 
 @given(limit=LIMITS, requests=REQUESTS)
 def test_nobody_waits_longer_than_the_rate_needs(limit: RateLimit, requests: list[tuple[float, bool]]) -> None:
+    """It holds up nobody without need."""
     clock = Clock()
     limiter = RateLimiter(limit, clock)
     for pause, is_backlog in requests:
@@ -54,6 +56,7 @@ def test_nobody_waits_longer_than_the_rate_needs(limit: RateLimit, requests: lis
 
 
 def test_a_backlog_leaves_a_part_of_the_burst_to_others() -> None:
+    """An alarm goes at once beside a long backlog."""
     clock = Clock()
     limiter = RateLimiter(RateLimit(burst=30, per_second=10, spare=5), clock)
     for _ in range(25):

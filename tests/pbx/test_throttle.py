@@ -40,6 +40,7 @@ async def answer() -> float:
 
 
 async def test_the_burst_goes_at_once_and_the_others_at_the_rate() -> None:
+    """A PBX gets no more than it is meant to take."""
     throttle = Throttle()
     started = await answer()
     times = sorted([when - started for when in await asyncio.gather(*(throttle.run(answer) for _ in range(36)))])
@@ -48,6 +49,7 @@ async def test_the_burst_goes_at_once_and_the_others_at_the_rate() -> None:
 
 
 async def test_the_others_wait_for_the_probe() -> None:
+    """Of a PBX that was away one request finds out whether it is back."""
     throttle = throttle_of()
     with pytest.raises(NetsapiensConnectionError):
         await throttle.run(away)
@@ -73,6 +75,7 @@ async def test_the_others_wait_for_the_probe() -> None:
 
 
 async def test_nobody_waits_for_an_upload_that_is_the_probe() -> None:
+    """A slow upload does not hold up all."""
     throttle = throttle_of(probe_within=0.05)
     with pytest.raises(NetsapiensConnectionError):
         await throttle.run(away)
@@ -93,6 +96,7 @@ async def test_nobody_waits_for_an_upload_that_is_the_probe() -> None:
 
 
 async def test_a_probe_that_is_cancelled_makes_room() -> None:
+    """Another one finds out then."""
     throttle = throttle_of(probe_within=1000.0)
     with pytest.raises(NetsapiensConnectionError):
         await throttle.run(away)
@@ -151,6 +155,7 @@ async def test_a_request_that_may_fail_holds_nobody_up() -> None:
 
 
 async def test_hurry_ends_the_wait() -> None:
+    """Somebody who presses Reload does not wait."""
     throttle = Throttle(ThrottleTiming(circuit=CircuitTiming(away=Backoff(3000.0, 3000.0, jitter=0))))
     with pytest.raises(NetsapiensConnectionError):
         await throttle.run(away)
@@ -204,6 +209,7 @@ async def _run_all(seed: int, count: int, *, is_away: bool) -> None:
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 2**32), count=st.integers(1, 40), is_away=st.booleans())
 def test_every_waiter_has_its_turn_and_none_that_is_cancelled_keeps_it(seed: int, count: int, is_away: bool) -> None:
+    """Whoever gives up at whatever moment holds up nobody."""
     asyncio.run(_run_all(seed, count, is_away=is_away))
 
 

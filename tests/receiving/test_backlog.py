@@ -39,6 +39,7 @@ async def test_an_answer_passes_two_thousand_changed_conversations(
     pushed: MockConfigEntry,  # noqa: F811
     told: Told,
 ) -> None:
+    """The newest is read first, however much else is to be read."""
     write_to(pbx, 2000)
     pushed.runtime_data.poller.poll_soon()
     before = reads(pbx)
@@ -58,6 +59,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
     pushed: MockConfigEntry,  # noqa: F811
     told: Told,
 ) -> None:
+    """A long call does not delay what comes in."""
     destinations = [f"1858556{number:04}" for number in range(300)]
     bulk = asyncio.create_task(send(hass, "Bulk", destination=destinations))
     await until(lambda: len(pbx.requests_to("/messages")) > 60)
@@ -107,6 +109,7 @@ async def test_those_that_change_again_keep_none_waiting(
     ],
 )
 def test_who_wrote_last(sender: str, remote: str, number: str, ours: bool) -> None:
+    """A conversation in which we wrote last need not be read at once."""
     row = {
         "messagesession-id": "a",
         "messagesession-remote": remote,

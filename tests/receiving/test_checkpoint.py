@@ -15,7 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
 from tests.conftest import Told
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, hass_storage, looking, place_path, set_place  # noqa: F401
+from tests.receiving.conftest import arrive_hours_ago
+from tests.receiving.test_poller import ANN, BOB, hass_storage, place_path, set_place  # noqa: F401
 from tests.simulator import Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -46,10 +47,11 @@ def damage(path: Path, how: str) -> None:
 async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     how: str,
 ) -> None:
+    """What was missed is reported, and what the entities show as reported is not."""
     pbx.clock_offset = -25 * 3600.0
     await pbx.receive(from_number="18585550125", text="A day ago")
     pbx.clock_offset = 0.0
@@ -79,7 +81,7 @@ async def test_a_damaged_file_loses_nothing(
 async def test_a_damaged_file_and_a_kill_lose_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """Before the first look after it came to its end."""
@@ -104,14 +106,12 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
 async def test_where_no_event_is_known_the_last_day_is_told(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
+    """Without any knowledge nothing older than a day comes up."""
     await hass.config_entries.async_unload(looking.entry_id)
-    for hours in (26, 20, 1):
-        pbx.clock_offset = -hours * 3600.0
-        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    await arrive_hours_ago(pbx, 26, 20, 1)
     await set_place(hass, looking, lambda _: {})
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: told.texts() == ["20 hours ago", "1 hours ago"])
@@ -122,6 +122,7 @@ async def test_where_no_event_is_known_the_last_day_is_told(
 
 @given(st.lists(st.integers(-(10**6), 10**6)))
 def test_it_never_goes_back(steps: list[int]) -> None:
+    """Whatever times are noted."""
     place, highest = Checkpoint(NOW), NOW
     for step in steps:
         place.reach(NOW + timedelta(seconds=step), NOW)
@@ -130,6 +131,7 @@ def test_it_never_goes_back(steps: list[int]) -> None:
 
 
 def test_it_goes_with_a_clock_that_was_set() -> None:
+    """What was noted by the old time means the same by the new one."""
     place = Checkpoint(NOW, {"a": NOW}, ignored_until=NOW - HOUR)
     place.move(48 * HOUR)
     assert (place.until, place.seen, place.ignored_until) == (NOW + 48 * HOUR, {"a": NOW + 48 * HOUR}, NOW + 47 * HOUR)
@@ -153,12 +155,14 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
 def test_what_was_written_down_with_a_wrong_clock(
     until_: datetime, wall: datetime, now: datetime, ours: datetime, mended: datetime
 ) -> None:
+    """It is put right by whichever clock can be believed."""
     place = Checkpoint(until_, wall=wall)
     place.align(now, ours)
     assert place.until == mended
 
 
 def test_the_conversations_that_are_remembered_are_limited() -> None:
+    """The file does not grow for ever; what is active stays in it."""
     place = Checkpoint(NOW)
     for number in range(1500):
         place.note_latest(f"s{number}", str(number))
@@ -172,7 +176,7 @@ def test_the_conversations_that_are_remembered_are_limited() -> None:
 async def test_a_place_of_1970_tells_no_history(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """It was noted while the PBX's clock was believed."""
@@ -182,10 +186,7 @@ async def test_a_place_of_1970_tells_no_history(
         return {**data, "until": 86400.0}
 
     await set_place(hass, looking, of_1970)
-    for hours in (20, 2):
-        pbx.clock_offset = -hours * 3600.0
-        await pbx.receive(from_number=ANN, text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    await arrive_hours_ago(pbx, 20, 2)
     await pbx.receive(from_number=BOB, text="Missed")
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: told.texts() == ["Missed"])

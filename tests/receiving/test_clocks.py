@@ -14,7 +14,8 @@ from custom_components.netsapiens.diagnostics import async_get_config_entry_diag
 from tests.conftest import AddAccount, Told, recipient
 from tests.delivery.test_queue import send, texts
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, BOB, MESSAGES, hass_storage, let_pass, looking  # noqa: F401
+from tests.receiving.conftest import arrive_hours_ago
+from tests.receiving.test_poller import ANN, BOB, MESSAGES, hass_storage, let_pass  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -36,6 +37,7 @@ async def test_bare_times_in_another_zone(
     caplog: pytest.LogCaptureFixture,
     zone: float,
 ) -> None:
+    """A PBX that writes times without a zone is understood after a few texts."""
     pbx.bare_offset = zone
     await pbx.receive(from_number=BOB, text="History")
     entry = await add_account(recipient("Ann", ANN))
@@ -59,6 +61,7 @@ async def test_bare_times_in_another_zone(
 async def test_a_restart_in_another_zone_tells_nothing_twice(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, zone: float
 ) -> None:
+    """What was learned of the zone is not needed for that."""
     pbx.bare_offset = zone
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -73,6 +76,7 @@ async def test_a_restart_in_another_zone_tells_nothing_twice(
 
 
 async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
+    """When its clock goes back an hour, nothing is lost or reported twice."""
     pbx.bare_offset = -4 * HOUR
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -115,6 +119,7 @@ async def test_unknown_zones_hide_nothing_above_what_was_seen(
 async def test_sends_are_reconciled_in_another_zone(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, zone: float, arrives: bool
 ) -> None:
+    """A lost answer costs no second text there either."""
     pbx.bare_offset = zone
     await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
     await send(hass, "Other")
@@ -155,6 +160,7 @@ def session(text: str, at: datetime, session_id: str = "a", sender: str = ANN) -
 
 @given(st.integers(-14 * 4, 14 * 4), st.lists(st.text(), min_size=2, max_size=6))
 def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
+    """To the quarter of an hour, from what comes in."""
     bare, zone = NaiveTimes(), timedelta(minutes=15 * quarters)
     rows: list[Message] = []
     for number, text in enumerate(said):
@@ -178,6 +184,7 @@ def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
     ],
 )
 def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
+    """What may be old or another message is no evidence."""
     bare = NaiveTimes()
     bare.learn([listed])
     assert bare.corrected("a", [row("Alarm", NOW - timedelta(hours=5))], is_first_page=True)[0].time == NOW - timedelta(
@@ -197,6 +204,7 @@ def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
 
 
 def test_times_with_a_zone_are_left_alone() -> None:
+    """A time that says its zone needs no help."""
     bare = NaiveTimes()
     with_zone = Message.from_row({"text": "x", "timestamp": "2026-01-02T03:04:05-05:00", "from-number": ANN})
     for number in range(2):
@@ -219,10 +227,11 @@ def test_times_with_a_zone_are_left_alone() -> None:
 async def test_one_wrong_date_tells_nothing_again(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     wrong: float,
 ) -> None:
+    """A proxy's wrong date moves neither checkpoint nor events."""
     for text in ("One", "Two"):
         await pbx.receive(from_number=ANN, text=text)
         await until(lambda text=text: told.texts()[-1:] == [text])
@@ -242,14 +251,12 @@ async def test_one_wrong_date_tells_nothing_again(
 async def test_the_very_first_date_is_wrong(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     wrong: float,
 ) -> None:
-    for hours in (20, 2):
-        pbx.clock_offset = -hours * HOUR
-        await pbx.receive(from_number=f"185855501{hours:02}", text=f"{hours} hours ago")
-    pbx.clock_offset = 0.0
+    """Neither does one at the start, when nothing else is known."""
+    await arrive_hours_ago(pbx, 20, 2, numbers=("18585550120", "18585550102"))
     await asyncio.sleep(0.3)
     await pbx.receive(from_number=ANN, text="Seen")
     await until(lambda: told.texts()[-1:] == ["Seen"])
@@ -268,6 +275,7 @@ async def test_the_very_first_date_is_wrong(
 async def test_one_wrong_date_before_a_send_sends_it_once(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, wrong: float, arrives: bool
 ) -> None:
+    """A lost answer after a wrong date costs no second text."""
     await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
     await send(hass, "Alarm")
     await asyncio.sleep(2.1)
@@ -284,7 +292,7 @@ async def test_one_wrong_date_before_a_send_sends_it_once(
 async def test_a_jump_that_holds_is_followed(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
     jump: float,
 ) -> None:
@@ -317,7 +325,7 @@ async def test_a_jump_that_holds_is_followed(
 async def test_a_doubt_may_last_long(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
     """What came in after the clock was set back is reported, however late that is believed."""

@@ -19,7 +19,7 @@ from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, Rece
 from tests.conftest import Told
 from tests.delivery.test_queue import crash
 from tests.helpers import until
-from tests.receiving.test_poller import ANN, hass_storage, looking, place_path  # noqa: F401
+from tests.receiving.test_poller import ANN, hass_storage, place_path  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -36,7 +36,7 @@ async def arrive(pbx: Simulator, conversations: int, each: int = 1, text: str = 
 
 
 @pytest.fixture
-async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> MockConfigEntry:  # noqa: F811
+async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> MockConfigEntry:
     """An account that is not loaded, so that what comes in is news at its next start."""
     await hass.config_entries.async_unload(looking.entry_id)
     return looking
@@ -45,6 +45,7 @@ async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> 
 async def test_messages_are_told_as_they_are_read(
     hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
 ) -> None:
+    """Nobody waits for all of a flood to be read."""
     texts = await arrive(pbx, 60, each=2)
     pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
     await hass.config_entries.async_setup(off.entry_id)
@@ -61,6 +62,7 @@ async def test_messages_are_told_as_they_are_read(
 async def test_a_kill_while_they_are_read_loses_none(
     hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
 ) -> None:
+    """What was read before the kill is known, and the rest follows."""
     texts = await arrive(pbx, 40)
     until_before = json.loads(place_path(hass, off).read_text())["data"]["until"]
     for kills in range(1, 4):
@@ -97,6 +99,7 @@ async def test_what_one_look_reads_is_limited(
 async def test_a_first_look_that_is_limited_tells_no_history(
     hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """However many looks the first one takes."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 5)
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     place_path(hass, off).unlink()
@@ -125,13 +128,13 @@ async def test_a_long_text_is_read_in_small_pages(
 async def test_no_text_is_kept(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
-    await arrive(pbx, 5)
-    await until(lambda: len(told.texts()) == 5)
+    """What is remembered of messages is not what they say."""
     poller = looking.runtime_data.poller
-    await until(lambda: len(poller.inbox._known) == 5)
+    await arrive(pbx, 5)
+    await until(lambda: len(told.texts()) == len(poller.inbox._known) == 5)
     assert {type(known) for known in poller.inbox._known.values()} == {int}
     bare = looking.runtime_data.coordinator.api.naive_times
     assert {type(last.text) for last in bare._last.values()} == {int}
@@ -140,17 +143,19 @@ async def test_no_text_is_kept(
 async def test_what_is_no_longer_listed_is_not_remembered(
     hass: HomeAssistant,
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     told: Told,
 ) -> None:
+    """What is remembered does not grow for ever."""
+    inbox = looking.runtime_data.poller.inbox
     await arrive(pbx, 5)
-    await until(lambda: len(told.texts()) == 5)
-    await until(lambda: len(looking.runtime_data.poller.inbox._known) == 5)
+    await until(lambda: len(told.texts()) == len(inbox._known) == 5)
     pbx.mailbox.sessions.clear()
-    await until(lambda: not looking.runtime_data.poller.inbox._known)
+    await until(lambda: not inbox._known)
 
 
-async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockConfigEntry) -> None:  # noqa: F811
+async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockConfigEntry) -> None:
+    """A list of any length takes a limited time."""
     api = looking.runtime_data.coordinator.api
     rows = json.dumps([{"messagesession-id": str(number)} for number in range(5000)])
     pbx.fault(FaultKind.BODY, path="/messagesessions", body=rows, times=None)
@@ -161,11 +166,12 @@ async def test_rows_beyond_the_most_are_left_out(pbx: Simulator, looking: MockCo
 @pytest.mark.parametrize(("size", "in_loop"), [(1000, True), (300 * 1024, False)])
 async def test_a_large_answer_is_parsed_in_a_thread(
     pbx: Simulator,
-    looking: MockConfigEntry,  # noqa: F811
+    looking: MockConfigEntry,
     monkeypatch: pytest.MonkeyPatch,
     size: int,
     in_loop: bool,
 ) -> None:
+    """It does not block the event loop; a small one does not cost a thread."""
     threads = []
     original = answers._parse
 

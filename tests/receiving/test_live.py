@@ -129,14 +129,6 @@ async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry,
     assert live.runtime_data.poller.is_announced
 
 
-async def test_what_is_asked_for(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
-    """The subscription is of the account's user, with a JWT of its own and our name."""
-    [request] = server.subscriptions
-    bearer = request.pop("bearer")
-    assert bearer in pbx.jwt_book.live
-    assert request == {"type": "chat", "user": "1001", "domain": "acme.example", "application": "home-assistant"}
-
-
 async def test_with_an_api_key(pbx: Simulator, server: LiveServer, hass: HomeAssistant, told: Told) -> None:
     """With an API key the JWT is delegated for the account's user."""
     key = pbx.add_key("nsd_").key
@@ -151,14 +143,6 @@ async def test_with_an_api_key(pbx: Simulator, server: LiveServer, hass: HomeAss
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await connected(entry)
-    await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
-
-
-@pytest.mark.parametrize("event", ["chat", "message", "sms-new", "9"])
-async def test_any_event_is_a_reason_to_look(pbx: Simulator, live: MockConfigEntry, told: Told, event: str) -> None:
-    """Which event a text makes is not known, so every one counts."""
-    pbx.live_event = event
     await pbx.receive(from_number=ANN, text="ARM")
     await until(lambda: told.texts() == ["ARM"])
 
@@ -331,34 +315,6 @@ async def test_an_event_before_the_subscription_is_complete(
 # --- what can go wrong -----------------------------------------------------------------
 
 
-async def test_kicked(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
-    """What came in while the connection was gone is read when it is back."""
-    await server.kick()
-    await until(lambda: state_of(live) == "connecting")
-    await pbx.receive(from_number=ANN, text="Meanwhile")
-    await until(lambda: told.texts() == ["Meanwhile"])
-    await connected(live)
-    await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["Meanwhile", "After"])
-
-
-async def test_dropped(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
-    """A connection that breaks comes back."""
-    server.drop()
-    await until(lambda: server.connected == 2)
-    await connected(live)
-    await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["After"])
-
-
-async def test_silent(pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
-    """A server that is gone without a word is noticed by its ping."""
-    server.fall_silent()
-    await pbx.receive(from_number=ANN, text="Meanwhile")
-    await until(lambda: server.connected == 2)
-    await until(lambda: told.texts() == ["Meanwhile"])
-
-
 async def test_silent_with_lazy_pings(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
     """Where the server pings seldom, ours notice it."""
     server = await pbx.start_live(ping_interval=300, ping_timeout=300)
@@ -366,33 +322,6 @@ async def test_silent_with_lazy_pings(hass: HomeAssistant, pbx: Simulator, add_a
     entry = await connected(await add_account(options=options_of(server)))
     server.fall_silent()
     await until(lambda: server.connected == 2)
-    await connected(entry)
-
-
-async def test_gone(hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told) -> None:
-    """A server that goes down is connected to again when it is back."""
-    await server.stop()
-    await until(lambda: state_of(live) == "unreachable")
-    await server.start()
-    await connected(live)
-    await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["After"])
-
-
-async def test_refused(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
-) -> None:
-    """A subscription that is refused is tried again later, with another JWT; texts are polled."""
-    pbx.live_refuses = True
-    set_timing(hass, QUICK)
-    entry = await add_account(options=options_of(server))
-    await until(lambda: len(server.subscriptions) >= 2)
-    await until(lambda: state_of(entry) == "refused")
-    assert server.subscriptions[0]["bearer"] != server.subscriptions[1]["bearer"]
-    await until(entry.runtime_data.poller.ready.is_set)
-    await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
-    pbx.live_refuses = False
     await connected(entry)
 
 
@@ -747,20 +676,6 @@ async def test_our_own_texts_prove_nothing(
 
 
 # --- credentials, options, logs ------------------------------------------------------------
-
-
-async def test_a_jwt_is_renewed_without_a_gap(
-    pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
-) -> None:
-    """Ahead of its end the JWT is renewed by its refresh token, on the same connection."""
-    pbx.jwt_life = 4
-    entry = await connected(await add_account(options=options_of(server)))
-    await until(lambda: len(server.subscriptions) >= 3)
-    assert server.connected == 1
-    assert state_of(entry) == "connected"
-    assert len({request["bearer"] for request in server.subscriptions}) >= 3
-    bodies = [record.body for record in pbx.requests_to("/jwt")]
-    assert ["refresh" in body for body in bodies] == [False, *[True] * (len(bodies) - 1)]
 
 
 async def test_a_refused_refresh_token(pbx: Simulator, server: LiveServer, add_account: AddAccount) -> None:

@@ -291,6 +291,19 @@ async def test_with_the_option_off_nothing_is_refused(
     assert len(await send(hass, entity_id="notify.bob")) == 1
 
 
+async def open_dialog(client: Any, issue: ir.IssueEntry) -> dict[str, Any]:
+    """Open the dialog of a repair issue; return what it shows."""
+    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
+    shown: dict[str, Any] = await response.json()
+    return shown
+
+
+async def confirm(client: Any, dialog: dict[str, Any]) -> str:
+    """Confirm it; return what follows."""
+    response = await client.post(f"/api/repairs/issues/fix/{dialog['flow_id']}", json={})
+    return str((await response.json())["type"])
+
+
 async def test_the_dialog_lets_them_get_texts_again(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
 ) -> None:
@@ -302,12 +315,10 @@ async def test_the_dialog_lets_them_get_texts_again(
         [issue] = issues(hass)
         if unload:
             await close(hass, looking)
-        response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
-        flow = await response.json()
+        flow = await open_dialog(client, issue)
         assert flow["step_id"] == "confirm"
         assert flow["description_placeholders"]["recipient"] == "Ann"
-        response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
-        assert (await response.json())["type"] == "create_entry"
+        assert await confirm(client, flow) == "create_entry"
         assert json.loads(file_of(hass, looking).read_text())["data"] == {"opted_out": []}
         if unload:
             await hass.config_entries.async_setup(looking.entry_id)
@@ -323,11 +334,9 @@ async def test_they_opt_in_while_the_dialog_is_open(
     client = await hass_client()
     await text(pbx, told, "Stop")
     [issue] = issues(hass)
-    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
-    flow = await response.json()
+    flow = await open_dialog(client, issue)
     await text(pbx, told, "Start")
-    response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
-    assert (await response.json())["type"] == "create_entry"
+    assert await confirm(client, flow) == "create_entry"
     assert len(await send(hass, entity_id="notify.ann")) == 1
     assert json.loads(file_of(hass, looking).read_text())["data"] == {"opted_out": []}
 
@@ -343,8 +352,7 @@ async def test_the_dialog_says_where_it_could_not_be_saved(
     path = file_of(hass, looking)
     path.unlink()
     path.mkdir()
-    response = await client.post("/api/repairs/issues/fix", json={"handler": DOMAIN, "issue_id": issue.issue_id})
-    flow = await response.json()
+    flow = await open_dialog(client, issue)
     response = await client.post(f"/api/repairs/issues/fix/{flow['flow_id']}", json={})
     answer = await response.json()
     assert (answer["type"], answer["reason"]) == ("abort", "not_kept")

@@ -28,7 +28,7 @@ from custom_components.netsapiens.receiving.pictures import PICTURE_TIMING, Pict
 from custom_components.netsapiens.receiving.pictures_id import MediaId
 from custom_components.netsapiens.receiving.pictures_store import MOST_OPENED
 from tests.conftest import AddAccount, recipient
-from tests.helpers import entity_of, until
+from tests.helpers import entity_of, hass_storage, until  # noqa: F401
 from tests.pictures import BLUE, GREEN, RED, picture
 from tests.simulator import Simulator
 from tests.test_services import user  # noqa: F401 - a fixture
@@ -39,12 +39,6 @@ ALL_PICTURES, ANNS = "image.1001_acme_example_picture", "image.ann_picture"
 VCARD = b"BEGIN:VCARD\r\nVERSION:3.0\r\nFN:Eve\r\nEND:VCARD\r\n"
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not."""
-    return {}
 
 
 @pytest.fixture(autouse=True)
@@ -210,18 +204,30 @@ async def test_a_strangers_picture_is_fetched_when_it_is_opened(
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
 
 
+async def behind_a_slow_one(hass: HomeAssistant, pbx: Simulator, *seconds: float) -> str | None:
+    """Let Ann text a picture while another one of hers is fetched; return its id.
+
+    Parameters:
+        seconds: how long each fetch takes, from the first one on.
+    """
+    first, *others = seconds
+    pbx.fault("slow", path="read_media", seconds=first)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: len(fetches(pbx)) == 1)
+    for one in others:
+        pbx.fault("slow", path="read_media", seconds=one)
+    await pbx.receive(from_number=ANN, text="2", media=BLUE)
+    return await reported(hass, "2")
+
+
 async def test_one_that_is_opened_before_its_turn(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """An automation opens it as soon as the event fires: it is fetched once, and kept all the same."""
-    pbx.fault("slow", path="read_media", seconds=1.5)
-    await pbx.receive(from_number=ANN, text="1", media=RED)
-    await until(lambda: len(fetches(pbx)) == 1)
-    first = await reported(hass, "1")
-    await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    assert await resolved(hass, await reported(hass, "2")) == ("image/jpeg", BLUE)
+    second = await behind_a_slow_one(hass, pbx, 1.5)
+    assert await resolved(hass, second) == ("image/jpeg", BLUE)
     assert kept(looking) == []
-    assert await resolved(hass, first) == ("image/jpeg", RED)  # which waits for the one under way
+    assert await resolved(hass, await reported(hass, "1")) == ("image/jpeg", RED)  # which waits for the one under way
     await until(lambda: len(kept(looking)) == 2)
     assert len(fetches(pbx)) == 2
     async with asyncio.timeout(5):  # the entity follows once the index is on disk

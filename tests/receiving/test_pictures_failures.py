@@ -23,6 +23,7 @@ from tests.receiving.test_pictures import (  # noqa: F401 - fixtures
     BOB,
     EVE,
     _quick,
+    behind_a_slow_one,
     fetches,
     files_of,
     hass_storage,
@@ -49,12 +50,8 @@ async def test_one_that_is_being_opened_when_its_turn_comes(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """It is not fetched a second time, and kept."""
-    pbx.fault("slow", path="read_media", seconds=1)
-    await pbx.receive(from_number=ANN, text="1", media=RED)
-    await until(lambda: len(fetches(pbx)) == 1)
-    pbx.fault("slow", path="read_media", seconds=2)
-    await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    assert await resolved(hass, await reported(hass, "2")) == ("image/jpeg", BLUE)
+    media_id = await behind_a_slow_one(hass, pbx, 1, 2)
+    assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
     await until(lambda: len(kept(looking)) == 2)
     assert len(fetches(pbx)) == 2
     assert len(files_of(hass, looking)) == 2
@@ -64,11 +61,7 @@ async def test_one_that_is_opened_before_it_is_kept(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """What is only opened makes room for others; once it is kept it does not."""
-    pbx.fault("slow", path="read_media", seconds=2)
-    await pbx.receive(from_number=ANN, text="1", media=RED)
-    await until(lambda: len(fetches(pbx)) == 1)
-    await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    media_id = await reported(hass, "2")
+    media_id = await behind_a_slow_one(hass, pbx, 2)
     assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
     assert kept(looking) == []
     await until(lambda: len(kept(looking)) == 2)
@@ -83,11 +76,7 @@ async def test_a_pbx_that_is_away_when_its_turn_comes(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """Its message cannot be read for a link then, which is tried again."""
-    pbx.fault("slow", path="read_media", seconds=2)
-    await pbx.receive(from_number=ANN, text="1", media=RED)
-    await until(lambda: len(fetches(pbx)) == 1)
-    await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    await reported(hass, "2")
+    await behind_a_slow_one(hass, pbx, 2)
     hass.config_entries.async_update_entry(looking, options={**looking.options, "incoming": "off"})
     await until(lambda: looking.runtime_data.poller is None)  # which reads messages, too
     pbx.fault(FaultKind.FORBIDDEN_HTML, path="/messages", method="GET", times=1)

@@ -10,6 +10,7 @@ from typing import Any
 
 from aiohttp.test_utils import TestClient
 from homeassistant import components
+from homeassistant.components import webhook
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
@@ -19,7 +20,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.receiving import push as push_module
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
 from tests.conftest import AddAccount, Told, recipient
@@ -114,6 +114,7 @@ async def test_the_diagnostics_say_whether_there_is_a_subscription(
 async def test_what_is_asked_for(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, version: str
 ) -> None:
+    """The subscription is of our user's messages, to our address, for a week."""
     pbx.api_version = version
     entry = await add_account(options=PUSH)
     await until(lambda: is_pushed(entry))
@@ -129,6 +130,7 @@ async def test_what_is_asked_for(
 
 
 async def test_one_after_five_restarts(hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry) -> None:
+    """Restarts do not leave subscriptions behind."""
     [before] = pbx.subscriptions
     for _ in range(5):
         assert await hass.config_entries.async_reload(pushed.entry_id)
@@ -137,6 +139,7 @@ async def test_one_after_five_restarts(hass: HomeAssistant, pbx: Simulator, push
 
 
 async def test_dropped_by_the_pbx(hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
+    """One that is gone is made again."""
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)
     await pbx.receive(from_number=ANN, text="Again")
@@ -144,6 +147,7 @@ async def test_dropped_by_the_pbx(hass: HomeAssistant, pbx: Simulator, pushed: M
 
 
 async def test_renewed_ahead_of_its_end(pbx: Simulator, pushed: MockConfigEntry) -> None:
+    """It is prolonged, not made anew."""
     [row] = pbx.subscriptions
     row.expires = pbx.now() + timedelta(days=3)
     await until(lambda: row.expires > pbx.now() + timedelta(days=6))
@@ -152,6 +156,7 @@ async def test_renewed_ahead_of_its_end(pbx: Simulator, pushed: MockConfigEntry)
 
 
 async def test_errors_are_forgotten_then_it_begins_anew(pbx: Simulator, pushed: MockConfigEntry) -> None:
+    """A subscription that the PBX gave up is mended first, then replaced."""
     [row] = pbx.subscriptions
     row.status, row.error_count = "error", 7
     await until(lambda: row.error_count == 0)
@@ -161,6 +166,7 @@ async def test_errors_are_forgotten_then_it_begins_anew(pbx: Simulator, pushed: 
 
 
 async def test_errors_that_ended_are_fine(pbx: Simulator, pushed: MockConfigEntry) -> None:
+    """One that works again is left alone."""
     [row] = pbx.subscriptions
     row.status, row.error_count = "error", 7
     await until(lambda: row.error_count == 0)
@@ -173,6 +179,7 @@ async def test_errors_that_ended_are_fine(pbx: Simulator, pushed: MockConfigEntr
 async def test_former_address_and_twins_become_one(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
 ) -> None:
+    """What is left of a former address goes, and others' stay."""
     await hass.config_entries.async_unload(pushed.entry_id)
     [row] = pbx.subscriptions
     user = pbx.first_user
@@ -192,6 +199,7 @@ async def test_former_address_and_twins_become_one(
 async def test_more_subscriptions_than_a_list_shows_unasked(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount
 ) -> None:
+    """Ours is found among an office's."""
     user = pbx.first_user
     user.scope = "Office Manager"
     for number in range(120):
@@ -209,6 +217,7 @@ async def test_more_subscriptions_than_a_list_shows_unasked(
 async def test_conflict_with_one_that_is_not_listed(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told
 ) -> None:
+    """A PBX that says it is there is believed."""
     pbx.fault(FaultKind.BODY, path=PATH, method="GET", times=None, body="[]")
     await until(lambda: writes(pbx).count("POST") >= 3)
     assert len(pbx.subscriptions) == 1
@@ -248,6 +257,7 @@ async def test_a_change_that_the_login_may_not_make_is_a_refusal(
 async def test_one_that_could_not_be_made_is_made_later(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount
 ) -> None:
+    """Until then it is polled as without push."""
     refusal = pbx.fault(FaultKind.STATUS, path=PATH, method="POST", code=400, message="Try again", times=None)
     entry = await add_account(options=PUSH)
     await until(lambda: refusal.struck > 1)
@@ -262,6 +272,7 @@ async def test_one_that_could_not_be_made_is_made_later(
 async def test_refused(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told, status: int
 ) -> None:
+    """A login without the right leads to an issue, and to polling."""
     set_timing(hass, PollTiming(interval=0.2))
     pbx.subscription_refusal = status
     entry = await add_account(options=PUSH)
@@ -286,6 +297,7 @@ async def test_refused(
 async def test_failures_are_tried_again(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, fault: dict[str, Any]
 ) -> None:
+    """Every kind of failure passes."""
     pbx.fault(path=PATH, times=2, **fault)
     entry = await add_account(options=PUSH)
     await until(lambda: is_pushed(entry), within=20)
@@ -296,6 +308,7 @@ async def test_failures_are_tried_again(
 async def test_no_external_url_until_there_is_one(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
 ) -> None:
+    """Without an address there is an issue, which goes once there is one."""
     set_timing(hass, check=3600.0)
     url = hass.config.external_url
     hass.config.external_url = None
@@ -313,11 +326,13 @@ async def test_no_external_url_until_there_is_one(
 async def test_a_fault_of_ours_does_not_end_it(
     pbx: Simulator, pushed: MockConfigEntry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    async def fail(*_: object) -> str:
+    """It is in the log without its words, and the next check goes well."""
+
+    def fail(*_: object, **__: object) -> str:
         raise RuntimeError("oops")
 
     with monkeypatch.context() as patch:
-        patch.setattr(push_module, "_post_url", fail)
+        patch.setattr(webhook, "async_generate_url", fail)
         await until(lambda: "Unexpected error while subscribing" in caplog.text)
         assert not pushed.runtime_data.poller.is_announced
     pbx.subscription_book.rows.clear()
@@ -328,6 +343,7 @@ async def test_a_fault_of_ours_does_not_end_it(
 
 
 async def test_removal_ends_it(hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, web: Any) -> None:
+    """The PBX has nowhere to post to any more."""
     await hass.config_entries.async_remove(pushed.entry_id)
     assert pbx.subscriptions == []
     await asyncio.sleep(0.3)
@@ -350,6 +366,7 @@ async def test_removal_where_it_cannot_be_ended(
 async def test_removal_while_the_pbx_is_away(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """It does not wait for the PBX, and says what ends by itself."""
     await pbx.stop()
     async with asyncio.timeout(15):
         await hass.config_entries.async_remove(pushed.entry_id)
@@ -361,6 +378,7 @@ async def test_removal_while_the_pbx_is_away(
 async def test_removal_while_the_pbx_is_silent(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """Nor for one that never answers."""
     set_timing(hass, end_within=0.3)
     assert await hass.config_entries.async_unload(pushed.entry_id)
     pbx.fault(FaultKind.HANG, times=None)
@@ -373,6 +391,7 @@ async def test_removal_while_the_pbx_is_silent(
 async def test_switched_off(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told, incoming: str
 ) -> None:
+    """The subscription and the webhook go with the option."""
     path = hook_of(pushed)
     hass.config_entries.async_update_entry(pushed, options={**PUSH, "incoming": incoming})
     await until(lambda: pbx.subscriptions == [] and "webhook_id" not in pushed.data)
@@ -398,6 +417,7 @@ async def test_switched_off(
 async def test_switched_off_clears_the_issue(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount
 ) -> None:
+    """So does the issue."""
     pbx.subscription_refusal = 403
     entry = await add_account(options=PUSH)
     await until(lambda: issues(hass) == {"push_refused"})
@@ -413,6 +433,7 @@ async def test_switched_off_clears_the_issue(
 async def test_any_form_of_post(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told, form: Any, names: Any
 ) -> None:
+    """Whatever the PBX posts, each text is reported once."""
     pbx.push_form, pbx.push_names = form, names
     for number in range(5):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
@@ -436,6 +457,7 @@ async def test_any_form_of_post(
 async def test_an_invented_message_is_none(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told, body: bytes
 ) -> None:
+    """What is posted is a reason to look and nothing else: anybody may post."""
     before = len(pbx.requests_to("messagesessions"))
     answer = await web.post(hook_of(pushed), data=body, headers={"Content-Type": "application/json"})
     assert (answer.status, await answer.read()) == (200, b"")
@@ -447,6 +469,7 @@ async def test_an_invented_message_is_none(
 async def test_it_answers_before_it_looks(
     pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told
 ) -> None:
+    """The PBX does not wait for us."""
     pbx.on_event = None
     fault = pbx.fault(FaultKind.SLOW, path="messagesessions", seconds=3)
     await pbx.receive(from_number=ANN, text="Hi")
@@ -459,6 +482,7 @@ async def test_it_answers_before_it_looks(
 
 
 async def test_only_posts(pushed: MockConfigEntry, pbx: Simulator, web: TestClient[Any, Any]) -> None:
+    """Whoever opens the address in a browser causes nothing."""
     before = len(pbx.requests_to("messagesessions"))
     for method in ("GET", "PUT", "HEAD"):
         assert (await web.request(method, hook_of(pushed))).status in {200, 405}
@@ -510,6 +534,7 @@ async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfig
 async def test_a_lost_post_is_made_up_for(
     hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
 ) -> None:
+    """What was not announced is found by polling."""
     set_timing(hass, PollTiming(interval=0.2, backstop_interval=0.3))
     entry = await add_account(options=PUSH)
     await until(lambda: is_pushed(entry))
@@ -569,6 +594,7 @@ async def cloud_account(hass: HomeAssistant, add_account: AddAccount) -> MockCon
 
 
 async def test_cloudhook(hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_account: AddAccount) -> None:
+    """With the cloud the address is a cloudhook, and goes with the account."""
     entry = await cloud_account(hass, add_account)
     [row] = pbx.subscriptions
     assert row.post_url == CLOUDHOOK
@@ -584,6 +610,7 @@ async def test_cloudhook(hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_
 async def test_a_start_before_the_cloud_is_connected(
     hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_account: AddAccount
 ) -> None:
+    """The cloudhook that is known is kept."""
     entry = await cloud_account(hass, add_account)
     cloud.connected = False
     hass.config.external_url = "https://home.example"
@@ -596,6 +623,7 @@ async def test_a_start_before_the_cloud_is_connected(
 async def test_without_a_cloudhook_the_external_url_serves(
     hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_account: AddAccount
 ) -> None:
+    """Until there is one."""
     cloud.connected = False
     hass.config.external_url = "https://home.example"
     entry = await add_account(options=PUSH)
@@ -609,6 +637,7 @@ async def test_without_a_cloudhook_the_external_url_serves(
 async def test_without_a_subscription_of_the_cloud_the_external_url_serves(
     hass: HomeAssistant, pbx: Simulator, cloud: Cloud, add_account: AddAccount
 ) -> None:
+    """A login to the cloud alone makes no cloudhook."""
     cloud.subscribed = False
     hass.config.external_url = "https://home.example"
     entry = await add_account(options=PUSH)
@@ -624,6 +653,7 @@ async def test_without_a_subscription_of_the_cloud_the_external_url_serves(
 async def test_neither_is_logged_secret(
     pbx: Simulator, pushed: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
+    """The webhook's id, by which anybody could post, does not get into the log."""
     caplog.set_level(logging.DEBUG, "custom_components.netsapiens")
     pbx.fault(FaultKind.STATUS, path=PATH, code=400, message=f"Invalid {pushed.data['webhook_id']}", times=3)
     pbx.subscription_book.rows.clear()
@@ -636,6 +666,7 @@ async def test_neither_is_logged_secret(
 async def test_other_options_leave_the_subscription_and_a_stopped_receiver_alone(
     hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry
 ) -> None:
+    """Only what concerns it touches it."""
     receiver = pushed.runtime_data.receiver
     poller = receiver.poller
     hass.config_entries.async_update_entry(pushed, options={**PUSH, "hourly_limit": 5})

@@ -116,6 +116,11 @@ class LiveServer:
         assert self._wire is not None
         self._wire.cut()
 
+    def go_on(self) -> None:
+        """Talk again, where somebody still listens."""
+        assert self._wire is not None
+        self._wire.mend()
+
     def drop(self) -> None:
         """End every connection without a word of Socket.IO."""
         assert self._wire is not None
@@ -230,6 +235,10 @@ class Wire:
     def cut(self) -> None:
         """Carry nothing any more on the connections that there are."""
         self._cut |= self._writers
+
+    def mend(self) -> None:
+        """Carry again."""
+        self._cut.clear()
 
     def drop(self) -> None:
         """Abort the connections."""

@@ -106,7 +106,7 @@ class NodeLiveServer:
         """Do all that was left undone meanwhile."""
         self._signal(signal.SIGCONT)
 
-    def kick(self) -> None:
+    async def kick(self) -> None:
         """Disconnect everybody, as Socket.IO does."""
         self._to_all("kick")
 
@@ -114,7 +114,7 @@ class NodeLiveServer:
         """End every connection without a word of Socket.IO."""
         self._to_all("drop")
 
-    def emit(self, event: str, data: object = None, *, binary: bool = False) -> None:
+    async def emit(self, event: str, data: object = None, *, binary: bool = False) -> None:
         """Send an event to everybody who subscribed."""
         self._to_all("emitBinary" if binary else "emit", event=event, data=data)
 

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -13,7 +14,7 @@ from homeassistant.util.async_ import create_eager_task
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from .delivery import Deliverer
-from .entry import QueueEntry
+from .entry import Call, QueueEntry
 from .expiry import Expiry
 from .held_reports import HeldReports
 from .outcomes import Outcomes
@@ -67,6 +68,7 @@ class Backlog:
         self._scheduler = Scheduler(self._deliver, timing.active)
         self._entries: dict[QueueEntry, None] = {}  # in the order in which they came
         self._running: set[asyncio.Task[Any]] = set()
+        self._coming: set[Call] = set()  # whose messages are not all here yet
         self.is_stopped = False
 
     def __iter__(self) -> Iterator[QueueEntry]:
@@ -100,9 +102,20 @@ class Backlog:
         self.outcomes.add(entry)
         if entry.delivery.is_done:  # when it was read from disk
             self.outcomes.end(entry)
+        elif entry.call is not None and (refusal := entry.call.refusal_of(entry.message)) is not None:
+            self._refuse(entry, refusal)
         elif not self.is_stopped:
             self.expiry.add(entry)
             self._scheduler.add(entry)
+
+    @contextmanager
+    def coming(self, call: Call) -> Iterator[None]:
+        """Let what is refused meanwhile count for those messages of a call that are still to come."""
+        self._coming.add(call)
+        try:
+            yield
+        finally:
+            self._coming.remove(call)
 
     @callback
     def restart(self) -> None:
@@ -148,15 +161,24 @@ class Backlog:
     @callback
     def refuse(self, predicate: Callable[[OutgoingMessage], bool], err: HomeAssistantError) -> None:
         """End messages that may not be sent any more; one that may have been accepted is looked up first."""
-        refused = [entry for entry in self._entries if predicate(entry.message)]
+        for call in self._coming:
+            call.refuse(predicate, err)
+        refused = dict.fromkeys(entry for entry in self._entries if predicate(entry.message))
+        if not refused:
+            return
         for entry in refused:
-            entry.refusal = err
-            self.outcomes.apply(entry, Event.OPTED_OUT)
+            self._refuse(entry, err)
         held = [entry for entry in self.reports.held if entry in refused]
         on_disk = [entry for entry in refused if entry.spool_id is not None and not entry.delivery.is_done] + held
         # A kill from now on must not send them.
         self.persistence.tidy_now()
         self.spawn(self.persistence.async_persist(on_disk, rewrite=True), "netsapiens opt-out")
+
+    @callback
+    def _refuse(self, entry: QueueEntry, err: HomeAssistantError) -> None:
+        """End a message that may not be sent any more."""
+        entry.refusal = err
+        self.outcomes.apply(entry, Event.OPTED_OUT)
 
     # --- what the parts call ---------------------------------------------------------
 

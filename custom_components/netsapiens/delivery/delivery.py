@@ -27,12 +27,8 @@ from .timing import QueueTiming
 _LOGGER = logging.getLogger(__name__)
 
 
-class _NotPersistedError(Exception):
-    """An attempt could not be written down, so it is not made. Nothing is known of the PBX by that."""
-
-
-class _MediaLostError(Exception):
-    """The media of a message cannot be read any more."""
+class _NotMadeError(Exception):
+    """What an attempt needs could not be written or read, so it is not made. Nothing is known of the PBX by that."""
 
 
 class Deliverer:
@@ -114,8 +110,8 @@ class Deliverer:
             await self._prepare_or_fail(entry)
             if not entry.delivery.is_done:
                 await self._throttle.run(lambda: self._send(entry), entry.caller, fresh=entry.is_fresh)
-        except _NotPersistedError:
-            pass  # once there is room
+        except _NotMadeError:
+            pass  # it has ended, or waits until there is room
         except NetsapiensError as err:
             if api is self._coordinator.api:  # else it says nothing of the login that is used now
                 self._coordinator.note_failure(err)
@@ -184,21 +180,18 @@ class Deliverer:
         """Write down that a message may have been accepted from now on: a kill in between must not send it twice.
 
         Raises:
-            _NotPersistedError: the disk is full, for instance, and holds the message as one that was not tried.
+            _NotMadeError: the disk is full, for instance, and holds the message as one that was not tried.
         """
         await self._persistence.async_persist([entry])
         if entry.delivery.step in (Step.COUNT, Step.PERSIST) and entry.delivery.stored:
-            raise _NotPersistedError
+            raise _NotMadeError
 
     async def _read_media(self, entry: QueueEntry) -> bytes:
-        """Return the media of a message that waited.
-
-        Raises:
-            _MediaLostError: it is not there any more.
-        """
+        """Return the media of a message that waited; where it is gone, fail the message and raise `_NotMadeError`."""
         content = await self._spool.async_read_media(entry.spool_id) if entry.spool_id is not None else None
         if content is None:
-            raise _MediaLostError
+            self._apply(entry, Event.UNEXPECTED, err=error("media_lost"))
+            raise _NotMadeError
         return content
 
     # --- what became of it -----------------------------------------------------------

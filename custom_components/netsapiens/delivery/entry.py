@@ -1,7 +1,7 @@
 """A message in the queue: its state, and what belongs to it."""
 
 import asyncio
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
 
 from homeassistant.exceptions import HomeAssistantError
@@ -32,13 +32,27 @@ def size_of(message: OutgoingMessage) -> int:
 class Call:
     """Who waits until all of several messages were answered. Woken in one step, where `asyncio.wait` takes two.
 
+    What is refused while its messages are put into the queue counts for those that are still to come.
+
     Parameters:
         messages: how many; at least one.
     """
 
     def __init__(self, messages: int) -> None:
         self._left = messages
+        self._refusals: list[tuple[Callable[[OutgoingMessage], bool], HomeAssistantError]] = []
         self._all = asyncio.get_running_loop().create_future()
+
+    def refuse(self, predicate: Callable[[OutgoingMessage], bool], err: HomeAssistantError) -> None:
+        """Note that messages may not be sent any more, for those that are not in the queue yet."""
+        self._refusals.append((predicate, err))
+
+    def refusal_of(self, message: OutgoingMessage) -> HomeAssistantError | None:
+        """Return why a message may not be sent any more, or None."""
+        for predicate, err in self._refusals:
+            if predicate(message):
+                return err
+        return None
 
     def answered(self) -> None:
         """Count one more message that was answered."""

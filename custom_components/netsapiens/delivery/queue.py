@@ -39,6 +39,10 @@ _LONGEST_KEEP = 7 * 86400.0  # seconds
 type Labels = Callable[[str | None], str | None]
 
 
+def _nothing() -> None:
+    """End a listener that there is not."""
+
+
 class DeliveryQueue:
     """Sends an account's messages, and keeps those that cannot go now.
 
@@ -57,7 +61,7 @@ class DeliveryQueue:
         self._limit = HourlyLimit(self._timing.clock)
         self._next_number = 0
         self._stopping: asyncio.Task[None] | None = None
-        self._forget_stop: CALLBACK_TYPE | None = None
+        self._forget_stop: CALLBACK_TYPE = _nothing
 
     # --- what the account asks -------------------------------------------------------
 
@@ -165,7 +169,8 @@ class DeliveryQueue:
         """
 
         async def stop(_event: Event) -> None:
-            self._forget_stop = None
+            """Keep what waits."""
+            self._forget_stop = _nothing
             await self.async_stop()
 
         self._forget_stop = self._hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, stop)
@@ -174,7 +179,7 @@ class DeliveryQueue:
         except HomeAssistantError as err:
             _LOGGER.error("The waiting texts cannot be read: %s", type(err.__cause__).__name__)  # noqa: TRY400
             return ["*"]
-        kept, damaged = await self._read(contents, label)
+        kept, damaged = await _read(self._spool, contents, label)
         entries = [self._restored(message, spool_id) for message, spool_id in kept]
         for number, entry in enumerate(entries):
             self._backlog.add(entry)
@@ -183,22 +188,6 @@ class DeliveryQueue:
         reprieved = [entry for entry in entries if entry.reprieved]
         await self._backlog.persistence.async_persist(reprieved, rewrite=True)
         return damaged
-
-    async def _read(self, contents: SpoolContents, label: Labels) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
-        """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
-        kept: list[tuple[KeptMessage, str]] = []
-        damaged = list(contents.damaged)
-        for number, spooled in enumerate(contents.messages):
-            try:
-                kept.append((kept_of(spooled, label), spooled.id))
-            except DAMAGE:
-                damaged.append(await self._spool.async_set_aside(spooled.id))
-            if number % BATCH == BATCH - 1:
-                await asyncio.sleep(0)
-        if len(damaged) > len(contents.damaged):
-            _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
-        kept.sort(key=lambda pair: pair[0].number)
-        return kept, damaged
 
     def _restored(self, kept: KeptMessage, spool_id: str) -> QueueEntry:
         """Return a message that was kept. One that was tried may have been accepted."""
@@ -276,9 +265,10 @@ class DeliveryQueue:
         self, batches: Sequence[Sequence[OutgoingMessage]], entries: list[QueueEntry], call: Call, seconds: float
     ) -> None:
         """Put the rest of a long call into the queue; others may run in between."""
-        for messages in batches:
-            await asyncio.sleep(0)
-            self._take(messages, entries, call, seconds)
+        with self._backlog.coming(call):
+            for messages in batches:
+                await asyncio.sleep(0)
+                self._take(messages, entries, call, seconds)
 
     async def _keep(self, taking: asyncio.Task[None] | None, entries: list[QueueEntry]) -> None:
         """Answer what has not ended."""
@@ -291,13 +281,30 @@ class DeliveryQueue:
     async def async_stop(self) -> None:
         """Give the requests under way a while to end, and keep what has not come to its end. Return once it is done."""
         if self._stopping is None:
-            if self._forget_stop is not None:
-                self._forget_stop()
+            self._forget_stop()
             self._stopping = self._backlog.spawn(self._backlog.async_stop(), "netsapiens stop")
         await asyncio.shield(self._stopping)
 
     async def async_abandon(self) -> None:
         """End as a process does that is killed: nothing is written any more, nothing is waited for. For tests."""
-        if self._forget_stop is not None:
-            self._forget_stop()
+        self._forget_stop()
         await self._backlog.async_abandon()
+
+
+async def _read(
+    spool: Spool, contents: SpoolContents, label: Labels
+) -> tuple[list[tuple[KeptMessage, str]], list[str]]:
+    """Return the messages of the rows with their ids, in order, and the names of what was set aside."""
+    kept: list[tuple[KeptMessage, str]] = []
+    damaged = list(contents.damaged)
+    for number, spooled in enumerate(contents.messages):
+        try:
+            kept.append((kept_of(spooled, label), spooled.id))
+        except DAMAGE:
+            damaged.append(await spool.async_set_aside(spooled.id))
+        if number % BATCH == BATCH - 1:
+            await asyncio.sleep(0)
+    if len(damaged) > len(contents.damaged):
+        _LOGGER.warning("%s waiting texts make no sense", len(damaged) - len(contents.damaged))
+    kept.sort(key=lambda pair: pair[0].number)
+    return kept, damaged

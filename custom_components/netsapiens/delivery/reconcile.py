@@ -22,8 +22,8 @@ from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
+from .timing import SLACK
 
-_SLACK = 2.0  # seconds that the clocks of one PBX's servers may differ; lists give times to the second
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
@@ -81,9 +81,14 @@ class _Past:
 
 
 class RecentSends:
-    """The messages of an account that ended lately; outlives a reload of the account."""
+    """The messages of an account that ended lately; outlives a reload of the account.
 
-    def __init__(self) -> None:
+    Parameters:
+        slack: seconds that the clocks of one PBX's servers may differ.
+    """
+
+    def __init__(self, slack: float = SLACK) -> None:
+        self._slack = slack
         self._past: deque[_Past] = deque()
         self._duplicates: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what duplicates have in common
         self._began = time.monotonic()
@@ -123,7 +128,7 @@ class RecentSends:
             texts |= past.baseline.texts  # since the count began
             return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts)
         # Never before this process began: what the last one sent is not known any more.
-        since = pbx_now - timedelta(seconds=min(_SLACK, now - self._began))
+        since = pbx_now - timedelta(seconds=min(self._slack, now - self._began))
         return Baseline(since.replace(microsecond=0), 0, texts)
 
     def _last_duplicate(self, message: OutgoingMessage, now: float) -> _Past | None:

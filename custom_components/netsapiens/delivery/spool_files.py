@@ -89,9 +89,13 @@ class SpoolFiles:
         try:
             media = self._media(message_id).read_bytes()
         except OSError as err:
-            _LOGGER.warning("The media of a waiting text cannot be read: %s", err.strerror)
-            return None
-        return media if len(media) == size else None
+            problem = err.strerror
+        else:
+            if len(media) == size:
+                return media
+            problem = "it is not all there"
+        _LOGGER.warning("The media of a waiting text cannot be read: %s", problem)
+        return None
 
     def discard(self, message_ids: list[str]) -> None:
         """Delete messages, the row first: media without one is deleted when the spool is loaded."""

@@ -10,6 +10,7 @@ from homeassistant.util.hass_dict import HassKey
 from ..const import DOMAIN
 from ..pbx.backoff import Backoff
 
+SLACK = 2.0  # seconds
 _RETRY = Backoff(2.0, 10.0)
 
 
@@ -26,6 +27,7 @@ class QueueTiming:
             but for the upload of a picture.
         active: how many messages wait for the PBX at once; the rest of a backlog waits for them.
         at_once: how many messages of a call are active in any case while it waits: an alarm passes a backlog.
+        slack: seconds that the clocks of one PBX's servers may differ; lists give times to the second.
         report_after: seconds until a message that the PBX took is counted; the next message goes first.
         clock: what the hour of the limit is counted by: the seconds since any moment, never going back.
     """
@@ -37,6 +39,7 @@ class QueueTiming:
     stop_within: float = 15.0
     active: int = 100
     at_once: int = 10
+    slack: float = SLACK
     report_after: float = 0.01
     clock: Callable[[], float] = time.monotonic
 

@@ -19,6 +19,8 @@ _MOST_VALUES = 65_536  # of a kind that Pillow makes an object of each
 
 
 class _Value(NamedTuple):
+    """One value of a directory."""
+
     tag: int
     kind: int
     length: int  # how many of its kind it is made of

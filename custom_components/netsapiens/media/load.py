@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 _LOGGER = logging.getLogger(__name__)
 
 _IMAGE_DOMAINS = ("camera", "image")
-_MOST_BYTES = 50_000_000  # more is not read
+MOST_BYTES = 50_000_000  # more is not read
 _TIMEOUT = aiohttp.ClientTimeout(total=30, connect=10)
 READ_WITHIN = 60.0  # seconds; a camera, an image and a URL have shorter limits of their own
 _CHUNK = 65_536
@@ -181,8 +181,8 @@ def _read_file(path: Path) -> bytes:
     if not path.is_file():
         raise FileNotFoundError(path)
     with path.open("rb") as file:
-        content = file.read(_MOST_BYTES + 1)
-    if len(content) > _MOST_BYTES:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
         raise TooLargeMediaError(path.stat().st_size)
     return content
 
@@ -212,11 +212,11 @@ async def _async_download(hass: HomeAssistant, source: Source, url: str) -> byte
 
 async def _read_response(response: aiohttp.ClientResponse) -> bytes:
     """Return the body of an answer."""
-    if (response.content_length or 0) > _MOST_BYTES:
+    if (response.content_length or 0) > MOST_BYTES:
         raise TooLargeMediaError(response.content_length or 0)
     body = bytearray()
     async for chunk in response.content.iter_chunked(_CHUNK):
         body += chunk
-        if len(body) > _MOST_BYTES:
+        if len(body) > MOST_BYTES:
             raise TooLargeMediaError(len(body))
     return bytes(body)

@@ -86,6 +86,7 @@ def strip(content: bytes) -> Plain:
 
 
 def _jpeg(content: bytes) -> Plain:
+    """Return a JPEG without its metadata."""
     view = memoryview(content)
     plain: list[bytes | memoryview] = [content[:2]]
     exif = b""
@@ -152,6 +153,7 @@ def _jpeg_kept(marker: int, segment: memoryview) -> tuple[bytes | memoryview, ..
 
 
 def _png(content: bytes) -> Plain:
+    """Return a PNG without its metadata."""
     view = memoryview(content)
     plain: list[bytes | memoryview] = [_PNG_START]
     exif = b""
@@ -172,6 +174,7 @@ def _png(content: bytes) -> Plain:
 
 
 def _gif(content: bytes) -> Plain:
+    """Return a GIF without its metadata."""
     view = memoryview(content)
     plain: list[bytes | memoryview] = []
     parts = iter(range(_MOST_PARTS))

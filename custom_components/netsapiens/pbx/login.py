@@ -1,4 +1,4 @@
-"""What an account's entry holds of its login → the client."""
+"""What an account's entry holds of its login -> the client."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -51,6 +51,7 @@ def session_of(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSessio
 
         @callback
         def detach(_event: Event) -> None:
+            """Leave it, now that Home Assistant closes what it stands on."""
             session.detach()
 
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_CLOSE, detach)

@@ -33,6 +33,7 @@ class AdaptiveInterval:
 
         @callback
         def end() -> None:
+            """Count it no more."""
             self._questions.pop(question, None)
 
         return end

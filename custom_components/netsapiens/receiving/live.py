@@ -127,6 +127,7 @@ class Live(Announcer):
         proof = self._proof
 
         def settle() -> None:
+            """Count it as missed, where no announcement came."""
             self._settling.discard(timer)
             proof.settle(self._hass.loop.time())
             if proof.is_deaf:

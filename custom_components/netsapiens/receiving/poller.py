@@ -52,6 +52,7 @@ class Poller:
         self.inbox = inbox
         self._polls_left: list[float] = []  # when to poll again after an announcement, by the loop's clock
         self._failures = 0
+        self._is_logged = False  # that messages cannot be read
         self._is_behind = False
         self._adaptive = AdaptiveInterval(timing, self._hass.loop.time)
         self._replan = asyncio.Event()  # set while the wait for the next poll is to be worked out again
@@ -176,13 +177,16 @@ class Poller:
                 return
 
     def _count(self, failure: Exception | None) -> None:
-        """Count the failures in a row."""
+        """Count the failures in a row. The log has a line where there are several, and one once they are over."""
         if failure is None:
-            self._failures = 0
+            if self._is_logged:
+                _LOGGER.info("Messages can be read again")
+            self._failures, self._is_logged = 0, False
             return
         self._failures += 1
-        if self._failures == _WORTH_A_LINE:
+        if self._failures >= _WORTH_A_LINE and not self._is_logged:
             _LOGGER.warning("Messages cannot be read, which is tried again: %s", failure)
+            self._is_logged = True
 
     def _wait(self, share: float) -> float:
         """Return how long to wait for the next poll, in seconds.

@@ -211,6 +211,7 @@ class Questions:
         """Poll once more where the time is up: an answer that came in time may not have been read yet."""
 
         async def poll() -> None:
+            """Poll, then end the question."""
             await self.async_catch_up()
             self._time_up(ask)
 
