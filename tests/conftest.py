@@ -180,8 +180,8 @@ def files(hass: HomeAssistant, tmp_path: Path) -> Path:
     return folder
 
 
-class Told:
-    """What the event entities told, as an automation sees it: a state that is another one than the last."""
+class EntityEvents:
+    """What the event entities reported, as an automation sees it: a state that is another one than the last."""
 
     def __init__(self, hass: HomeAssistant) -> None:
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -203,6 +203,6 @@ class Told:
 
 
 @pytest.fixture
-async def told(hass: HomeAssistant) -> Told:
+async def entity_events(hass: HomeAssistant) -> EntityEvents:
     """Listen to the event entities."""
-    return Told(hass)
+    return EntityEvents(hass)

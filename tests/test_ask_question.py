@@ -14,7 +14,7 @@ import voluptuous as vol
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, QuestionTiming
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import crash
 from tests.helpers import hass_storage, shown, until  # noqa: F401
@@ -54,9 +54,9 @@ async def home(hass: HomeAssistant, timing: None, add_account: AddAccount) -> Mo
 
 
 @pytest.fixture
-async def told(hass: HomeAssistant) -> Told:
+async def entity_events(hass: HomeAssistant) -> EntityEvents:
     """What the event entities report."""
-    return Told(hass)
+    return EntityEvents(hass)
 
 
 def ask(hass: HomeAssistant, context: Context | None = None, **data: Any) -> asyncio.Task[Any]:
@@ -151,21 +151,23 @@ async def test_without_numbers(hass: HomeAssistant, pbx: Simulator) -> None:
 
 
 @pytest.mark.usefixtures("home")
-async def test_one_that_is_not_understood_gets_the_hint_once(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_one_that_is_not_understood_gets_the_hint_once(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """The question goes on waiting, and every text of hers fires with `is_answer`."""
     call = ask(hass, entity_id="notify.ann", hint="Please reply 1 or 2.")
     await asked(pbx, ANN)
     await pbx.receive(from_number=ANN, text="Which garage?")
     await asked(pbx, ANN, "Please reply 1 or 2.")
     await pbx.receive(from_number=ANN, text="Hm.")
-    await until(lambda: told.texts() == ["Which garage?", "Hm."])
+    await until(lambda: entity_events.texts() == ["Which garage?", "Hm."])
     assert not call.done()
     await pbx.receive(from_number=ANN, text="2")
     assert (await call)["id"] == "leave"
     assert sent_to(pbx, ANN) == [LINES, "Please reply 1 or 2."]
     await pbx.receive(from_number=ANN, text="2")
-    await until(lambda: len(told.texts()) == 4)
-    flags = [event["is_answer"] for entity, event in told.events if entity == "event.ann_messages"]
+    await until(lambda: len(entity_events.texts()) == 4)
+    flags = [event["is_answer"] for entity, event in entity_events.events if entity == "event.ann_messages"]
     assert flags == [True, True, True, False]
 
 
@@ -176,7 +178,9 @@ async def test_silence(hass: HomeAssistant, pbx: Simulator) -> None:
 
 
 @pytest.mark.usefixtures("home")
-async def test_an_answer_just_before_the_time_is_up(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_an_answer_just_before_the_time_is_up(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """A text that came in time counts, also where it is read only by the poll at the end."""
     call = ask(hass, entity_id="notify.ann", timeout=0.3)
     await asked(pbx, ANN)
@@ -186,7 +190,9 @@ async def test_an_answer_just_before_the_time_is_up(hass: HomeAssistant, pbx: Si
 
 
 @pytest.mark.usefixtures("home")
-async def test_the_second_of_two_people_answers(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_the_second_of_two_people_answers(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """The first answer counts; what the other one texts later is no answer any more."""
     call = ask(hass, entity_id=["notify.ann", "notify.bob"])
     await asked(pbx, ANN)
@@ -194,8 +200,8 @@ async def test_the_second_of_two_people_answers(hass: HomeAssistant, pbx: Simula
     await pbx.receive(from_number=BOB, text="1")
     assert (await call)["recipient"] == "Bob"
     await pbx.receive(from_number=ANN, text="2")
-    await until(lambda: told.texts() == ["1", "2"])
-    assert told.events[-1][1]["is_answer"] is False
+    await until(lambda: entity_events.texts() == ["1", "2"])
+    assert entity_events.events[-1][1]["is_answer"] is False
 
 
 @pytest.mark.parametrize("target", [{"entity_id": "notify.all"}, {"destination": [ANN, BOB], "group": True}])
@@ -260,41 +266,43 @@ async def test_the_wrong_pin_and_the_right_one(hass: HomeAssistant, pbx: Simulat
 
 
 @pytest.mark.usefixtures("home")
-async def test_what_came_before_the_question(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_what_came_before_the_question(hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents) -> None:
     """A text that came before is no answer, also within the same second and where it is read only later."""
     await pbx.receive(from_number=ANN, text="1")
     call = ask(hass, entity_id="notify.ann", timeout=1)
     assert await call == NOTHING
-    assert told.texts() == ["1"]
-    assert told.events[-1][1]["is_answer"] is False
+    assert entity_events.texts() == ["1"]
+    assert entity_events.events[-1][1]["is_answer"] is False
 
 
 @pytest.mark.usefixtures("home")
-async def test_an_opt_out_word_is_never_an_answer(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_an_opt_out_word_is_never_an_answer(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """Not even where any text is one, and it gets no hint."""
     call = ask(hass, entity_id="notify.ann", answers=[], hint="What?", timeout=2, question="Which room?")
     await asked(pbx, ANN, "Which room?")
     await pbx.receive(from_number=ANN, text="Stop.")
-    await until(lambda: told.texts() == ["Stop."])
-    assert told.events[-1][1]["is_answer"] is False
+    await until(lambda: entity_events.texts() == ["Stop."])
+    assert entity_events.events[-1][1]["is_answer"] is False
     assert await call == NOTHING
     assert sent_to(pbx, ANN) == ["Which room?"]
 
 
 @pytest.mark.usefixtures("home")
-async def test_a_stranger(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_a_stranger(hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents) -> None:
     """Who was not asked cannot answer."""
     call = ask(hass, entity_id="notify.ann")
     await asked(pbx, ANN)
     await pbx.receive(from_number=STRANGER, text="1")
-    await until(lambda: told.texts() == ["1"])
-    assert told.events[-1][1]["is_answer"] is False
+    await until(lambda: entity_events.texts() == ["1"])
+    assert entity_events.events[-1][1]["is_answer"] is False
     await pbx.receive(from_number=ANN, text="2")
     assert (await call)["id"] == "leave"
 
 
 async def test_a_text_to_another_number_of_ours(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, timing: None, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, timing: None, entity_events: EntityEvents
 ) -> None:
     """Only what comes to the number that asked is an answer."""
     user = pbx.add_user("1005@acme.example", numbers=["18585550150", "18585550151"])
@@ -303,7 +311,7 @@ async def test_a_text_to_another_number_of_ours(
     call = ask(hass, entity_id="notify.ann")
     await asked(pbx, ANN)
     await pbx.receive(from_number=ANN, to_number="18585550151", text="1")
-    await until(lambda: told.texts("event.ann_messages") == ["1"])
+    await until(lambda: entity_events.texts("event.ann_messages") == ["1"])
     await pbx.receive(from_number=ANN, to_number="18585550150", text="2")
     assert (await call)["id"] == "leave"
 
@@ -361,7 +369,7 @@ async def test_a_group_waits_for_each_of_its_members(hass: HomeAssistant, pbx: S
 
 
 @pytest.mark.usefixtures("home")
-async def test_a_caller_that_is_cancelled(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_a_caller_that_is_cancelled(hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents) -> None:
     """The question is forgotten, and the next one goes."""
     first = ask(hass, entity_id="notify.ann")
     await asked(pbx, ANN)
@@ -422,7 +430,7 @@ async def ask_while_away(hass: HomeAssistant, pbx: Simulator, home: MockConfigEn
 
 @pytest.mark.usefixtures("quick_queue")
 async def test_a_queued_question_goes_with_its_caller(
-    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What nobody waits for any more is not sent once the PBX is back, and no event says so; other texts are sent."""
     call = await ask_while_away(hass, pbx, home)
@@ -432,12 +440,12 @@ async def test_a_queued_question_goes_with_its_caller(
     await asked(pbx, BOB, "Hello")
     await asyncio.sleep(1)
     assert sent_to(pbx, ANN) == []
-    assert told.events == []
+    assert entity_events.events == []
 
 
 @pytest.mark.usefixtures("quick_queue")
 async def test_the_first_answer_ends_what_is_queued_for_others(
-    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Bob answers while the question to Ann still waits: she is not asked any more."""
     notify = {"entity_id": "notify.ann", "message": "Hello"}
@@ -453,12 +461,12 @@ async def test_the_first_answer_ends_what_is_queued_for_others(
     pbx.clear_faults()
     await asyncio.sleep(1)
     assert sent_to(pbx, ANN) == ["Hello"]
-    assert {event["event_type"] for _, event in told.events} == {"received"}
+    assert {event["event_type"] for _, event in entity_events.events} == {"received"}
 
 
 @pytest.mark.usefixtures("quick_queue")
 async def test_a_queued_question_goes_with_its_account(
-    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A reload ends the wait with an error, so the question is not sent after it either."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, code=503)
@@ -471,12 +479,12 @@ async def test_a_queued_question_goes_with_its_account(
     await until(lambda: home.runtime_data.queue.queued == 0)
     await asyncio.sleep(1)
     assert sent_to(pbx, ANN) == []
-    assert told.events == []
+    assert entity_events.events == []
 
 
 @pytest.mark.usefixtures("quick_queue")
 async def test_a_queued_question_is_not_sent_after_a_kill(
-    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Nobody waits for the answer any more, and no event reports it; other texts that were queued are sent."""
     call = await ask_while_away(hass, pbx, home)
@@ -489,12 +497,12 @@ async def test_a_queued_question_is_not_sent_after_a_kill(
     await until(lambda: home.runtime_data.queue.queued == 0)
     await asyncio.sleep(1)
     assert sent_to(pbx, ANN) == []
-    assert told.events == []
+    assert entity_events.events == []
 
 
 @pytest.mark.usefixtures("timing", "camera", "quick_queue")
 async def test_the_picture_of_a_question_goes_with_it(
-    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A picture that waits is not sent either where its question is not, or was answered before."""
     await hass.config_entries.async_reload(entry.entry_id)  # with the quick timing
@@ -507,7 +515,7 @@ async def test_the_picture_of_a_question_goes_with_it(
     pbx.clear_faults()
     await asyncio.sleep(1)
     assert pbx.messages == []
-    assert told.events == []
+    assert entity_events.events == []
 
 
 @pytest.mark.usefixtures("quick_queue", "home")

@@ -18,7 +18,7 @@ from custom_components.netsapiens.receiving import sentence_templates
 from custom_components.netsapiens.receiving.answers import Match
 from custom_components.netsapiens.receiving.question import AskState
 from custom_components.netsapiens.receiving.sentence_templates import SentenceTemplates
-from tests.conftest import Told
+from tests.conftest import EntityEvents
 from tests.helpers import until
 from tests.pictures import RED
 from tests.simulator import FaultKind, Simulator
@@ -30,12 +30,12 @@ from tests.test_ask_question import (  # noqa: F401 - fixtures
     NOTHING,
     ask,
     asked,
+    entity_events,
     hass_storage,
     home,
     quick_queue,
     refused,
     timing,
-    told,
 )
 from tests.test_blueprints import sent_to
 
@@ -50,11 +50,11 @@ async def poll_off(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     await until(lambda: entry.runtime_data.poller is None)
 
 
-async def opt_out(pbx: Simulator, told: Told, number: str) -> None:
+async def opt_out(pbx: Simulator, entity_events: EntityEvents, number: str) -> None:
     """Let somebody opt out of texts."""
-    before = len(told.texts())
+    before = len(entity_events.texts())
     await pbx.receive(from_number=number, text="Stop")
-    await until(lambda: len(told.texts()) > before)
+    await until(lambda: len(entity_events.texts()) > before)
 
 
 # --- who is asked -----------------------------------------------------------------------
@@ -64,11 +64,11 @@ async def test_who_opted_out_is_not_asked(
     hass: HomeAssistant,
     pbx: Simulator,
     home: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Alone, she is named by the error with what she has to text; beside others, they are asked and can answer."""
-    await opt_out(pbx, told, ANN)
+    await opt_out(pbx, entity_events, ANN)
     error = await refused(hass, pbx, "opted_out", entity_id="notify.ann")
     assert "Ann" in str(error)
     assert "START" in str(error)
@@ -171,7 +171,7 @@ async def test_a_question_that_ends_as_its_turn_comes(
 
 
 @pytest.mark.usefixtures("home")
-async def test_a_picture_is_an_answer(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_a_picture_is_an_answer(hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents) -> None:
     """A photo of the meter: the response has its id, as the event has it, and it can be opened by that at once."""
     call = ask(hass, entity_id="notify.ann", answers=[], question="What does the meter say?")
     await asked(pbx, ANN, "What does the meter say?")
@@ -179,8 +179,8 @@ async def test_a_picture_is_an_answer(hass: HomeAssistant, pbx: Simulator, told:
     response = await call
     assert (response["id"], response["text"], response["recipient"]) == (None, "", "Ann")
     assert response["media_content_id"].startswith("media-source://netsapiens/")
-    assert told.events[-1][1]["media_content_id"] == response["media_content_id"]
-    assert told.events[-1][1]["is_answer"] is True
+    assert entity_events.events[-1][1]["media_content_id"] == response["media_content_id"]
+    assert entity_events.events[-1][1]["is_answer"] is True
     media = await media_source.async_resolve_media(hass, response["media_content_id"], None)
     assert media.path is not None
     assert await asyncio.to_thread(media.path.read_bytes) == RED
@@ -233,14 +233,16 @@ async def test_a_pbx_that_lists_slowly_holds_up_no_question(hass: HomeAssistant,
 
 
 @pytest.mark.usefixtures("home", "quick_queue")
-async def test_texts_while_a_question_is_queued(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_texts_while_a_question_is_queued(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """She was not asked yet, so they answer nothing."""
     pbx.fault(FaultKind.FORBIDDEN_HTML, path="/messages", method="POST", times=None)
     call = ask(hass, entity_id="notify.ann", keep_for=60)
     await until(lambda: pbx.requests_to("/messages")[-1].method == "POST")
     await pbx.receive(from_number=ANN, text="1")
-    await until(lambda: told.texts() == ["1"])
-    assert told.events[-1][1]["is_answer"] is False
+    await until(lambda: entity_events.texts() == ["1"])
+    assert entity_events.events[-1][1]["is_answer"] is False
     pbx.clear_faults()
     await asked(pbx, ANN)
     await asyncio.sleep(1.1)  # the PBX's times have seconds
@@ -324,12 +326,14 @@ async def test_a_hint_beyond_the_hourly_limit(
 
 
 @pytest.mark.usefixtures("home")
-async def test_without_a_hint_nothing_is_texted(hass: HomeAssistant, pbx: Simulator, told: Told) -> None:
+async def test_without_a_hint_nothing_is_texted(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents
+) -> None:
     """A text that is no answer is left without one, and the question goes on waiting."""
     call = ask(hass, entity_id="notify.ann")
     await asked(pbx, ANN)
     await pbx.receive(from_number=ANN, text="What?")
-    await until(lambda: told.texts() == ["What?"])
+    await until(lambda: entity_events.texts() == ["What?"])
     await pbx.receive(from_number=ANN, text="1")
     assert (await call)["id"] == "close"
     assert sent_to(pbx, ANN) == [LINES]
@@ -430,14 +434,14 @@ async def test_a_home_without_hassil(
     hass: HomeAssistant,
     pbx: Simulator,
     monkeypatch: pytest.MonkeyPatch,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """There a sentence counts letter by letter, and its number; nothing breaks."""
     monkeypatch.setitem(sys.modules, sentence_templates.__name__, None)
     call = ask(hass, entity_id="notify.ann", answers=TEMPLATE)
     await asked(pbx, ANN, TEMPLATE_LINES)
     await pbx.receive(from_number=ANN, text="Close it in ten minutes")
-    await until(lambda: len(told.texts()) == 1)
+    await until(lambda: len(entity_events.texts()) == 1)
     await asyncio.sleep(0.3)
     assert not call.done()
     await pbx.receive(from_number=ANN, text="1")

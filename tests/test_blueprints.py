@@ -403,7 +403,7 @@ async def test_only_recipients_may_text(
 
 
 @pytest.mark.parametrize(
-    ("number", "text", "told"),
+    ("number", "text", "replies"),
     [
         (ANN, "4712 arm", 1),
         (ANN, "arm", 1),
@@ -422,7 +422,7 @@ async def test_only_recipients_may_text(
     ],
 )
 async def test_anything_else_does_nothing(
-    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, number: str, text: str, told: int
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, number: str, text: str, replies: int
 ) -> None:
     """No other text, sender or PIN runs a command or gets an answer."""
     await use("text_command", **COMMAND, wrong_pin_wait=0)
@@ -434,7 +434,7 @@ async def test_anything_else_does_nothing(
     await nothing_more(pbx, 0.3)
     assert runs == []
     shown = [one for one in notifications if one.data["domain"] == "persistent_notification"]
-    assert len(shown) == told
+    assert len(shown) == replies
     assert "4711" not in str(shown)
 
 

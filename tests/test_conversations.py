@@ -14,7 +14,7 @@ from custom_components.netsapiens import conversations as conversations_module
 from custom_components.netsapiens.addressing import async_conversation
 from custom_components.netsapiens.api import MessageAPI, NetsapiensRequestError, NetsapiensTimeoutError
 from custom_components.netsapiens.const import DOMAIN
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
 
@@ -146,12 +146,12 @@ async def test_the_conversation_of_one(hass: HomeAssistant, pbx: Simulator, look
 
 
 async def test_the_conversation_of_a_group(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """It goes to all of the group, and once."""
     (row,) = await answer(hass, destination=[ANN, BOB], group=True)
     await pbx.receive(from_number=BOB, text="In", messagesession=row["messagesession"])
-    await until(lambda: told.texts() == ["In"])
+    await until(lambda: entity_events.texts() == ["In"])
     await answer(hass, messagesession=row["messagesession"], message="To all")
     assert sorted(pbx.messages[-1].destination) == [ANN, BOB]
     assert pbx.messages[-1].requested_session == row["messagesession"]
@@ -162,7 +162,7 @@ async def test_the_conversation_of_a_group(
 
 
 async def test_the_conversation_of_a_chat(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A chat is answered by chat."""
     received = await pbx.receive_chat(from_user="1002", text="Hi")
@@ -220,13 +220,13 @@ async def test_a_conversation_while_the_pbx_is_away(
     ("sender", "words"), [("AMAZON", "AMAZON"), ("O2", "O2"), ("Bank24", "Bank24"), ("bob123@gmail.com", "…@gmail.com")]
 )
 async def test_a_sender_with_a_name(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, sender: str, words: str
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, sender: str, words: str
 ) -> None:
     """A name cannot be answered, and is not taken for digits of somebody."""
     entry = await add_account(recipient("Desk", "123"), recipient("Short", "24123"))
     await until(entry.runtime_data.poller.ready.is_set)
     received = await pbx.receive(from_number=sender, text="Your parcel")
-    await until(lambda: told.texts() == ["Your parcel"])
+    await until(lambda: entity_events.texts() == ["Your parcel"])
     attributes = hass.states.get("event.1001_acme_example_messages").attributes
     assert (attributes["from_number"], attributes["recipient"]) == (sender, None)
     assert words in await refused(hass, "sender_without_number", messagesession=received.messagesession)

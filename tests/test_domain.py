@@ -9,7 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api.models import Account, SmsNumber as Listed
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import _quick, on_disk, send, texts  # noqa: F401
 from tests.helpers import shown, until, written
 from tests.receiving.test_poller import hass_storage  # noqa: F401
@@ -150,7 +150,7 @@ async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, e
 
 
 async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Nobody reads a colleague's other conversations."""
     entry = await add_account(recipient("Ann", ANN, from_number=FRONT_DESK))
@@ -160,17 +160,17 @@ async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     await pbx.receive(from_number=ANN, text="Private", to_number="18585550145")
     await pbx.receive_chat("1001", "Private too", to_user="1002")
     await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
-    await until(lambda: len(told.texts()) == 2)
-    assert sorted(told.texts()) == ["To the desk", "To the own number"]
-    attributes = next(event for _, event in told.events if event["message"] == "To the desk")
+    await until(lambda: len(entity_events.texts()) == 2)
+    assert sorted(entity_events.texts()) == ["To the desk", "To the own number"]
+    attributes = next(event for _, event in entity_events.events if event["message"] == "To the desk")
     assert (attributes["to_number"], attributes["recipient"]) == (shown(FRONT_DESK), "Ann")
     looks = len(pbx.requests_to("/users/1002/messagesessions"))
     await until(lambda: len(pbx.requests_to("/users/1002/messagesessions")) > looks + 3)
-    assert len(told.texts()) == 2
+    assert len(entity_events.texts()) == 2
 
 
 async def test_replies_to_a_number_that_is_listed_without_its_country_code(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """It is the same number."""
     pbx.users["1002@acme.example"].numbers.append(SmsNumber("8585550147", dest="1002"))
@@ -179,12 +179,12 @@ async def test_replies_to_a_number_that_is_listed_without_its_country_code(
     await send(hass)
     assert sent_under(pbx) == [("1002", "8585550147")]
     await pbx.receive(from_number=ANN, text="To the desk", to_number="8585550147")
-    await until(lambda: told.texts() == ["To the desk"])
+    await until(lambda: entity_events.texts() == ["To the desk"])
 
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_conversations_of_others_that_are_not_shown(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, status: int
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, status: int
 ) -> None:
     """A list that is refused for good keeps no other from being read."""
     path = "/users/1002/messagesessions"
@@ -192,13 +192,17 @@ async def test_conversations_of_others_that_are_not_shown(
     entry = await add_account(options={"from_number": FRONT_DESK})
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="To the own number", to_number=OWN)
-    await until(lambda: told.texts() == ["To the own number"])
+    await until(lambda: entity_events.texts() == ["To the own number"])
     if status != 404:  # that is an empty list
         assert len(pbx.requests_to(path)) == (2 if status == 401 else 1)  # and not at each look: a 401 costs a token
 
 
 async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What came in meanwhile is reported once they can be."""
     entry = await add_account(options={"from_number": FRONT_DESK})
@@ -209,7 +213,7 @@ async def test_conversations_of_others_that_cannot_be_read_are_no_empty_ones(
     await until(lambda: fault.struck > 6)
     assert caplog.text.count("Messages cannot be read") == 1
     pbx.clear_faults()
-    await until(lambda: told.texts() == ["To the desk"])
+    await until(lambda: entity_events.texts() == ["To the desk"])
 
 
 async def test_the_select_shows_number_and_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

@@ -23,7 +23,7 @@ from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
-from tests.conftest import AddAccount, Told
+from tests.conftest import AddAccount, EntityEvents
 from tests.delivery.quick import QUICK, set_timing
 from tests.delivery.test_queue import QUEUED, crash, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until
@@ -117,11 +117,11 @@ def peak() -> Generator[Callable[[], int]]:
     tracemalloc.stop()
 
 
-async def goes_on(pbx: HostilePbx, told: Told) -> None:
+async def goes_on(pbx: HostilePbx, entity_events: EntityEvents) -> None:
     """Let the PBX behave again: what came in meanwhile is reported."""
     await pbx.receive(from_number=ANN, text="Meanwhile")
     pbx.hostile = None
-    await until(lambda: told.texts() == ["Meanwhile"], within=30)
+    await until(lambda: entity_events.texts() == ["Meanwhile"], within=30)
 
 
 # --- too much ------------------------------------------------------------------------
@@ -132,7 +132,7 @@ async def test_a_list_without_end(
     hass: HomeAssistant,
     pbx: HostilePbx,
     entry: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     peak: Callable[[], int],
     headers: dict[str, str],
 ) -> None:
@@ -149,7 +149,7 @@ async def test_a_list_without_end(
     pbx.hostile = endless
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert (await send(hass, "Out all the same"))["status"] == "sent"
-    await goes_on(pbx, told)
+    await goes_on(pbx, entity_events)
     assert all(MAX_ANSWER < sent < MOST for sent in pbx.ended[:3])
     assert peak() < MOST
 
@@ -195,7 +195,7 @@ async def test_a_list_that_swells(
     hass: HomeAssistant,
     pbx: HostilePbx,
     entry: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     peak: Callable[[], int],
     encoding: str,
     bomb: Callable[[], bytes],
@@ -211,7 +211,7 @@ async def test_a_list_that_swells(
     pbx.hostile = swelling
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert (await send(hass, "Out all the same"))["status"] == "sent"
-    await goes_on(pbx, told)
+    await goes_on(pbx, entity_events)
     assert peak() < MOST
 
 
@@ -243,7 +243,7 @@ def limit_exchanges(entry: MockConfigEntry, seconds: float) -> None:
 
 
 async def test_a_list_that_comes_a_byte_a_second(
-    hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: HostilePbx, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """It ends by the timeout. Meanwhile texts go out, and another account at the same PBX receives."""
     pbx.add_user("1002@acme.example", numbers=["18585550198"])
@@ -257,14 +257,14 @@ async def test_a_list_that_comes_a_byte_a_second(
     row = await send(hass, "Not held up", config_entry_id=first.entry_id)
     assert row["status"] == "sent"
     await pbx.receive(from_number=ANN, to_number="18585550198", text="Not held up either")
-    await until(lambda: told.texts("event.1002_acme_example_messages") == ["Not held up either"])
+    await until(lambda: entity_events.texts("event.1002_acme_example_messages") == ["Not held up either"])
     assert pbx.ended == []
     limit_exchanges(first, 1)  # from the next one on
     pbx.hostile = drip
     ends.set()
     await until(lambda: len(pbx.ended) >= 3, within=40)
     assert max(pbx.ended) < 20
-    await goes_on(pbx, told)
+    await goes_on(pbx, entity_events)
 
 
 async def test_an_answer_to_a_text_that_comes_a_byte_a_second(

@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import texts
 from tests.helpers import entity_of, until
 from tests.receiving.test_poller import ANN, FROM_ANN, MESSAGES
@@ -43,13 +43,13 @@ def issues(hass: HomeAssistant) -> list[Any]:
 
 @pytest.mark.parametrize("data", DAMAGED)
 async def test_a_damaged_recipient_stops_nothing(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, data: dict[str, Any]
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, data: dict[str, Any]
 ) -> None:
     """The account loads, others are texted, and an issue says which one it is."""
     entry = await add_account(broken(data), recipient("Ann", ANN))
     await until(lambda: entry.runtime_data.poller.checkpoint is not None)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == told.texts(FROM_ANN) == ["Hi"])
+    await until(lambda: entity_events.texts() == entity_events.texts(FROM_ANN) == ["Hi"])
     [issue] = issues(hass)
     assert issue.translation_placeholders == {"account": "1001@acme.example", "recipient": "Broken"}
     assert (await async_get_config_entry_diagnostics(hass, entry))["damaged_recipients"] == 1
@@ -106,7 +106,7 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
     hass: HomeAssistant,
     pbx: Simulator,
     add_account: AddAccount,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
     listener: str,
 ) -> None:
@@ -119,14 +119,18 @@ async def test_each_listener_hears_by_itself_and_the_account_first(
 
     entity_of(hass, MESSAGES if listener == "account" else FROM_ANN).async_write_ha_state = fail
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts("event.also_messages") == ["Hi"])
-    assert told.texts() == ([] if listener == "account" else ["Hi"])
-    assert told.texts(FROM_ANN) == (["Hi"] if listener == "account" else [])
+    await until(lambda: entity_events.texts("event.also_messages") == ["Hi"])
+    assert entity_events.texts() == ([] if listener == "account" else ["Hi"])
+    assert entity_events.texts(FROM_ANN) == (["Hi"] if listener == "account" else [])
     assert caplog.text.count("while calling a listener") == 1
 
 
 async def test_whoever_it_is_from_the_account_hears_of_it(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Also where it cannot be said whose number it is."""
     entry = await add_account(recipient("Ann", ANN))
@@ -137,4 +141,4 @@ async def test_whoever_it_is_from_the_account_hears_of_it(
 
     monkeypatch.setattr("custom_components.netsapiens.address_book.numbers_of", fail)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])

@@ -321,8 +321,8 @@ def test_every_error_has_words_and_all_words_are_used() -> None:
     defined = set(WORDS["exceptions"])
     assert found | keys_of_client_errors() <= defined
     # A key may also be told in a constant or a table.
-    told = set.union(*(strings_in(tree) for tree in INTEGRATION.values()))
-    assert defined <= told
+    entity_events = set.union(*(strings_in(tree) for tree in INTEGRATION.values()))
+    assert defined <= entity_events
     assert all(KEY.fullmatch(key) and set(WORDS["exceptions"][key]) == {"message"} for key in defined)
 
 
@@ -376,10 +376,10 @@ def test_every_placeholder_of_a_form_is_given() -> None:
 
 def test_every_error_of_a_form_has_words() -> None:
     """All errors that the dialogs put on a form are constants in their modules."""
-    told = set.union(*(strings_in(tree) for tree in FLOWS))
+    entity_events = set.union(*(strings_in(tree) for tree in FLOWS))
     for words in (WORDS["config"], WORDS["options"], WORDS["config_subentries"]["recipient"]):
-        assert set(words["error"]) <= told
-        assert set(words.get("abort", {})) <= told | {"already_configured"} | DOMAINS_OWN_ABORTS
+        assert set(words["error"]) <= entity_events
+        assert set(words.get("abort", {})) <= entity_events | {"already_configured"} | DOMAINS_OWN_ABORTS
     everything = {*WORDS["config"]["error"], *WORDS["config_subentries"]["recipient"]["error"]}
     for node in (node for tree in FLOWS for node in ast.walk(tree)):
         if isinstance(node, ast.Assign) and "errors[" in ast.unparse(node.targets[0]):

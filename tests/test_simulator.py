@@ -471,9 +471,9 @@ async def test_control_surface_and_phone(pbx: Simulator, line: Line) -> None:
     events = await line.session.get(f"{pbx.url}/_sim/events")
     body = {"from_number": OUTSIDE, "text": "Hi", "media": base64.b64encode(PIXEL).decode()}
     made = await (await line.raw("POST", "/_sim/receive", json=body)).json()
-    while not (told := await events.content.readline()).startswith(b"data: "):
+    while not (entity_events := await events.content.readline()).startswith(b"data: "):
         pass
-    assert json.loads(told[6:]) == made
+    assert json.loads(entity_events[6:]) == made
     events.close()
     assert await (await line.raw("GET", made["media_url"])).read() == PIXEL
     assert await (await line.raw("GET", "/_sim/inbound")).json() == [made]

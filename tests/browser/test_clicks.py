@@ -123,8 +123,8 @@ async def test_send_from_the_actions_tool_and_get_a_reply(
     await person.click("Messages")
     await person.press_icon("Menu", of="ha-more-info-dialog")
     await person.click("Details")
-    told = person.page.get_by_role("listitem").filter(has_text="Thanks! I'll be right down.")
-    await expect(told).to_be_visible()
+    reply = person.page.get_by_role("listitem").filter(has_text="Thanks! I'll be right down.")
+    await expect(reply).to_be_visible()
     await take_picture(phone, "phone")
 
 

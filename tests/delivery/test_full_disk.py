@@ -13,7 +13,7 @@ from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from tests.conftest import Told
+from tests.conftest import EntityEvents
 from tests.delivery.disk import Disk, fill, rows_in
 from tests.delivery.test_queue import _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle
@@ -142,20 +142,20 @@ async def test_what_comes_in_is_reported_once(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,  # noqa: F811
-    told: Told,
+    entity_events: EntityEvents,
     disk: Disk,
 ) -> None:
     """A disk that takes nothing makes no text come in twice."""
     await one_waits(hass, pbx, looking, disk)
     for number in range(3):
         await pbx.receive(from_number=ANN, text=f"In {number}")
-        await until(lambda number=number: f"In {number}" in told.texts())
+        await until(lambda number=number: f"In {number}" in entity_events.texts())
     await asyncio.sleep(0.5)
-    assert told.texts() == ["In 0", "In 1", "In 2"]
+    assert entity_events.texts() == ["In 0", "In 1", "In 2"]
     disk.is_full = False
     await until(lambda: texts(pbx) == ["Waits"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["In 0", "In 1", "In 2"]
+    assert entity_events.texts() == ["In 0", "In 1", "In 2"]
 
 
 @contextlib.contextmanager

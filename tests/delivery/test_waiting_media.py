@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.outgoing import Media
-from tests.conftest import Told
+from tests.conftest import EntityEvents
 from tests.delivery.disk import spool_path
 from tests.delivery.test_queue import MESSAGES, QUEUED, _quick, hass_storage, on_disk, send, texts  # noqa: F401
 from tests.helpers import until, until_idle
@@ -55,7 +55,7 @@ async def test_media_that_is_gone_costs_that_text_alone(
     hass: HomeAssistant,
     pbx: Simulator,
     entry: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
     lost: Callable[[Path], object],
 ) -> None:
@@ -68,7 +68,7 @@ async def test_media_that_is_gone_costs_that_text_alone(
     lost(path)
     await pbx.start()
     await until(lambda: hass.states.get(QUEUED).state == "0")
-    (failed,) = [seen for entity_id, seen in told.events if entity_id == MESSAGES]
+    (failed,) = [seen for entity_id, seen in entity_events.events if entity_id == MESSAGES]
     assert failed["reason"] == "unexpected"
     assert failed["error"] == (
         "The picture or file of the waiting text could not be read from the disk any more, so it was not sent"

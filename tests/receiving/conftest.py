@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until
 from tests.simulator import Simulator
 
@@ -15,7 +15,7 @@ ANN, BOB = "18585550123", "18585550124"
 
 
 @pytest.fixture
-async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
+async def looking(hass: HomeAssistant, add_account: AddAccount, entity_events: EntityEvents) -> MockConfigEntry:
     """An account with Ann and Bob whose poller has looked once."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
     await until(entry.runtime_data.poller.ready.is_set)

@@ -8,7 +8,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import Account, MessageSession
 from custom_components.netsapiens.receiving.poll import is_ours_last
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import send
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, BOB, hass_storage  # noqa: F401
@@ -37,7 +37,7 @@ async def test_an_answer_passes_two_thousand_changed_conversations(
     hass: HomeAssistant,
     pbx: Simulator,
     pushed: MockConfigEntry,  # noqa: F811
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """The newest is read first, however much else is to be read."""
     write_to(pbx, 2000)
@@ -48,7 +48,7 @@ async def test_an_answer_passes_two_thousand_changed_conversations(
         await asyncio.sleep(0.5)
         before = reads(pbx)
         await pbx.receive(from_number=sender, text=f"Answer {number}")
-        await until(lambda number=number: told.texts()[-1:] == [f"Answer {number}"], within=10)
+        await until(lambda number=number: entity_events.texts()[-1:] == [f"Answer {number}"], within=10)
         assert reads(pbx) - before <= 12
     assert reads(pbx) < 200
 
@@ -57,7 +57,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
     hass: HomeAssistant,
     pbx: Simulator,
     pushed: MockConfigEntry,  # noqa: F811
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """A long call does not delay what comes in."""
     destinations = [f"1858556{number:04}" for number in range(300)]
@@ -65,7 +65,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
     await until(lambda: len(pbx.requests_to("/messages")) > 60)
     before = reads(pbx)
     await pbx.receive(from_number=ANN, text="Answer")
-    await until(told.texts, within=10)
+    await until(entity_events.texts, within=10)
     assert reads(pbx) - before <= 12
     assert not bulk.done()
     bulk.cancel()
@@ -73,7 +73,7 @@ async def test_an_answer_beside_300_texts_at_the_real_rate(
 
 
 async def test_those_that_change_again_keep_none_waiting(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, quick_inbox: None
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, quick_inbox: None
 ) -> None:
     """Somebody answered, and we wrote once more before that was read; the others go on changing."""
     entry = await add_account(recipient("Ann", ANN))
@@ -88,9 +88,9 @@ async def test_those_that_change_again_keep_none_waiting(
             await asyncio.sleep(0.3)
 
     changing = asyncio.create_task(keep_changing())
-    await until(lambda: "Answer" in told.texts(), within=60)
+    await until(lambda: "Answer" in entity_events.texts(), within=60)
     changing.cancel()
-    assert told.texts() == ["Answer"]
+    assert entity_events.texts() == ["Answer"]
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
-from tests.conftest import Told
+from tests.conftest import EntityEvents
 from tests.helpers import until
 from tests.receiving.conftest import arrive_hours_ago
 from tests.receiving.test_poller import ANN, BOB, hass_storage, place_path, set_place  # noqa: F401
@@ -48,7 +48,7 @@ async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     how: str,
 ) -> None:
     """What was missed is reported, and what the entities show as reported is not."""
@@ -57,8 +57,8 @@ async def test_a_damaged_file_loses_nothing(
     pbx.clock_offset = 0.0
     for text in ("Seen", "Seen too"):
         await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: told.texts()[-1:] == [text])
-    before = told.texts()
+        await until(lambda text=text: entity_events.texts()[-1:] == [text])
+    before = entity_events.texts()
     await hass.config_entries.async_unload(looking.entry_id)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=BOB, text="Missed")
@@ -66,9 +66,9 @@ async def test_a_damaged_file_loses_nothing(
     damage(path, how)
     damaged = path.read_bytes()
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts()[-1:] == ["Missed"])
+    await until(lambda: entity_events.texts()[-1:] == ["Missed"])
     await asyncio.sleep(0.3)
-    assert told.texts() == [*before, "Missed"]
+    assert entity_events.texts() == [*before, "Missed"]
     kinds = {issue.translation_key: issue for issue in ir.async_get(hass).issues.values()}
     issue = kinds["inbox_damaged"]
     assert issue.is_fixable
@@ -82,11 +82,11 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """Before the first look after it came to its end."""
     await pbx.receive(from_number=ANN, text="Seen")
-    await until(lambda: told.texts() == ["Seen"])
+    await until(lambda: entity_events.texts() == ["Seen"])
     await hass.config_entries.async_unload(looking.entry_id)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=BOB, text="Missed")
@@ -96,25 +96,25 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     await until(lambda: fault.struck)
     await hass.config_entries.async_unload(looking.entry_id)
     pbx.clear_faults()
-    restore_state.async_get(hass).last_states.clear()  # it is on disk what was told
+    restore_state.async_get(hass).last_states.clear()  # it is on disk what was reported
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts() == ["Seen", "Missed"])
+    await until(lambda: entity_events.texts() == ["Seen", "Missed"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Seen", "Missed"]
+    assert entity_events.texts() == ["Seen", "Missed"]
 
 
 async def test_where_no_event_is_known_the_last_day_is_told(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """Without any knowledge nothing older than a day comes up."""
     await hass.config_entries.async_unload(looking.entry_id)
     await arrive_hours_ago(pbx, 26, 20, 1)
     await set_place(hass, looking, lambda _: {})
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts() == ["20 hours ago", "1 hours ago"])
+    await until(lambda: entity_events.texts() == ["20 hours ago", "1 hours ago"])
 
 
 # --- the checkpoint ------------------------------------------------------------------
@@ -177,7 +177,7 @@ async def test_a_place_of_1970_tells_no_history(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """It was noted while the PBX's clock was believed."""
     await hass.config_entries.async_unload(looking.entry_id)
@@ -189,6 +189,6 @@ async def test_a_place_of_1970_tells_no_history(
     await arrive_hours_ago(pbx, 20, 2)
     await pbx.receive(from_number=BOB, text="Missed")
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts() == ["Missed"])
+    await until(lambda: entity_events.texts() == ["Missed"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Missed"]
+    assert entity_events.texts() == ["Missed"]

@@ -1,4 +1,4 @@
-"""Clocks and zones of the PBX that are wrong, jump, or are not UTC: nothing is lost, and nothing is told twice."""
+"""Clocks and zones of the PBX that are wrong, jump, or are not UTC: nothing is lost, and nothing is reported twice."""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens.api import Message, MessageSession
 from custom_components.netsapiens.api.naive_times import NaiveTimes
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import send, texts
 from tests.helpers import until
 from tests.receiving.conftest import arrive_hours_ago
@@ -33,7 +33,7 @@ async def test_bare_times_in_another_zone(
     hass: HomeAssistant,
     pbx: Simulator,
     add_account: AddAccount,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
     zone: float,
 ) -> None:
@@ -44,13 +44,13 @@ async def test_bare_times_in_another_zone(
     await until(entry.runtime_data.poller.ready.is_set)
     for text in ("First", "Second", "Third"):
         await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: told.texts()[-1:] == [text])
+        await until(lambda text=text: entity_events.texts()[-1:] == [text])
         stamp = datetime.fromisoformat(hass.states.get(MESSAGES).attributes["timestamp"])
         assert abs(stamp - pbx.now()) < timedelta(seconds=10)
     await pbx.receive(from_number="18585550177", text="Another")
-    await until(lambda: len(told.texts()) == 4)
+    await until(lambda: len(entity_events.texts()) == 4)
     await asyncio.sleep(0.3)
-    assert told.texts() == ["First", "Second", "Third", "Another"]
+    assert entity_events.texts() == ["First", "Second", "Third", "Another"]
     assert caplog.text.count("lists times without a zone") == 1
     found = await async_get_config_entry_diagnostics(hass, entry)
     hours, minutes = divmod(abs(zone) / 60, 60)
@@ -59,59 +59,61 @@ async def test_bare_times_in_another_zone(
 
 @pytest.mark.parametrize("zone", [-5 * HOUR, 5.75 * HOUR])
 async def test_a_restart_in_another_zone_tells_nothing_twice(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, zone: float
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, zone: float
 ) -> None:
     """What was learned of the zone is not needed for that."""
     pbx.bare_offset = zone
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Before")
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     await hass.config_entries.async_unload(entry.entry_id)
     await pbx.receive(from_number=ANN, text="Missed")
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: told.texts() == ["Before", "Missed"])
+    await until(lambda: entity_events.texts() == ["Before", "Missed"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Before", "Missed"]
+    assert entity_events.texts() == ["Before", "Missed"]
 
 
-async def test_the_end_of_summer(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
+async def test_the_end_of_summer(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
     """When its clock goes back an hour, nothing is lost or reported twice."""
     pbx.bare_offset = -4 * HOUR
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Summer {number}")
-        await until(lambda number=number: len(told.texts()) == number + 1)
+        await until(lambda number=number: len(entity_events.texts()) == number + 1)
     bare = entry.runtime_data.coordinator.api.naive_times
     assert bare.offset == timedelta(hours=-4)
     pbx.bare_offset = -5 * HOUR
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Winter {number}")
-        await until(lambda number=number: len(told.texts()) == number + 4)
+        await until(lambda number=number: len(entity_events.texts()) == number + 4)
     await asyncio.sleep(0.3)
-    assert len(told.texts()) == 6
+    assert len(entity_events.texts()) == 6
     assert bare.offset == timedelta(hours=-5)
 
 
 @pytest.mark.parametrize("zone", [-5 * HOUR, HOUR])
 async def test_unknown_zones_hide_nothing_above_what_was_seen(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, zone: float
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, zone: float
 ) -> None:
     """Where conversations have bare times as well, nothing tells of the zone."""
     pbx.bare_offset, pbx.key_suffix = zone, "timestamp"
     await pbx.receive(from_number=ANN, text="History")
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
-    assert told.texts() == []
-    await pbx.receive(from_number=ANN, text="Seen")  # told where its time is ahead, and not where it is behind
+    assert entity_events.texts() == []
+    await pbx.receive(from_number=ANN, text="Seen")  # reported where its time is ahead, and not where it is behind
     await until(lambda: entry.runtime_data.poller.checkpoint.latest)
     await asyncio.sleep(0.3)
-    before = told.texts()
+    before = entity_events.texts()
     for text in ("First", "Second"):
         await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: told.texts()[-1:] == [text])
-    assert told.texts() == [*before, "First", "Second"]
+        await until(lambda text=text: entity_events.texts()[-1:] == [text])
+    assert entity_events.texts() == [*before, "First", "Second"]
 
 
 @pytest.mark.parametrize("zone", [-5 * HOUR, HOUR, 5.75 * HOUR])
@@ -228,22 +230,22 @@ async def test_one_wrong_date_tells_nothing_again(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     wrong: float,
 ) -> None:
     """A proxy's wrong date moves neither checkpoint nor events."""
     for text in ("One", "Two"):
         await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: told.texts()[-1:] == [text])
+        await until(lambda text=text: entity_events.texts()[-1:] == [text])
     until_before = looking.runtime_data.poller.checkpoint.until
     for _ in range(3):
         fault = pbx.fault(FaultKind.WRONG_DATE, path="messagesessions", seconds=wrong, times=1)
         await until(lambda fault=fault: fault.struck == 1)
         await pbx.receive(from_number=BOB, text="Meanwhile")
         await asyncio.sleep(0.3)
-    await until(lambda: len(told.texts()) == 5)
+    await until(lambda: len(entity_events.texts()) == 5)
     await asyncio.sleep(0.3)
-    assert told.texts() == ["One", "Two", "Meanwhile", "Meanwhile", "Meanwhile"]
+    assert entity_events.texts() == ["One", "Two", "Meanwhile", "Meanwhile", "Meanwhile"]
     assert looking.runtime_data.poller.checkpoint.until >= until_before
 
 
@@ -252,22 +254,22 @@ async def test_the_very_first_date_is_wrong(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     wrong: float,
 ) -> None:
     """Neither does one at the start, when nothing else is known."""
     await arrive_hours_ago(pbx, 20, 2, numbers=("18585550120", "18585550102"))
     await asyncio.sleep(0.3)
     await pbx.receive(from_number=ANN, text="Seen")
-    await until(lambda: told.texts()[-1:] == ["Seen"])
-    before = told.texts()
+    await until(lambda: entity_events.texts()[-1:] == ["Seen"])
+    before = entity_events.texts()
     await hass.config_entries.async_unload(looking.entry_id)
     await pbx.receive(from_number=ANN, text="Missed")
     pbx.fault(FaultKind.WRONG_DATE, path="/tokens", seconds=wrong, times=1)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts()[-1:] == ["Missed"])
+    await until(lambda: entity_events.texts()[-1:] == ["Missed"])
     await asyncio.sleep(0.4)
-    assert told.texts() == [*before, "Missed"]
+    assert entity_events.texts() == [*before, "Missed"]
 
 
 @pytest.mark.parametrize("wrong", WRONG)
@@ -293,12 +295,12 @@ async def test_a_jump_that_holds_is_followed(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     jump: float,
 ) -> None:
-    """What came in before is not told again, and what comes in then is told."""
+    """What came in before is not reported again, and what comes in then is."""
     await pbx.receive(from_number=ANN, text="Before")
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     clock, poller = looking.runtime_data.coordinator.api.clock, looking.runtime_data.poller
     pbx.clock_offset = jump
     await pbx.receive(from_number="18585550177", text="At once")
@@ -308,30 +310,30 @@ async def test_a_jump_that_holds_is_followed(
         let_pass(pbx, looking, 200)
         await asyncio.sleep(0.5)
     assert clock.jumped == pytest.approx(jump, abs=3)
-    await until(lambda: "At once" in told.texts())
+    await until(lambda: "At once" in entity_events.texts())
     await pbx.receive(from_number=BOB, text="After")
-    await until(lambda: told.texts()[-1:] == ["After"])
+    await until(lambda: entity_events.texts()[-1:] == ["After"])
     assert abs(poller.checkpoint.until - pbx.now()) < timedelta(seconds=10)
     pbx.clock_offset -= jump
     while abs(clock.jumped) > 3:
         let_pass(pbx, looking, 200)
         await asyncio.sleep(0.5)
     await pbx.receive(from_number=BOB, text="Right again")
-    await until(lambda: told.texts()[-1:] == ["Right again"])
+    await until(lambda: entity_events.texts()[-1:] == ["Right again"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Before", "At once", "After", "Right again"]
+    assert entity_events.texts() == ["Before", "At once", "After", "Right again"]
 
 
 async def test_a_doubt_may_last_long(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """What came in after the clock was set back is reported, however late that is believed."""
     clock = looking.runtime_data.coordinator.api.clock
     await pbx.receive(from_number=ANN, text="Before")
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     pbx.clock_offset = -HOUR
     await pbx.receive(from_number="18585550177", text="At once")
     for _ in range(8):
@@ -344,5 +346,5 @@ async def test_a_doubt_may_last_long(
     while not clock.jumped:
         let_pass(pbx, looking, 60)
         await asyncio.sleep(0.3)
-    await until(lambda: "At once" in told.texts())
-    assert told.texts() == ["Before", "At once"]
+    await until(lambda: "At once" in entity_events.texts())
+    assert entity_events.texts() == ["Before", "At once"]

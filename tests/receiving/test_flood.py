@@ -1,4 +1,4 @@
-"""More than one look can take: told as it is read, and neither memory nor the event loop goes with it."""
+"""More than one poll can take: reported as it is read, and neither memory nor the event loop goes with it."""
 
 import asyncio
 from collections import Counter
@@ -16,7 +16,7 @@ from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from custom_components.netsapiens.receiving import reader as reader_module
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, ReceivingTiming
-from tests.conftest import Told
+from tests.conftest import EntityEvents
 from tests.delivery.test_queue import crash
 from tests.helpers import until
 from tests.receiving.test_poller import ANN, hass_storage, place_path  # noqa: F401
@@ -43,24 +43,27 @@ async def off(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> 
 
 
 async def test_messages_are_told_as_they_are_read(
-    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Nobody waits for all of a flood to be read."""
     texts = await arrive(pbx, 60, each=2)
     pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
     await hass.config_entries.async_setup(off.entry_id)
-    await until(told.texts)
+    await until(entity_events.texts)
     reads = len(pbx.requests_to("/messages"))
     assert reads < 40
     assert off.runtime_data.poller.checkpoint.until < pbx.now()
-    await until(lambda: len(told.texts()) == 120, within=30)
-    assert sorted(told.texts()) == sorted(texts)
+    await until(lambda: len(entity_events.texts()) == 120, within=30)
+    assert sorted(entity_events.texts()) == sorted(texts)
     for sender in range(60):
-        assert [text for text in told.texts() if text.startswith(f"{sender}:")] == [f"{sender}:0", f"{sender}:1"]
+        assert [text for text in entity_events.texts() if text.startswith(f"{sender}:")] == [
+            f"{sender}:0",
+            f"{sender}:1",
+        ]
 
 
 async def test_a_kill_while_they_are_read_loses_none(
-    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What was read before the kill is known, and the rest follows."""
     texts = await arrive(pbx, 40)
@@ -69,35 +72,43 @@ async def test_a_kill_while_they_are_read_loses_none(
         pbx.clear_faults()
         pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.05, times=None)
         await hass.config_entries.async_setup(off.entry_id)
-        await until(lambda kills=kills: len(told.texts()) >= 6 * kills)
+        await until(lambda kills=kills: len(entity_events.texts()) >= 6 * kills)
         await crash(hass, off)
         assert json.loads(place_path(hass, off).read_text())["data"]["until"] == until_before
     pbx.clear_faults()
     await hass.config_entries.async_setup(off.entry_id)
-    await until(lambda: len(told.texts()) >= 40)
+    await until(lambda: len(entity_events.texts()) >= 40)
     await asyncio.sleep(0.3)
-    assert Counter(told.texts()) == Counter(texts)
+    assert Counter(entity_events.texts()) == Counter(texts)
 
 
 async def test_what_one_look_reads_is_limited(
-    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """The next look goes on at once, and what is told is told once."""
+    """The next poll follows at once, and each message is reported once."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 10)
     hass.data[THROTTLE_TIMING] = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     hass.data[RECEIVING_TIMING] = ReceivingTiming(replace(hass.data[RECEIVING_TIMING].poll, interval=30.0))
     texts = await arrive(pbx, 30)
     await hass.config_entries.async_setup(off.entry_id)
-    await until(lambda: len(told.texts()) == 30)
+    await until(lambda: len(entity_events.texts()) == 30)
     await asyncio.sleep(0.3)
-    assert sorted(told.texts()) == sorted(texts)
+    assert sorted(entity_events.texts()) == sorted(texts)
     found = await async_get_config_entry_diagnostics(hass, off)
     assert found["poller"]["cut_polls"] >= 2
     assert found["poller"]["rows_last_poll"] <= 11
 
 
 async def test_a_first_look_that_is_limited_tells_no_history(
-    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """However many looks the first one takes."""
     monkeypatch.setattr(reader_module, "MOST_ROWS", 5)
@@ -110,31 +121,35 @@ async def test_a_first_look_that_is_limited_tells_no_history(
     await until(lambda: poller.checkpoint is not None and poller.inbox.cut_polls > 2 and not poller.inbox._history)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
-    await until(told.texts)
-    assert told.texts() == ["New"]
+    await until(entity_events.texts)
+    assert entity_events.texts() == ["New"]
 
 
 async def test_a_long_text_is_read_in_small_pages(
-    hass: HomeAssistant, pbx: Simulator, off: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    off: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A page of a thousand of them would be too large to be taken."""
     monkeypatch.setattr(transport, "MAX_ANSWER", 1024 * 1024)
     texts = await arrive(pbx, 1, each=150, text="x" * 4000)
     await hass.config_entries.async_setup(off.entry_id)
-    await until(lambda: len(told.texts()) == 150)
-    assert told.texts() == texts
+    await until(lambda: len(entity_events.texts()) == 150)
+    assert entity_events.texts() == texts
 
 
 async def test_no_text_is_kept(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """What is remembered of messages is not what they say."""
     poller = looking.runtime_data.poller
     await arrive(pbx, 5)
-    await until(lambda: len(told.texts()) == len(poller.inbox._known) == 5)
+    await until(lambda: len(entity_events.texts()) == len(poller.inbox._known) == 5)
     assert {type(known) for known in poller.inbox._known.values()} == {int}
     bare = looking.runtime_data.coordinator.api.naive_times
     assert {type(last.text) for last in bare._last.values()} == {int}
@@ -144,12 +159,12 @@ async def test_what_is_no_longer_listed_is_not_remembered(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
 ) -> None:
     """What is remembered does not grow for ever."""
     inbox = looking.runtime_data.poller.inbox
     await arrive(pbx, 5)
-    await until(lambda: len(told.texts()) == len(inbox._known) == 5)
+    await until(lambda: len(entity_events.texts()) == len(inbox._known) == 5)
     pbx.mailbox.sessions.clear()
     await until(lambda: not inbox._known)
 

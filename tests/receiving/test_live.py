@@ -26,7 +26,7 @@ from custom_components.netsapiens.receiving.timing import (
     ProofTiming,
     ReceivingTiming,
 )
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until, until_idle
 from tests.receiving.test_poller import ANN
 from tests.simulator import Simulator
@@ -62,11 +62,11 @@ def set_timing(hass: HomeAssistant, poll: PollTiming = SLOW, **live: Any) -> Non
 
 
 @pytest.fixture
-async def told(hass: HomeAssistant) -> AsyncGenerator[Told]:
+async def entity_events(hass: HomeAssistant) -> AsyncGenerator[EntityEvents]:
     """What the event entities reported; whatever happens to the connection, nothing twice."""
-    told = Told(hass)
-    yield told
-    assert len(told.texts()) == len(set(told.texts()))
+    entity_events = EntityEvents(hass)
+    yield entity_events
+    assert len(entity_events.texts()) == len(set(entity_events.texts()))
 
 
 @pytest.fixture(autouse=True)
@@ -104,7 +104,9 @@ async def connected(entry: MockConfigEntry) -> MockConfigEntry:
 
 
 @pytest.fixture
-async def live(pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told) -> MockConfigEntry:
+async def live(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
+) -> MockConfigEntry:
     """An account with its connection."""
     entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
     await until_idle(pbx, 0.9)
@@ -119,17 +121,19 @@ def lists(pbx: Simulator) -> int:
 # --- what it is for ------------------------------------------------------------------
 
 
-async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """A text is reported although the next poll is far off, and proves that texts are announced."""
     began = time.monotonic()
     await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
+    await until(lambda: entity_events.texts() == ["ARM"])
     assert time.monotonic() - began < 1
     assert state_of(live) == "proven"
     assert live.runtime_data.poller.is_announced
 
 
-async def test_with_an_api_key(pbx: Simulator, server: LiveServer, hass: HomeAssistant, told: Told) -> None:
+async def test_with_an_api_key(
+    pbx: Simulator, server: LiveServer, hass: HomeAssistant, entity_events: EntityEvents
+) -> None:
     """With an API key the JWT is delegated for the account's user."""
     key = pbx.add_key("nsd_").key
     data = {"base_url": pbx.url, "api_key": key, "domain": "acme.example", "user": "1001", "verify_ssl": True}
@@ -144,7 +148,7 @@ async def test_with_an_api_key(pbx: Simulator, server: LiveServer, hass: HomeAss
     assert await hass.config_entries.async_setup(entry.entry_id)
     await connected(entry)
     await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
+    await until(lambda: entity_events.texts() == ["ARM"])
 
 
 async def test_a_status_is_no_reason_to_look(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
@@ -155,11 +159,13 @@ async def test_a_status_is_no_reason_to_look(pbx: Simulator, server: LiveServer,
     assert lists(pbx) == before
 
 
-async def test_a_list_that_lags_is_looked_at_again(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+async def test_a_list_that_lags_is_looked_at_again(
+    pbx: Simulator, live: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """The event may come before the list shows the text, which is announced all the same."""
     pbx.lag = 0.2
     await pbx.receive(from_number=ANN, text="Late")
-    await until(lambda: told.texts() == ["Late"])
+    await until(lambda: entity_events.texts() == ["Late"])
     assert state_of(live) == "proven"
 
 
@@ -176,7 +182,7 @@ def scaled(timing: Any, by: float) -> Any:
 
 
 async def test_an_hour_beside_a_proven_connection(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """In an hour, at three hundred times its pace, an idle home makes one request in two minutes at the most.
 
@@ -199,10 +205,12 @@ async def test_an_hour_beside_a_proven_connection(
     assert len(asked) <= 30, asked
 
 
-async def test_idle_beside_a_proven_connection(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+async def test_idle_beside_a_proven_connection(
+    pbx: Simulator, live: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """Nothing is asked while nothing comes."""
     await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
+    await until(lambda: entity_events.texts() == ["ARM"])
     await until_idle(pbx, 0.9)
     before = len(pbx.requests)
     await asyncio.sleep(1)
@@ -210,7 +218,7 @@ async def test_idle_beside_a_proven_connection(pbx: Simulator, live: MockConfigE
 
 
 async def test_live_is_the_default_and_finds_its_server(
-    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], told: Told
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], entity_events: EntityEvents
 ) -> None:
     """An account that never chose tries port 8001, asks which host it is, and goes on polling."""
     pbx.hostname = "localhost:1"  # no host
@@ -227,7 +235,7 @@ async def test_live_is_the_default_and_finds_its_server(
     await until(entry.runtime_data.poller.ready.is_set)
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     assert len(pbx.requests_to("/jwt")) == 0
     assert len(pbx.requests_to("/version")) == 1
 
@@ -247,7 +255,7 @@ async def test_a_connection_that_is_back_leads_to_one_poll(
 
 
 async def test_a_flood_leads_to_few_looks(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, live: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A thousand events a second lead to one look in 0.3 s at most, block nothing, and lose no text."""
     before, began = lists(pbx), time.monotonic()
@@ -257,7 +265,7 @@ async def test_a_flood_leads_to_few_looks(
     await flood
     looks, took = lists(pbx) - before, time.monotonic() - began
     assert 1 <= looks <= took / 0.3 + 1
-    await until(lambda: told.texts() == ["In between"], within=5)
+    await until(lambda: entity_events.texts() == ["In between"], within=5)
     assert live.runtime_data.receiver.diagnostics["live"]["events"] > 10 * looks
 
 
@@ -287,7 +295,7 @@ async def test_what_is_no_packet_does_no_harm(
     pbx: Simulator,
     server: LiveServer,
     live: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
     packet: str | bytes,
 ) -> None:
@@ -296,14 +304,14 @@ async def test_what_is_no_packet_does_no_harm(
     await server.emit("status", "Complete")
     await asyncio.sleep(0.1)
     await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["After"])
+    await until(lambda: entity_events.texts() == ["After"])
     assert [record for record in caplog.records if record.levelno >= logging.WARNING and "live" in record.name] == []
     assert "Traceback" not in caplog.text
     assert "never retrieved" not in caplog.text
 
 
 async def test_an_event_before_the_subscription_is_complete(
-    pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """An event that comes early is a reason to look, and proves nothing."""
     server.is_early = True
@@ -315,7 +323,9 @@ async def test_an_event_before_the_subscription_is_complete(
 # --- what can go wrong -----------------------------------------------------------------
 
 
-async def test_silent_with_lazy_pings(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
+async def test_silent_with_lazy_pings(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
     """Where the server pings seldom, ours notice it."""
     server = await pbx.start_live(ping_interval=300, ping_timeout=300)
     set_timing(hass, silence=0.5)
@@ -326,7 +336,7 @@ async def test_silent_with_lazy_pings(hass: HomeAssistant, pbx: Simulator, add_a
 
 
 async def test_a_subscription_that_never_completes(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """A server that does not answer the subscription counts as a refusal."""
     pbx.live_silent = True
@@ -335,7 +345,7 @@ async def test_a_subscription_that_never_completes(
     await until(lambda: state_of(entry) == "refused")
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
 
 
 async def test_a_subscription_that_is_taken_back(pbx: Simulator, server: LiveServer, live: MockConfigEntry) -> None:
@@ -347,7 +357,12 @@ async def test_a_subscription_that_is_taken_back(pbx: Simulator, server: LiveSer
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 500, 503])
 async def test_no_jwt(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told, status: int
+    hass: HomeAssistant,
+    pbx: Simulator,
+    server: LiveServer,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    status: int,
 ) -> None:
     """Where the PBX gives no JWT, texts go in and out as ever, and nobody is asked to sign in again."""
     pbx.jwt_refusal = status
@@ -358,7 +373,7 @@ async def test_no_jwt(
     assert state_of(entry) in {"connecting", "refused" if status < 500 else "unreachable"}
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     assert not entry.runtime_data.coordinator.throttle.is_away
     action = {"entity_id": "notify.ann", "message": "Hello"}
     await hass.services.async_call("notify", "send_message", action, blocking=True)
@@ -367,7 +382,12 @@ async def test_no_jwt(
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://nowhere.invalid:8001"])
 async def test_unreachable(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, caplog: pytest.LogCaptureFixture, url: str
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
+    url: str,
 ) -> None:
     """Nobody there, or no such host: texts are polled, without a warning."""
     set_timing(hass, QUICK)
@@ -375,7 +395,7 @@ async def test_unreachable(
     await until(lambda: state_of(entry) == "unreachable")
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     ours = [record for record in caplog.records if "netsapiens" in record.name and "loader" not in record.name]
     assert [record.getMessage() for record in ours if record.levelno >= logging.WARNING] == []
 
@@ -411,7 +431,7 @@ async def test_a_wrong_first_word(hass: HomeAssistant, pbx: Simulator, add_accou
 
 
 @pytest.mark.parametrize("verify_ssl", [True, False])
-async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -> None:
+async def test_certificates(hass: HomeAssistant, entity_events: EntityEvents, verify_ssl: bool) -> None:
     """The live server's certificate is checked where the account's is, and only there; texts are polled then."""
     set_timing(hass, QUICK)
     async with Simulator(tls=True, live_port=0) as pbx:
@@ -434,7 +454,7 @@ async def test_certificates(hass: HomeAssistant, told: Told, verify_ssl: bool) -
         else:
             await connected(entry)
         await pbx.receive(from_number=ANN, text="ARM")
-        await until(lambda: told.texts() == ["ARM"])
+        await until(lambda: entity_events.texts() == ["ARM"])
         assert await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -466,7 +486,7 @@ async def test_the_host_that_the_pbx_names(
 
 @pytest.mark.parametrize("kind", ["version", "html"])
 async def test_a_pbx_that_names_no_host(
-    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], told: Told, kind: str
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], entity_events: EntityEvents, kind: str
 ) -> None:
     """Where it cannot be asked for its host, or names none, it is asked again later; texts are polled."""
     set_timing(hass, QUICK)
@@ -482,11 +502,11 @@ async def test_a_pbx_that_names_no_host(
     await until(lambda: len(pbx.requests_to("/version")) >= (2 if kind == "version" else 1))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
 
 
 async def test_it_ends_while_the_status_is_waited_for(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """A connection that breaks in the middle of the subscription is no refusal; the next one is."""
     pbx.live_silent = True
@@ -503,7 +523,7 @@ async def test_a_fault_of_ours(
     pbx: Simulator,
     server: LiveServer,
     add_account: AddAccount,
-    told: Told,
+    entity_events: EntityEvents,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -523,7 +543,7 @@ async def test_a_fault_of_ours(
     assert "spoon" not in caplog.text
     caplog.clear()  # it is worth an error
     await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
+    await until(lambda: entity_events.texts() == ["ARM"])
     assert state_of(entry) == "proven"
 
 
@@ -576,7 +596,7 @@ async def test_unloaded_while_the_server_is_silent(
 
 
 async def test_deaf(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """After three texts that only polling found, the connection is closed, and polling goes on."""
     set_timing(hass, QUICK)
@@ -586,11 +606,11 @@ async def test_deaf(
         await asyncio.sleep(0.5)
         assert state_of(entry) == "connected"
         await pbx.receive(from_number=ANN, text=f"Text {number}")
-        await until(lambda number=number: len(told.texts()) == number + 1)
+        await until(lambda number=number: len(entity_events.texts()) == number + 1)
     await until(lambda: state_of(entry) == "deaf")
     await until(lambda: server.subscribed == 0)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts()[-1] == "Polled")
+    await until(lambda: entity_events.texts()[-1] == "Polled")
     assert len(server.subscriptions) == 2  # asked once more before it was given up
     pbx.live_deaf = False
     await hass.config_entries.async_reload(entry.entry_id)
@@ -598,7 +618,7 @@ async def test_deaf(
 
 
 async def test_deaf_is_tried_again(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """What was deaf is tried again later."""
     set_timing(hass, QUICK, deaf_wait=0.5)
@@ -609,11 +629,11 @@ async def test_deaf_is_tried_again(
     await until(lambda: state_of(entry) == "deaf")
     pbx.live_deaf = False
     await connected(entry)
-    assert len(told.texts()) == 3
+    assert len(entity_events.texts()) == 3
 
 
 async def test_after_one_that_was_missed_the_next_is_polled(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """A proven connection that missed a text is not relied on: polling is as often as without one."""
     set_timing(hass, replace(SLOW, interval=0.2, backstop_interval=3.0))
@@ -630,7 +650,7 @@ async def test_after_one_that_was_missed_the_next_is_polled(
 
 
 async def test_one_from_before_the_connection_was_not_missed(
-    pbx: Simulator, server: LiveServer, live: MockConfigEntry, told: Told
+    pbx: Simulator, server: LiveServer, live: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """It came while the server was down, so that nothing could announce it."""
     await server.stop()
@@ -639,13 +659,13 @@ async def test_one_from_before_the_connection_was_not_missed(
     await asyncio.sleep(2.2)  # messages are dated to the second
     await server.start()
     await connected(live)
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     await asyncio.sleep(2 * PROOF.after)
     assert live.runtime_data.receiver.diagnostics["live"]["missed_in_a_row"] == 0
 
 
 async def test_a_dead_connection_is_not_deaf(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Texts that came while the server was gone without a word do not count."""
     set_timing(hass, QUICK, status_within=0.3)
@@ -657,11 +677,11 @@ async def test_a_dead_connection_is_not_deaf(
     await connected(entry)
     await pbx.receive(from_number=ANN, text="After")
     await until(lambda: state_of(entry) == "proven")
-    assert len(told.texts()) == 4
+    assert len(entity_events.texts()) == 4
 
 
 async def test_our_own_texts_prove_nothing(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """The announcement of a text of ours is none of the answer that only a poll found."""
     set_timing(hass, QUICK)
@@ -670,7 +690,7 @@ async def test_our_own_texts_prove_nothing(
     action = {"entity_id": "notify.ann", "message": "Shall I?"}
     await hass.services.async_call("notify", "send_message", action, blocking=True)
     await pbx.receive(from_number=ANN, text="Yes")
-    await until(lambda: told.texts() == ["Yes"])
+    await until(lambda: entity_events.texts() == ["Yes"])
     await asyncio.sleep(0.5)
     assert state_of(entry) == "connected"
 
@@ -733,7 +753,7 @@ async def test_switched_off(hass: HomeAssistant, server: LiveServer, live: MockC
 
 
 async def test_the_account_loads_while_nobody_answers(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """An address that takes connections and never answers keeps nobody waiting: loading, texts and unloading go on."""
     waiting: set[asyncio.BaseTransport] = set()
@@ -756,7 +776,7 @@ async def test_the_account_loads_while_nobody_answers(
     action = {"entity_id": "notify.ann", "message": "Hello"}
     await hass.services.async_call("notify", "send_message", action, blocking=True)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     assert state_of(entry) == "connecting"
     assert len(waiting) == 1  # it is still the first attempt
     assert await hass.config_entries.async_unload(entry.entry_id)
@@ -777,7 +797,12 @@ async def test_loading_asks_for_nothing_more(
 
 
 async def test_nothing_private_is_logged(
-    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, told: Told, caplog: Any
+    hass: HomeAssistant,
+    pbx: Simulator,
+    server: LiveServer,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    caplog: Any,
 ) -> None:
     """No JWT, password, text or number is in any log, whoever's and at whatever level; a refusal logs none either."""
     for library in ("socketio", "engineio", "aiohttp", "asyncio", "custom_components"):
@@ -787,7 +812,7 @@ async def test_nothing_private_is_logged(
     pbx.jwt_life = 4
     entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server)))
     await pbx.receive(from_number=ANN, text="The safe opens with 4711 and a spoon")
-    await until(told.texts)
+    await until(entity_events.texts)
     await until(lambda: len(server.subscriptions) >= 2)
     await server.send_raw("2{The safe opens with 4711 and a spoon")
     await server.emit("status", {"status": "Refused, as the safe opens with a spoon"})

@@ -13,7 +13,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until, until_idle
 from tests.receiving import test_live
 from tests.receiving.test_live import QUICK, connected, lists, options_of, set_timing, state_of
@@ -26,7 +26,7 @@ _NEEDS_NODE = pytest.mark.skipif(why_not() is not None, reason=str(why_not()))
 
 node_alone = pytest.mark.parametrize("server", [pytest.param("node", marks=_NEEDS_NODE)], indirect=True)
 
-_quiet, told = test_live._quiet, test_live.told
+_quiet, entity_events = test_live._quiet, test_live.entity_events
 
 type Server = LiveServer | NodeLiveServer
 
@@ -50,7 +50,7 @@ async def server(pbx: Simulator, request: pytest.FixtureRequest) -> AsyncGenerat
 
 
 @pytest.fixture
-async def live(pbx: Simulator, server: Server, add_account: AddAccount, told: Told) -> MockConfigEntry:
+async def live(pbx: Simulator, server: Server, add_account: AddAccount, entity_events: EntityEvents) -> MockConfigEntry:
     """An account with its connection."""
     entry = await connected(await add_account(recipient("Ann", ANN), options=options_of(server.url)))
     await until_idle(pbx, 0.9)
@@ -70,17 +70,17 @@ def test_the_version() -> None:
 
 
 @node_alone
-async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry, told: Told) -> None:
+async def test_a_text_is_an_event_at_once(pbx: Simulator, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """From a text's arrival at the PBX to the event it takes under half a second, by its announcement alone."""
     took = []
     for number in range(10):
         began = time.monotonic()
         await pbx.receive(from_number=ANN, text=f"Text {number}")
-        await until(lambda number=number: f"Text {number}" in told.texts())
+        await until(lambda number=number: f"Text {number}" in entity_events.texts())
         took.append(time.monotonic() - began)
         await asyncio.sleep(0.4)  # polls keep a pause
     assert statistics.median(took) < 0.5
-    assert told.texts() == [f"Text {number}" for number in range(10)]
+    assert entity_events.texts() == [f"Text {number}" for number in range(10)]
     assert state_of(live) == "proven"
 
 
@@ -104,44 +104,46 @@ async def test_what_is_asked_for(pbx: Simulator, server: Server, live: MockConfi
 
 
 @pytest.mark.parametrize("event", ["chat", "message", "sms-new", "9", "*"])
-async def test_any_event_is_a_reason_to_look(pbx: Simulator, live: MockConfigEntry, told: Told, event: str) -> None:
+async def test_any_event_is_a_reason_to_look(
+    pbx: Simulator, live: MockConfigEntry, entity_events: EntityEvents, event: str
+) -> None:
     """Which event a text makes is not known, so every one counts."""
     pbx.live_event = event
     await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
+    await until(lambda: entity_events.texts() == ["ARM"])
 
 
-async def test_kicked(pbx: Simulator, server: Server, live: MockConfigEntry, told: Told) -> None:
+async def test_kicked(pbx: Simulator, server: Server, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """What came in while the connection was gone is read when it is back, once."""
     await server.kick()
     await until(lambda: state_of(live) == "connecting")
     await pbx.receive(from_number=ANN, text="Meanwhile")
     await connected(live)
-    await until(lambda: told.texts() == ["Meanwhile"])
+    await until(lambda: entity_events.texts() == ["Meanwhile"])
     await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["Meanwhile", "After"])
+    await until(lambda: entity_events.texts() == ["Meanwhile", "After"])
 
 
-async def test_dropped(pbx: Simulator, server: Server, live: MockConfigEntry, told: Told) -> None:
+async def test_dropped(pbx: Simulator, server: Server, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """A connection that breaks comes back."""
     server.drop()
     await until(lambda: server.connected == 2)
     await connected(live)
     await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["After"])
+    await until(lambda: entity_events.texts() == ["After"])
 
 
-async def test_gone(pbx: Simulator, server: Server, live: MockConfigEntry, told: Told) -> None:
+async def test_gone(pbx: Simulator, server: Server, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """A server that goes down is connected to again when it is back."""
     await server.stop()
     await until(lambda: state_of(live) == "unreachable")
     await pbx.receive(from_number=ANN, text="Meanwhile")
     await server.start()
     await connected(live)
-    await until(lambda: told.texts() == ["Meanwhile"])
+    await until(lambda: entity_events.texts() == ["Meanwhile"])
 
 
-async def test_silent(pbx: Simulator, server: Server, live: MockConfigEntry, told: Told) -> None:
+async def test_silent(pbx: Simulator, server: Server, live: MockConfigEntry, entity_events: EntityEvents) -> None:
     """A server that is gone without a word is noticed by its ping; what came meanwhile is read at the next one."""
     server.fall_silent()
     await pbx.receive(from_number=ANN, text="Meanwhile")
@@ -149,11 +151,11 @@ async def test_silent(pbx: Simulator, server: Server, live: MockConfigEntry, tol
     server.go_on()
     await until(lambda: server.connected >= 2)
     await connected(live)
-    await until(lambda: told.texts() == ["Meanwhile"])
+    await until(lambda: entity_events.texts() == ["Meanwhile"])
 
 
 async def test_refused(
-    hass: HomeAssistant, pbx: Simulator, server: Server, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, server: Server, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """A JWT that is refused is replaced at the next attempt; texts are polled meanwhile."""
     pbx.live_refuses = True
@@ -164,13 +166,13 @@ async def test_refused(
     assert server.subscriptions[0]["bearer"] != server.subscriptions[1]["bearer"]
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     pbx.live_refuses = False
     await connected(entry)
 
 
 async def test_a_jwt_is_renewed_without_a_gap(
-    pbx: Simulator, server: Server, add_account: AddAccount, told: Told
+    pbx: Simulator, server: Server, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Ahead of its end the JWT is renewed by its refresh token, and goes into a subscription on the same connection."""
     pbx.jwt_life = 4

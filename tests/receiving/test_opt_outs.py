@@ -20,7 +20,7 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.outgoing import OutgoingMessage
 from custom_components.netsapiens.receiving.opt_out_store import OptOut
 from custom_components.netsapiens.refusals import Refusals
-from tests.conftest import AddAccount, Told, close, recipient
+from tests.conftest import AddAccount, EntityEvents, close, recipient
 from tests.helpers import until
 from tests.receiving.test_poller import hass_storage  # noqa: F401
 from tests.simulator import FaultKind, Simulator
@@ -33,7 +33,7 @@ pytestmark = pytest.mark.usefixtures("quick_inbox")
 
 
 @pytest.fixture
-async def looking(hass: HomeAssistant, add_account: AddAccount, told: Told) -> MockConfigEntry:
+async def looking(hass: HomeAssistant, add_account: AddAccount, entity_events: EntityEvents) -> MockConfigEntry:
     """An account with Ann, Bob and their group, whose poller has looked once."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), recipient("Family", ANN, BOB, group=True))
     await until(entry.runtime_data.poller.ready.is_set)
@@ -45,11 +45,11 @@ def file_of(hass: HomeAssistant, entry: MockConfigEntry) -> Path:
     return Path(hass.config.path(".storage", f"netsapiens.opt_outs.{entry.entry_id}"))
 
 
-async def text(pbx: Simulator, told: Told, words: str, sender: str = ANN, **kwargs: Any) -> None:
+async def text(pbx: Simulator, entity_events: EntityEvents, words: str, sender: str = ANN, **kwargs: Any) -> None:
     """Text us, and wait until that was reported and is on disk."""
-    before = len(told.texts())
+    before = len(entity_events.texts())
     await pbx.receive(from_number=sender, text=words, **kwargs)
-    await until(lambda: len(told.texts()) > before)
+    await until(lambda: len(entity_events.texts()) > before)
     await asyncio.sleep(0.2)
 
 
@@ -75,12 +75,12 @@ def issues(hass: HomeAssistant) -> list[ir.IssueEntry]:
 
 
 async def test_stop_ends_texts_and_start_undoes_it(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """The error names her and what she has to text; the issue comes and goes."""
-    await text(pbx, told, "please stop the music")
+    await text(pbx, entity_events, "please stop the music")
     assert len(await send(hass, entity_id="notify.ann")) == 1
-    await text(pbx, told, "Stop.")
+    await text(pbx, entity_events, "Stop.")
     words = await refused(hass, entity_id="notify.ann")
     assert "Ann" in words
     assert "START" in words
@@ -91,19 +91,19 @@ async def test_stop_ends_texts_and_start_undoes_it(
     assert issue.is_fixable
     assert issue.translation_placeholders == {"account": "1001@acme.example", "recipient": "Ann", "number": "…0199"}
     assert ANN not in issue.issue_id
-    await text(pbx, told, "start!")
+    await text(pbx, entity_events, "start!")
     assert issues(hass) == []
     assert len(await send(hass, entity_id="notify.ann")) == 1
-    assert told.texts() == ["please stop the music", "Stop.", "start!"]  # each is reported like any text
+    assert entity_events.texts() == ["please stop the music", "Stop.", "start!"]  # each is reported like any text
     assert len(pbx.messages) == 2  # and none is answered by itself
 
 
 async def test_each_way_to_send_refuses(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """The notify entity, the actions by name, a bare number, an answer in the conversation, a group, media alone."""
     session = (await pbx.receive(from_number=ANN, text="STOP")).messagesession
-    await until(lambda: told.texts() == ["STOP"])
+    await until(lambda: entity_events.texts() == ["STOP"])
     calls: list[tuple[str, str, dict[str, Any]]] = [
         ("notify", "send_message", {"entity_id": "notify.ann", "message": "Hi"}),
         ("notify", "netsapiens_ann", {"message": "Hi"}),
@@ -123,15 +123,15 @@ async def test_each_way_to_send_refuses(
 
 
 async def test_others_of_the_call_get_theirs(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """The error names only who opted out, also beside other failures."""
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     words = await refused(hass, entity_id=["notify.ann", "notify.bob"], destination=EVE)
     assert "Ann" in words
     assert "Bob" not in words
     assert sorted(message.destination for message in pbx.messages) == [[BOB], [EVE]]
-    await text(pbx, told, "UNSUBSCRIBE", BOB)
+    await text(pbx, entity_events, "UNSUBSCRIBE", BOB)
     words = await refused(hass, entity_id=["notify.ann", "notify.bob"])
     assert "Ann, Bob" in words
     pbx.fault("status", path="/messages", method="POST", code=400, message="Number blocked")
@@ -142,10 +142,10 @@ async def test_others_of_the_call_get_theirs(
 
 
 async def test_the_hourly_limit_does_not_count_what_is_refused(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """An alert that repeats to somebody who opted out keeps nobody else's texts back."""
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     hass.config_entries.async_update_entry(looking, options={**looking.options, "hourly_limit": 1})
     await hass.async_block_till_done()
     for _ in range(3):
@@ -154,38 +154,38 @@ async def test_the_hourly_limit_does_not_count_what_is_refused(
 
 
 async def test_only_from_the_number_that_was_texted(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Another of our numbers, and chats, are another matter."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=[OWN, SECOND])
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
-    await text(pbx, told, "STOP", to_number=SECOND)
+    await text(pbx, entity_events, "STOP", to_number=SECOND)
     assert len(await send(hass, destination=ANN)) == 1
     await refused(hass, destination=ANN, from_number=SECOND)
-    before = len(told.texts())
+    before = len(entity_events.texts())
     await pbx.receive_chat("1002", "Stop")
-    await until(lambda: len(told.texts()) > before)
+    await until(lambda: len(entity_events.texts()) > before)
     words = await refused(hass, destination="1002")
     assert "…1001" in words
     assert len(await send(hass, destination="1003")) == 1
 
 
 async def test_numbers_without_their_country_code(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Some PBXs list both numbers without it."""
     pbx.users.clear()
     pbx.add_user("1001@acme.example", numbers=[OWN[1:]])
     entry = await add_account(recipient("Ann", ANN), options={"from_number": OWN})
     await until(entry.runtime_data.poller.ready.is_set)
-    await text(pbx, told, "Stop", ANN[1:])
+    await text(pbx, entity_events, "Stop", ANN[1:])
     await refused(hass, entity_id="notify.ann")
 
 
 async def test_what_came_in_during_an_outage_keeps_its_order(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """STOP and START within one second, found by one poll."""
     await close(hass, looking)
@@ -194,16 +194,16 @@ async def test_what_came_in_during_an_outage_keeps_its_order(
     for words in ("START", "STOP"):
         await pbx.receive(from_number=BOB, text=words)
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: len(told.texts()) == 4)
+    await until(lambda: len(entity_events.texts()) == 4)
     assert len(await send(hass, entity_id="notify.ann")) == 1
     await refused(hass, entity_id="notify.bob")
 
 
 async def test_it_is_kept_over_reloads_and_restarts(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """On disk before the message counts as reported; removed with the account."""
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     path = file_of(hass, looking)
     assert json.loads(path.read_text())["data"] == {"opted_out": [{"ours": OWN, "theirs": ANN}]}
     assert path.stat().st_mode & 0o077 == 0
@@ -220,13 +220,17 @@ async def test_it_is_kept_over_reloads_and_restarts(
 
 
 async def test_a_message_counts_as_reported_only_once_its_opt_out_is_on_disk(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """While the disk cannot be written, a kill must not lose a STOP; that it cannot is logged once."""
     path = file_of(hass, looking)
     path.mkdir()
     await pbx.receive(from_number=ANN, text="Stop")
-    await until(lambda: told.texts() == ["Stop"])
+    await until(lambda: entity_events.texts() == ["Stop"])
     await until(lambda: "could not save who opted out" in caplog.text)
     await refused(hass, entity_id="notify.ann")
     checkpoint = Path(hass.config.path(".storage", f"netsapiens.inbox.{looking.entry_id}"))
@@ -242,11 +246,11 @@ async def test_a_message_counts_as_reported_only_once_its_opt_out_is_on_disk(
 
 @pytest.mark.parametrize("how", ["no JSON", "no list", "bad row", "nothing"])
 async def test_a_damaged_file(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, how: str
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, how: str
 ) -> None:
     """It is set aside and reported; rows that can be read still count, also after another restart."""
-    await text(pbx, told, "Stop")
-    await text(pbx, told, "Stop", BOB)
+    await text(pbx, entity_events, "Stop")
+    await text(pbx, entity_events, "Stop", BOB)
     path = file_of(hass, looking)
     await close(hass, looking)
     content = json.loads(path.read_text())
@@ -269,21 +273,21 @@ async def test_a_damaged_file(
     else:
         assert len(await send(hass, entity_id="notify.ann")) == 1
     assert len(await send(hass, entity_id="notify.bob")) == 1
-    await text(pbx, told, "Stop", EVE)
+    await text(pbx, entity_events, "Stop", EVE)
     kept = json.loads(path.read_text())["data"]["opted_out"]
     assert [row["theirs"] for row in kept] == ([ANN] if how == "bad row" else []) + [EVE]
 
 
 async def test_with_the_option_off_nothing_is_refused(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What was kept before counts again once it is on; what came in meanwhile does not."""
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     hass.config_entries.async_update_entry(looking, options={**looking.options, "opt_out": False})
     await hass.async_block_till_done()
     assert issues(hass) == []
     assert len(await send(hass, entity_id="notify.ann")) == 1
-    await text(pbx, told, "Stop", BOB)
+    await text(pbx, entity_events, "Stop", BOB)
     hass.config_entries.async_update_entry(looking, options={**looking.options, "opt_out": True})
     await hass.async_block_till_done()
     await refused(hass, entity_id="notify.ann")
@@ -305,13 +309,17 @@ async def confirm(client: Any, dialog: dict[str, Any]) -> str:
 
 
 async def test_the_dialog_lets_them_get_texts_again(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    hass_client: ClientSessionGenerator,
 ) -> None:
     """That is on disk once it is confirmed, also where the account is not loaded."""
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
     for unload in (False, True):
-        await text(pbx, told, "Stop")
+        await text(pbx, entity_events, "Stop")
         [issue] = issues(hass)
         if unload:
             await close(hass, looking)
@@ -327,27 +335,35 @@ async def test_the_dialog_lets_them_get_texts_again(
 
 
 async def test_they_opt_in_while_the_dialog_is_open(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    hass_client: ClientSessionGenerator,
 ) -> None:
     """Confirming it changes nothing more, and raises no error."""
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     [issue] = issues(hass)
     flow = await open_dialog(client, issue)
-    await text(pbx, told, "Start")
+    await text(pbx, entity_events, "Start")
     assert await confirm(client, flow) == "create_entry"
     assert len(await send(hass, entity_id="notify.ann")) == 1
     assert json.loads(file_of(hass, looking).read_text())["data"] == {"opted_out": []}
 
 
 async def test_the_dialog_says_where_it_could_not_be_saved(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, hass_client: ClientSessionGenerator
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    hass_client: ClientSessionGenerator,
 ) -> None:
     """They stay opted out then: a restart must not change what a person was shown."""
     assert await async_setup_component(hass, "repairs", {})
     client = await hass_client()
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     [issue] = issues(hass)
     path = file_of(hass, looking)
     path.unlink()
@@ -361,10 +377,10 @@ async def test_the_dialog_says_where_it_could_not_be_saved(
 
 
 async def test_the_issue_names_whom_the_number_belongs_to(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """One of a group's numbers by its last digits, a stranger by those alone; names follow the recipients'."""
-    await text(pbx, told, "Stop", EVE)
+    await text(pbx, entity_events, "Stop", EVE)
     [issue] = issues(hass)
     assert issue.translation_placeholders["recipient"] == "…0125"
     family = next(one for one in looking.subentries.values() if one.title == "Family")
@@ -376,23 +392,25 @@ async def test_the_issue_names_whom_the_number_belongs_to(
     assert "Family (…0125)" in words
 
 
-async def test_the_diagnostic_entity(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_the_diagnostic_entity(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """Disabled by default; where enabled, on while a text to the recipient would be refused."""
     registry = er.async_get(hass)
     entity = registry.async_get(SENSOR)
     assert entity is not None
     assert entity.disabled_by is er.RegistryEntryDisabler.INTEGRATION
     assert hass.states.get(SENSOR) is None
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     registry.async_update_entity(SENSOR, disabled_by=None)
     registry.async_update_entity("binary_sensor.family_opted_out", disabled_by=None)
     await hass.config_entries.async_reload(looking.entry_id)
     await hass.async_block_till_done()
     assert hass.states.get(SENSOR).state == "on"
     assert hass.states.get("binary_sensor.family_opted_out").state == "on"
-    await text(pbx, told, "Start")
+    await text(pbx, entity_events, "Start")
     assert hass.states.get(SENSOR).state == "off"
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     assert hass.states.get(SENSOR).state == "on"
     ann = next(one for one in looking.subentries.values() if one.title == "Ann")
     hass.config_entries.async_update_subentry(looking, ann, data={**ann.data, "destination": [EVE]})
@@ -407,7 +425,9 @@ async def test_the_diagnostic_entity(hass: HomeAssistant, pbx: Simulator, lookin
     assert registry.async_get(SENSOR) is None
 
 
-async def test_what_waits_is_refused(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_what_waits_is_refused(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """The queue is asked to end just the messages to somebody who opted out, with the error that names them."""
     account = looking.runtime_data
     asked: list[tuple[Callable[[OutgoingMessage], bool], HomeAssistantError]] = []
@@ -416,7 +436,7 @@ async def test_what_waits_is_refused(hass: HomeAssistant, pbx: Simulator, lookin
     )
     refusals.async_check()
     assert asked == []
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     refusals.async_check()
     [(which, err)] = asked
     assert "Ann" in str(err)
@@ -428,10 +448,10 @@ async def test_what_waits_is_refused(hass: HomeAssistant, pbx: Simulator, lookin
 
 
 async def test_senders_without_a_number(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A shop that texts "Stop" breaks nothing, and is shown under its name."""
-    await text(pbx, told, "Stop", "AMAZON")
+    await text(pbx, entity_events, "Stop", "AMAZON")
     [issue] = issues(hass)
     assert issue.translation_placeholders["recipient"] == "amazon"
     assert looking.runtime_data.opt_outs.current == [OptOut(OWN, "amazon")]
@@ -439,7 +459,7 @@ async def test_senders_without_a_number(
 
 
 async def test_a_text_that_waits_ends_as_opted_out(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """It is reported as failed with its reason and never goes out; the one to Bob does."""
     pbx.fault(FaultKind.STATUS, path="/messages", method="POST", times=None, status=503)
@@ -447,9 +467,9 @@ async def test_a_text_that_waits_ends_as_opted_out(
     for name in ("ann", "bob"):
         [row] = await send(hass, entity_id=f"notify.{name}")
         assert row["status"] == "queued"
-    await text(pbx, told, "Stop")
+    await text(pbx, entity_events, "Stop")
     await until(lambda: queue.queued == 1)
-    failed = [entity for entity, attributes in told.events if attributes.get("reason") == "opted_out"]
+    failed = [entity for entity, attributes in entity_events.events if attributes.get("reason") == "opted_out"]
     assert sorted(failed) == ["event.1001_acme_example_messages", "event.ann_messages"]
     pbx.clear_faults()
     await until(lambda: queue.queued == 0, within=30)

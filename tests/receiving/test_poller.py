@@ -1,4 +1,4 @@
-"""The way in: each inbound message is told once, in order, whatever the PBX does."""
+"""The way in: each inbound message is reported once, in order, whatever the PBX does."""
 
 import asyncio
 from dataclasses import replace
@@ -24,7 +24,7 @@ from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
 from custom_components.netsapiens.receiving.received import received_message
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import crash
 from tests.helpers import entity_of, hass_storage, shown, until  # noqa: F401
 from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
@@ -45,13 +45,13 @@ def let_pass(pbx: Simulator, entry: MockConfigEntry, seconds: float) -> None:
 
 
 async def test_a_text_is_told_with_all_that_is_known(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """The account's and the sender's entities fire with every attribute, and nobody else's."""
     sent = await pbx.receive(from_number=ANN, text="ARM")
-    await until(lambda: told.texts() == ["ARM"])
-    assert told.texts(FROM_ANN) == ["ARM"]
-    assert told.texts("event.bob_messages") == []
+    await until(lambda: entity_events.texts() == ["ARM"])
+    assert entity_events.texts(FROM_ANN) == ["ARM"]
+    assert entity_events.texts("event.bob_messages") == []
     attributes = hass.states.get(MESSAGES).attributes
     keys = ("event_type", "from_number", "to_number", "recipient", "message_type")
     assert {key: attributes[key] for key in keys} == {
@@ -69,23 +69,28 @@ async def test_a_text_is_told_with_all_that_is_known(
 
 
 async def test_history_is_not_told_and_nothing_is_told_twice(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Neither at the first start nor at later ones."""
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account(recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["After"])
+    await until(lambda: entity_events.texts() == ["After"])
     await hass.config_entries.async_reload(entry.entry_id)
     await asyncio.sleep(0.5)
-    assert told.texts() == ["After"]
+    assert entity_events.texts() == ["After"]
 
 
 @pytest.mark.parametrize("newest_first", [True, False])
 @pytest.mark.parametrize("lag", [0, 0.3])
 async def test_five_in_one_second_in_order(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, newest_first: bool, lag: float
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    newest_first: bool,
+    lag: float,
 ) -> None:
     """Texts of one second keep their order, however the PBX lists them."""
     pbx.newest_first = newest_first
@@ -94,22 +99,22 @@ async def test_five_in_one_second_in_order(
     await asyncio.sleep(1.1)
     for number in range(5):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
-    await until(lambda: len(told.texts()) == 6)
-    assert told.texts() == ["First", *(f"Text {number}" for number in range(5))]
+    await until(lambda: len(entity_events.texts()) == 6)
+    assert entity_events.texts() == ["First", *(f"Text {number}" for number in range(5))]
 
 
 async def test_equal_texts_and_numbers_are_all_told(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Who texts the same three times is heard three times."""
     for _ in range(3):
         await pbx.receive(from_number=ANN, text="5")
         await asyncio.sleep(0.15)
-    await until(lambda: told.texts() == ["5", "5", "5"])
+    await until(lambda: entity_events.texts() == ["5", "5", "5"])
 
 
 async def test_own_messages_are_not_told(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What the account sends is no message that came in."""
     for destination in (ANN, "1002"):
@@ -117,19 +122,19 @@ async def test_own_messages_are_not_told(
             "netsapiens", "send_message", {"destination": destination, "message": "Out"}, blocking=True
         )
     await pbx.receive_chat(from_user="1002", text="In")
-    await until(lambda: told.texts() == ["In"])
+    await until(lambda: entity_events.texts() == ["In"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["In"]
+    assert entity_events.texts() == ["In"]
     attributes = hass.states.get(MESSAGES).attributes
     assert (attributes["from_number"], attributes["to_number"], attributes["message_type"]) == ("1002", "1001", "chat")
 
 
 async def test_a_picture_alone_is_told(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A picture without words is a message."""
     await pbx.receive(from_number=BOB, text="", media=b"\x89PNG", mime_type="image/png")
-    await until(lambda: told.texts() == [""])
+    await until(lambda: entity_events.texts() == [""])
     attributes = hass.states.get(MESSAGES).attributes
     assert attributes["recipient"] == "Bob"
     assert attributes["media_type"] == "image/png"
@@ -138,14 +143,18 @@ async def test_a_picture_alone_is_told(
 
 
 async def test_one_request_when_nothing_is_new(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Looking costs the PBX one small request."""
     poller = looking.runtime_data.poller
     poller.timing = replace(poller.timing, active=0.0)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
-    await until(lambda: len(told.texts()) == 20)
+    await until(lambda: len(entity_events.texts()) == 20)
     await asyncio.sleep(1.2)
     before = len(pbx.requests)
     await asyncio.sleep(1)
@@ -155,11 +164,11 @@ async def test_one_request_when_nothing_is_new(
 
 
 async def test_missed_while_down_is_told_once_after_the_start(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What came in meanwhile is reported in order."""
     await pbx.receive(from_number=ANN, text="Seen")
-    await until(lambda: told.texts() == ["Seen"])
+    await until(lambda: entity_events.texts() == ["Seen"])
     await hass.config_entries.async_unload(looking.entry_id)
     for number in range(3):
         await pbx.receive(from_number=(ANN, BOB)[number % 2], text=f"Missed {number}")
@@ -167,16 +176,16 @@ async def test_missed_while_down_is_told_once_after_the_start(
     hass.set_state(CoreState.starting)
     await hass.config_entries.async_setup(looking.entry_id)
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Seen"]
+    assert entity_events.texts() == ["Seen"]
     hass.set_state(CoreState.running)
     hass.bus.async_fire("homeassistant_started")
-    await until(lambda: len(told.texts()) == 4)
+    await until(lambda: len(entity_events.texts()) == 4)
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Seen", "Missed 0", "Missed 1", "Missed 2"]
+    assert entity_events.texts() == ["Seen", "Missed 0", "Missed 1", "Missed 2"]
 
 
 async def test_a_third_of_the_reads_fail_and_it_is_killed(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Through failures and kills each text is reported once."""
     pbx.fault(FaultKind.STATUS, code=502, html=True, method="GET", times=None, probability=0.2, seed=1)
@@ -187,9 +196,9 @@ async def test_a_third_of_the_reads_fail_and_it_is_killed(
         if number == 30:
             await crash(hass, looking)
             await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: len(told.texts()) >= 60, within=30)
+    await until(lambda: len(entity_events.texts()) >= 60, within=30)
     await asyncio.sleep(0.5)
-    assert sorted(told.texts()) == sorted(f"Text {number}" for number in range(60))
+    assert sorted(entity_events.texts()) == sorted(f"Text {number}" for number in range(60))
 
 
 # --- more conversations than a list shows --------------------------------------------
@@ -210,7 +219,7 @@ def is_cut(hass: HomeAssistant, entry: MockConfigEntry) -> bool:
 
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_over_a_thousand_conversations(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, newest_first: bool
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, newest_first: bool
 ) -> None:
     """Those beyond the first page are read as well, in either order."""
     await fill(pbx, 1200)
@@ -224,14 +233,18 @@ async def test_over_a_thousand_conversations(
     assert {record.query.get("start", "0") for record in looks} == ({"0"} if newest_first else {"0", "1000"})
     await pbx.receive(from_number="12120000000", text="From the oldest")
     await pbx.receive(from_number="12120001199", text="From the newest")
-    await until(lambda: len(told.texts()) == 2)
+    await until(lambda: len(entity_events.texts()) == 2)
     # A look may come between the two, or between the pages, so either can be the first.
-    assert sorted(told.texts()) == ["From the newest", "From the oldest"]
+    assert sorted(entity_events.texts()) == ["From the newest", "From the oldest"]
     assert not is_cut(hass, entry)
 
 
 async def test_start_is_ignored(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What a PBX without pages does not show is missed until it does, and an issue says so."""
     await fill(pbx, 1200)
@@ -246,13 +259,17 @@ async def test_start_is_ignored(
         await pbx.receive(from_number="12120000003", text="Listed")
         # It moves to the end of the list, where it is not shown.
         await asyncio.sleep(0.5)
-        assert told.texts() == []
-    await until(lambda: told.texts() == ["Listed"])
+        assert entity_events.texts() == []
+    await until(lambda: entity_events.texts() == ["Listed"])
     await until(lambda: not is_cut(hass, entry))
 
 
 async def test_one_that_is_on_two_pages_is_told_once(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A conversation that moves while the list is read is one conversation."""
     await fill(pbx, 1200)
@@ -270,12 +287,14 @@ async def test_one_that_is_on_two_pages_is_told_once(
     monkeypatch.setattr(reader_module.MessageAPI, "get_messagesessions", page)
     await asyncio.sleep(1 - pbx.now().microsecond / 1e6)  # both in one second
     await pbx.receive(from_number="12120000700", text="First")
-    await until(lambda: len(told.texts()) == 2)
+    await until(lambda: len(entity_events.texts()) == 2)
     await asyncio.sleep(0.4)
-    assert told.texts() == ["First", "Second"]
+    assert entity_events.texts() == ["First", "Second"]
 
 
-async def test_a_long_conversation(pbx: Simulator, add_account: AddAccount, told: Told, hass: HomeAssistant) -> None:
+async def test_a_long_conversation(
+    pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, hass: HomeAssistant
+) -> None:
     """More came in than one short list shows."""
     await pbx.receive(from_number=ANN, text="Before")
     entry = await add_account()
@@ -284,24 +303,24 @@ async def test_a_long_conversation(pbx: Simulator, add_account: AddAccount, told
     for number in range(230):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
     await hass.config_entries.async_setup(entry.entry_id)
-    await until(lambda: len(told.texts()) == 230)
-    assert told.texts() == [f"Text {number}" for number in range(230)]
+    await until(lambda: len(entity_events.texts()) == 230)
+    assert entity_events.texts() == [f"Text {number}" for number in range(230)]
 
 
 # --- what the PBX may answer ---------------------------------------------------------
 
 
 @pytest.mark.parametrize("ids", ["missing", "equal", "uuid", "integer"])
-async def test_ids_of_any_form(pbx: Simulator, looking: MockConfigEntry, told: Told, ids: str) -> None:
+async def test_ids_of_any_form(pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, ids: str) -> None:
     """None is relied upon: a hundred and more with the same one are as many messages."""
     for number in range(130):
         sent = await pbx.receive(from_number=ANN, text=f"Text {number // 2}")
         sent.id = {"missing": "", "equal": "0", "uuid": str(uuid.uuid4()), "integer": str(10**9 + number)}[ids]
         if number % 13 == 0:
             await asyncio.sleep(0.15)
-    await until(lambda: len(told.texts()) == 130, within=20)
+    await until(lambda: len(entity_events.texts()) == 130, within=20)
     await asyncio.sleep(0.3)
-    assert told.texts() == [f"Text {number // 2}" for number in range(130)]
+    assert entity_events.texts() == [f"Text {number // 2}" for number in range(130)]
 
 
 @pytest.mark.parametrize(
@@ -316,7 +335,7 @@ async def test_ids_of_any_form(pbx: Simulator, looking: MockConfigEntry, told: T
     ],
 )
 async def test_pbxs_differ(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, knobs: dict[str, Any]
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, knobs: dict[str, Any]
 ) -> None:
     """Every mix of a PBX's habits gives each text once."""
     pbx.turn(knobs)
@@ -325,108 +344,121 @@ async def test_pbxs_differ(
     for text in ("5", "5", "007", "1e5"):
         await pbx.receive(from_number=ANN, text=text)
         await asyncio.sleep(0.12)
-    await until(lambda: len(told.texts()) == 4)
+    await until(lambda: len(entity_events.texts()) == 4)
     await asyncio.sleep(0.3)
-    assert [text.lstrip("0") for text in told.texts(FROM_ANN)] in (["5", "5", "7", "1e5"], ["5", "5", "7", "100000"])
+    assert [text.lstrip("0") for text in entity_events.texts(FROM_ANN)] in (
+        ["5", "5", "7", "1e5"],
+        ["5", "5", "7", "100000"],
+    )
     assert hass.states.get(MESSAGES).attributes["from_number"] == shown(ANN)
 
 
 async def test_many_in_one_look_are_events_of_their_own(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """The state is the time to the millisecond: two in one would be one to an automation."""
     for _ in range(100):
         await pbx.receive(from_number=ANN, text="Equal")
-    await until(lambda: len(told.texts()) == 100)
-    states = {(entity, attributes["seen_state"]) for entity, attributes in told.events}
+    await until(lambda: len(entity_events.texts()) == 100)
+    states = {(entity, attributes["seen_state"]) for entity, attributes in entity_events.events}
     assert len(states) == 200
 
 
-async def test_notes_of_the_pbx_are_no_messages(pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_notes_of_the_pbx_are_no_messages(
+    pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """That somebody joined is no text."""
     note = await pbx.receive_chat(from_user="1002", text="1003 joined")
     note.type = "chat-participant-add"
     await pbx.receive_chat(from_user="1002", text="Hello")
-    await until(lambda: told.texts() == ["Hello"])
+    await until(lambda: entity_events.texts() == ["Hello"])
 
 
 @pytest.mark.parametrize("own", ["1001", "1001@acme.example", "1001@ACME.example"])
 async def test_own_chats_of_another_phone_are_not_told(
-    pbx: Simulator, looking: MockConfigEntry, told: Told, own: str
+    pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, own: str
 ) -> None:
     """What our user wrote elsewhere did not come in."""
     echo = await pbx.receive_chat(from_user="1002", text="Mine")
     echo.from_uid = own
     await pbx.receive_chat(from_user="1002", text="Theirs")
-    await until(lambda: told.texts() == ["Theirs"])
+    await until(lambda: entity_events.texts() == ["Theirs"])
 
 
 # --- who wrote -----------------------------------------------------------------------
 
 
 async def test_a_recipient_of_another_domain_is_somebody_else(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """An extension of another domain is not our colleague's."""
     entry = await add_account(recipient("Desk", "1002"))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive_chat(from_user="1002@other.example", text="Stranger")
-    await until(lambda: told.texts() == ["Stranger"])
+    await until(lambda: entity_events.texts() == ["Stranger"])
     attributes = hass.states.get(MESSAGES).attributes
     assert (attributes["from_number"], attributes["recipient"]) == ("1002@other.example", None)
     await pbx.receive_chat(from_user="1002", text="Colleague")
-    await until(lambda: told.texts("event.desk_messages") == ["Colleague"])
+    await until(lambda: entity_events.texts("event.desk_messages") == ["Colleague"])
     assert hass.states.get(MESSAGES).attributes["recipient"] == "Desk"
 
 
 async def test_a_recipient_that_is_not_heard_keeps_nothing_back(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, entity_registry: er.EntityRegistry
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    entity_registry: er.EntityRegistry,
 ) -> None:
     """Whoever has switched off its events still knows who it is."""
     entity_registry.async_update_entity(FROM_ANN, disabled_by=er.RegistryEntryDisabler.USER)
     await hass.config_entries.async_reload(looking.entry_id)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     assert hass.states.get(MESSAGES).attributes["recipient"] == "Ann"
-    assert told.texts(FROM_ANN) == []
+    assert entity_events.texts(FROM_ANN) == []
 
 
 async def test_a_number_that_the_country_has_not_keeps_no_other_back(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """As after a move to another one."""
     entry = await add_account(recipient("Moved", "0412 345 678", ANN), recipient("Ann", ANN))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts(FROM_ANN) == ["Hi"])
-    assert told.texts("event.moved_messages") == ["Hi"]
+    await until(lambda: entity_events.texts(FROM_ANN) == ["Hi"])
+    assert entity_events.texts("event.moved_messages") == ["Hi"]
 
 
 async def test_two_recipients_with_one_number_both_hear(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Each automation gets its event."""
     entry = await add_account(recipient("Ann", ANN), recipient("Family", BOB, f"+{ANN}", group=True))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
-    assert told.texts(FROM_ANN) == told.texts("event.family_messages") == ["Hi"]
+    await until(lambda: entity_events.texts() == ["Hi"])
+    assert entity_events.texts(FROM_ANN) == entity_events.texts("event.family_messages") == ["Hi"]
 
 
 @pytest.mark.parametrize("spelling", ["(858) 555-3569", "+1 858 555 3569", "1-858-555-FLOW", "\u200e8585553569"])
 async def test_a_recipient_is_known_by_any_spelling(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, spelling: str
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, spelling: str
 ) -> None:
     """A number that was stored in another form is the same person."""
     entry = await add_account(recipient("Nobody", "none"), recipient("Flow", spelling), recipient("Bob", BOB))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number="18585553569", text="Hi")
-    await until(lambda: told.texts("event.flow_messages") == ["Hi"])
-    assert told.texts("event.bob_messages") == told.texts("event.nobody_messages") == []
+    await until(lambda: entity_events.texts("event.flow_messages") == ["Hi"])
+    assert entity_events.texts("event.bob_messages") == entity_events.texts("event.nobody_messages") == []
 
 
 async def test_a_message_is_not_compared_with_every_recipient(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Ten thousand recipients do not slow down a text."""
     read: list[str] = []
@@ -439,7 +471,7 @@ async def test_a_message_is_not_compared_with_every_recipient(
     entry = await add_account(*(recipient(f"No {number}", f"1858555{number:04}") for number in range(30)))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number="18585550007", text="Hi")
-    await until(lambda: told.texts("event.no_7_messages") == ["Hi"])
+    await until(lambda: entity_events.texts("event.no_7_messages") == ["Hi"])
     assert set(read) == {"18585550007"}
 
 
@@ -448,28 +480,30 @@ async def test_a_message_is_not_compared_with_every_recipient(
     [("18585550123", "+1 858-555-0123"), ("4915123456789", "+49 1512 3456789"), ("72727", "72727")],
 )
 async def test_from_number_means_the_same_at_home(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, sender: str, shown: str
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, sender: str, shown: str
 ) -> None:
     """A German home reads the digits of an American number as a German one, unless there is a plus."""
     hass.config.country = "DE"
     entry = await add_account(recipient("Sender", shown), recipient("Other", "4915123456780"))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=sender, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     attributes = hass.states.get(MESSAGES).attributes
     assert (attributes["from_number"], attributes["recipient"]) == (shown, "Sender")
 
 
 async def test_an_extension_of_any_length_gets_no_plus(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Two digits are an extension, not a country code."""
     await pbx.receive_chat(from_user="12", text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     assert hass.states.get(MESSAGES).attributes["from_number"] == "12"
 
 
-async def test_a_group(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_a_group(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """A reply in a group says who wrote it and to whom."""
     answer = await hass.services.async_call(
         DOMAIN,
@@ -480,12 +514,12 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, looking: MockConfigE
     )
     session = answer["messages"][0]["messagesession"]
     await pbx.receive(from_number=BOB, text="In", messagesession=session)
-    await until(lambda: told.texts() == ["In"])
+    await until(lambda: entity_events.texts() == ["In"])
     attributes = hass.states.get(MESSAGES).attributes
     assert (attributes["from_number"], attributes["recipient"]) == (shown(BOB), "Bob")
     assert attributes["messagesession"] == session
     assert {shown(ANN), shown(BOB)} <= set(attributes["participants"])
-    assert told.texts(FROM_ANN) == []
+    assert entity_events.texts(FROM_ANN) == []
 
 
 def test_who_is_in_a_conversation() -> None:
@@ -507,7 +541,12 @@ def test_who_is_in_a_conversation() -> None:
     [({"kind": "status", "code": 404}, 3), ({"kind": "status", "code": 500}, 3), ({"kind": "body", "body": "5"}, 3)],
 )
 async def test_one_conversation_that_cannot_be_read(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, fault: dict[str, Any], within: float
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    fault: dict[str, Any],
+    within: float,
 ) -> None:
     """It keeps neither the others back nor the account."""
     broken = await pbx.receive(from_number=BOB, text="Broken")
@@ -516,51 +555,55 @@ async def test_one_conversation_that_cannot_be_read(
         await pbx.receive(from_number=ANN, text=f"Text {number}")
         await asyncio.sleep(0.2)
         assert looking.runtime_data.coordinator.last_update_success
-    await until(lambda: len(told.texts()) == 8, within)
-    assert told.texts() == [f"Text {number}" for number in range(8)]
+    await until(lambda: len(entity_events.texts()) == 8, within)
+    assert entity_events.texts() == [f"Text {number}" for number in range(8)]
     pbx.clear_faults()
     await pbx.receive(from_number=BOB, text="Mended")
-    await until(lambda: len(told.texts()) == 10, within)
-    assert told.texts()[8:] == ["Broken", "Mended"]
+    await until(lambda: len(entity_events.texts()) == 10, within)
+    assert entity_events.texts()[8:] == ["Broken", "Mended"]
 
 
 async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A 401 is about the login, and passes."""
     poller = looking.runtime_data.poller
     poller.timing = replace(poller.timing, active=0.0)
     before = await pbx.receive(from_number=ANN, text="Before")
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
     await pbx.receive(from_number=ANN, text="Refused")
     await until(lambda: fault.struck >= 6)
     pbx.clear_faults()
-    await until(lambda: told.texts() == ["Before", "Refused"])
+    await until(lambda: entity_events.texts() == ["Before", "Refused"])
 
 
 async def test_one_that_cannot_be_read_for_long_is_told_in_the_end(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """How far all was read stands still meanwhile."""
     broken = await pbx.receive(from_number=BOB, text="Broken")
     pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
     await asyncio.sleep(0.3)
-    before = told.texts()
+    before = entity_events.texts()
     let_pass(pbx, looking, 3 * 3600)
     for text in ("Later", "And later"):
         await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: told.texts()[-1:] == [text])
-    assert told.texts() == [*before, "Later", "And later"]
+        await until(lambda text=text: entity_events.texts()[-1:] == [text])
+    assert entity_events.texts() == [*before, "Later", "And later"]
     pbx.clear_faults()
-    await until(lambda: sorted(told.texts()) == ["And later", "Broken", "Later"])
+    await until(lambda: sorted(entity_events.texts()) == ["And later", "Broken", "Later"])
 
 
 async def test_a_fault_of_ours_does_not_end_it(
     hass: HomeAssistant,
     pbx: Simulator,
     looking: MockConfigEntry,
-    told: Told,
+    entity_events: EntityEvents,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -573,28 +616,32 @@ async def test_a_fault_of_ours_does_not_end_it(
         patch.setattr(reader_module.MessageAPI, "get_messagesessions", fail)
         await until(lambda: "Unexpected error while polling" in caplog.text)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
 
 
 async def test_what_is_announced_goes_before_what_is_read_again(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """Twenty conversations that did not change need not be through first."""
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text="Before")
-    await until(lambda: len(told.texts()) == 20)
+    await until(lambda: len(entity_events.texts()) == 20)
     pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.5, times=None)
     reads = len(pbx.requests_to("/messages"))
     await until(lambda: len(pbx.requests_to("/messages")) > reads + 1)
     await pbx.receive(from_number=ANN, text="Announced")
     looking.runtime_data.poller.poll_soon()
-    await until(lambda: told.texts()[20:] == ["Announced"], within=5)
+    await until(lambda: entity_events.texts()[20:] == ["Announced"], within=5)
     await hass.config_entries.async_unload(looking.entry_id)
     await asyncio.sleep(0.6)  # until the PBX is done with what nobody waits for
 
 
 async def test_an_unload_that_fails_goes_on_telling(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Nothing is lost between the two."""
 
@@ -602,18 +649,22 @@ async def test_an_unload_that_fails_goes_on_telling(
         return False
 
     await pbx.receive(from_number=ANN, text="Before")
-    await until(lambda: told.texts() == ["Before"])
+    await until(lambda: entity_events.texts() == ["Before"])
     with monkeypatch.context() as patch:
         patch.setattr(hass.config_entries, "async_unload_platforms", fail)
         assert not await hass.config_entries.async_unload(looking.entry_id)
     await pbx.receive(from_number=ANN, text="After")
-    await until(lambda: told.texts() == ["Before", "After"])
+    await until(lambda: entity_events.texts() == ["Before", "After"])
     await looking.runtime_data.poller.async_stop()
     await looking.runtime_data.coordinator.async_shutdown()
 
 
 async def test_reads_that_fail_here_and_there_do_not_slow_it(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
     poller = looking.runtime_data.poller
@@ -629,18 +680,18 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
         most = max(most, poller._failures)
         await asyncio.sleep(0.02)
     assert 1 <= most <= 4
-    assert sorted(told.texts()) == sorted(f"Text {number}" for number in range(20))
+    assert sorted(entity_events.texts()) == sorted(f"Text {number}" for number in range(20))
 
 
 async def test_what_stands_still_does_not_grow_without_end(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A conversation that cannot be read for days does not hold up the checkpoint for ever."""
     broken = await pbx.receive(from_number=BOB, text="Broken")
     pbx.fault(FaultKind.STATUS, path=f"{broken.messagesession}/messages", code=500, times=None)
     poller = looking.runtime_data.poller
     await pbx.receive(from_number=ANN, text="Read")
-    await until(lambda: told.texts() == ["Read"])
+    await until(lambda: entity_events.texts() == ["Read"])
     assert len(poller.checkpoint.seen) == 1
     let_pass(pbx, looking, 3 * 86400)
     await until(lambda: pbx.now() - poller.checkpoint.until < timedelta(hours=24, minutes=1))
@@ -648,7 +699,7 @@ async def test_what_stands_still_does_not_grow_without_end(
 
 
 async def test_a_first_look_that_fails_tells_no_history_later(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """History stays history, whenever it can be read."""
     old = await pbx.receive(from_number=ANN, text="History")
@@ -659,13 +710,13 @@ async def test_a_first_look_that_fails_tells_no_history_later(
     await until(entry.runtime_data.poller.ready.is_set)
     await asyncio.sleep(1.1)
     await pbx.receive(from_number=ANN, text="New")
-    await until(lambda: told.texts() == ["New"])
+    await until(lambda: entity_events.texts() == ["New"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["New"]
+    assert entity_events.texts() == ["New"]
 
 
 async def test_what_comes_in_while_the_first_look_fails_is_told_later(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """What is new is not taken for history."""
     await pbx.receive(from_number=ANN, text="History")
@@ -677,13 +728,17 @@ async def test_what_comes_in_while_the_first_look_fails_is_told_later(
     await pbx.receive(from_number=ANN, text="New")
     assert entry.runtime_data.poller.checkpoint is None
     pbx.clear_faults()
-    await until(lambda: told.texts() == ["New"])
+    await until(lambda: entity_events.texts() == ["New"])
     await pbx.receive(from_number=ANN, text="Newer")
-    await until(lambda: told.texts() == ["New", "Newer"])
+    await until(lambda: entity_events.texts() == ["New", "Newer"])
 
 
 async def test_one_that_cannot_be_told_keeps_no_other_back(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """A listener that breaks costs one event."""
     entity = entity_of(hass, MESSAGES)
@@ -697,18 +752,20 @@ async def test_one_that_cannot_be_told_keeps_no_other_back(
     entity.async_write_ha_state = fail
     for number in range(3):
         await pbx.receive(from_number=BOB, text=f"Text {number}")
-    await until(lambda: told.texts() == ["Text 0", "Text 2"])
+    await until(lambda: entity_events.texts() == ["Text 0", "Text 2"])
     assert "Unexpected error while calling" in caplog.text
 
 
-async def test_the_pbx_was_away(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_the_pbx_was_away(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """What came in meanwhile is reported once it is back."""
     await pbx.stop()
     await until(lambda: not looking.runtime_data.coordinator.last_update_success)
     await pbx.receive(from_number=ANN, text="Meanwhile")
     await asyncio.sleep(0.3)
     await pbx.start()
-    await until(lambda: told.texts() == ["Meanwhile"], within=20)
+    await until(lambda: entity_events.texts() == ["Meanwhile"], within=20)
     await until(lambda: looking.runtime_data.coordinator.last_update_success)
 
 
@@ -743,7 +800,11 @@ async def set_place(hass: HomeAssistant, entry: MockConfigEntry, change: Any) ->
 
 
 async def test_a_day_and_more_offline(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """What is older than a day is not reported any more."""
     await hass.config_entries.async_unload(looking.entry_id)
@@ -751,13 +812,15 @@ async def test_a_day_and_more_offline(
     await arrive_hours_ago(pbx, 49, 30, 25, 23, 1, numbers=(BOB, ANN))
     for _ in range(2):
         await hass.config_entries.async_setup(looking.entry_id)
-        await until(lambda: len(told.texts()) == 2)
+        await until(lambda: len(entity_events.texts()) == 2)
         await asyncio.sleep(0.5)
-        assert told.texts() == ["23 hours ago", "1 hours ago"]
+        assert entity_events.texts() == ["23 hours ago", "1 hours ago"]
         assert caplog.text.count("3 messages that came in more than 24 hours ago were left out") == 1
         assert caplog.text.count("hours ago were left out") == 1
         await hass.config_entries.async_unload(looking.entry_id)
-    [stamp] = [attributes["timestamp"] for _, attributes in told.events if attributes["message"] == "23 hours ago"][:1]
+    [stamp] = [
+        attributes["timestamp"] for _, attributes in entity_events.events if attributes["message"] == "23 hours ago"
+    ][:1]
     assert timedelta(hours=22.9) < pbx.now() - datetime.fromisoformat(stamp) < timedelta(hours=23.1)
 
 
@@ -780,7 +843,7 @@ async def test_a_day_and_more_offline(
     ],
 )
 async def test_a_damaged_place_is_begun_anew(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, data: Any
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, data: Any
 ) -> None:
     """Whatever stands in the file, the account loads and looks."""
     await hass.config_entries.async_unload(looking.entry_id)
@@ -789,15 +852,15 @@ async def test_a_damaged_place_is_begun_anew(
     await until(looking.runtime_data.poller.ready.is_set)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     await hass.config_entries.async_reload(looking.entry_id)
     await asyncio.sleep(0.4)
-    assert told.texts() == ["Hi"]
+    assert entity_events.texts() == ["Hi"]
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"\x00\xff", b"[]", b'{"version": 1}', b'{"version": 9, "data": {}}'])
 async def test_a_file_that_is_none(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, content: bytes
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, content: bytes
 ) -> None:
     """So it does where the file is no JSON at all."""
     await hass.config_entries.async_unload(looking.entry_id)
@@ -806,22 +869,26 @@ async def test_a_file_that_is_none(
     await until(looking.runtime_data.poller.ready.is_set)
     await asyncio.sleep(0.2)
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
 
 
 async def test_a_disk_that_is_full(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, caplog: pytest.LogCaptureFixture
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """What was told is told once all the same, and noted as soon as it can be."""
+    """What was reported is reported once all the same, and the checkpoint is saved as soon as it can be."""
 
     path = place_path(hass, looking)
     await until(path.exists)
     path.unlink()
     path.mkdir()
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     await asyncio.sleep(0.5)
-    assert told.texts() == ["Hi"]
+    assert entity_events.texts() == ["Hi"]
     errors = [
         record for record in caplog.records if record.levelname == "ERROR" and "receiving.reporter" in record.name
     ]
@@ -843,49 +910,49 @@ async def test_removal_deletes_the_file(hass: HomeAssistant, looking: MockConfig
 
 
 async def test_a_clock_that_is_put_back(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What comes in after that is still reported."""
     await pbx.receive(from_number=ANN, text="Summer")
-    await until(lambda: told.texts() == ["Summer"])
+    await until(lambda: entity_events.texts() == ["Summer"])
     pbx.clock_offset = -3600
     await asyncio.sleep(0.4)
     await pbx.receive(from_number=ANN, text="Winter")
-    await until(lambda: told.texts() == ["Summer", "Winter"])
+    await until(lambda: entity_events.texts() == ["Summer", "Winter"])
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Summer", "Winter"]
+    assert entity_events.texts() == ["Summer", "Winter"]
 
 
 async def test_a_clock_that_is_put_back_brings_no_earlier_one_again(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What was reported before it is not reported again."""
     await pbx.receive(from_number=ANN, text="Earlier")
-    await until(lambda: told.texts() == ["Earlier"])
+    await until(lambda: entity_events.texts() == ["Earlier"])
     pbx.clock_offset = 1800
     await pbx.receive(from_number=BOB, text="Later")
-    await until(lambda: told.texts() == ["Earlier", "Later"])
+    await until(lambda: entity_events.texts() == ["Earlier", "Later"])
     await asyncio.sleep(0.3)
     pbx.clock_offset = -1800
     await pbx.receive(from_number=ANN, text="Put back")
-    await until(lambda: len(told.texts()) >= 3)
+    await until(lambda: len(entity_events.texts()) >= 3)
     await asyncio.sleep(0.3)
-    assert told.texts() == ["Earlier", "Later", "Put back"]
+    assert entity_events.texts() == ["Earlier", "Later", "Put back"]
 
 
 async def test_a_clock_that_was_wrong_for_a_while(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What comes in once it is right is reported."""
     pbx.clock_offset = 2 * 86400
     await asyncio.sleep(0.5)
     pbx.clock_offset = 0
     await pbx.receive(from_number=ANN, text="Right")
-    await until(lambda: told.texts() == ["Right"])
+    await until(lambda: entity_events.texts() == ["Right"])
 
 
 async def test_a_clock_that_was_ahead_before_a_restart(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What came in meanwhile is not taken for older than what was read."""
     await hass.config_entries.async_unload(looking.entry_id)
@@ -894,25 +961,31 @@ async def test_a_clock_that_was_ahead_before_a_restart(
     await pbx.receive(from_number=ANN, text="Missed")
     pbx.clock_offset = 0
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts() == ["Missed"])
+    await until(lambda: entity_events.texts() == ["Missed"])
 
 
 async def test_unload_during_a_look(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What is being told is told to the end and noted; nothing is told to entities that are gone."""
+    """What is being reported is reported to the end and saved; nothing is reported to entities that are gone."""
     poller = looking.runtime_data.poller
     poller.timing = replace(poller.timing, apart=0.05)
     for number in range(10):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
-    await until(lambda: len(told.texts()) == 3)
+    await until(lambda: len(entity_events.texts()) == 3)
     await hass.config_entries.async_reload(looking.entry_id)
-    await until(lambda: len(told.texts()) >= 10)
+    await until(lambda: len(entity_events.texts()) >= 10)
     await asyncio.sleep(0.5)
-    assert told.texts() == [f"Text {number}" for number in range(10)]
+    assert entity_events.texts() == [f"Text {number}" for number in range(10)]
 
 
-async def test_unload_during_a_read(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told) -> None:
+async def test_unload_during_a_read(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """It does not wait for a slow PBX, and what was not reported comes later."""
     fault = pbx.fault(FaultKind.SLOW, path="/messages", seconds=0.5, times=None)
     await pbx.receive(from_number=ANN, text="Hi")
@@ -921,26 +994,26 @@ async def test_unload_during_a_read(hass: HomeAssistant, pbx: Simulator, looking
         await hass.config_entries.async_unload(looking.entry_id)
     pbx.clear_faults()
     await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
     await asyncio.sleep(0.5)  # until the PBX is done with what nobody waits for
 
 
 async def test_no_look_while_home_assistant_stops(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """What comes in at the end is left for the next start, when somebody listens."""
     hass.bus.async_fire(EVENT_HOMEASSISTANT_STOP)
     await hass.async_block_till_done()
     await pbx.receive(from_number=ANN, text="Late")
     await asyncio.sleep(0.4)
-    assert told.texts() == []
+    assert entity_events.texts() == []
     await hass.config_entries.async_reload(looking.entry_id)
-    await until(lambda: told.texts() == ["Late"])
+    await until(lambda: entity_events.texts() == ["Late"])
 
 
 @pytest.mark.parametrize("incoming", ["poll", "off"])
 async def test_an_unload_before_the_first_look(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told, incoming: str
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, incoming: str
 ) -> None:
     """An account that is gone before the start has ended never looks."""
     hass.set_state(CoreState.starting)
@@ -952,17 +1025,19 @@ async def test_an_unload_before_the_first_look(
     assert pbx.requests_to("messagesessions") == []
 
 
-async def test_switched_off(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told) -> None:
+async def test_switched_off(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
     """With the option off nothing is asked, and it can be turned on."""
     entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": "off"})
     await pbx.receive(from_number=ANN, text="Hi")
     await asyncio.sleep(0.4)
-    assert told.events == []
+    assert entity_events.events == []
     assert pbx.requests_to("messagesessions") == []
     hass.config_entries.async_update_entry(entry, options={**entry.options, "incoming": "poll"})
     await until(lambda: (data := getattr(entry, "runtime_data", None)) and data.poller and data.poller.checkpoint)
     await pbx.receive(from_number=ANN, text="On")
-    await until(lambda: told.texts() == ["On"])
+    await until(lambda: entity_events.texts() == ["On"])
 
 
 def test_homes_do_not_ask_in_step() -> None:
@@ -973,7 +1048,7 @@ def test_homes_do_not_ask_in_step() -> None:
 
 
 async def test_a_poll_that_is_waited_for(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Who waits for a poll goes on when one that began later has ended, well or not, and with the poller's end."""
     hass.data[RECEIVING_TIMING] = ReceivingTiming(poll=PollTiming(interval=3600.0, pause=0.01, first_wait=3600.0))
@@ -982,7 +1057,7 @@ async def test_a_poll_that_is_waited_for(
     await until(poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="ARM")
     await poller.async_poll_now()
-    assert told.texts() == ["ARM"]
+    assert entity_events.texts() == ["ARM"]
     pbx.fault(FaultKind.STATUS, path="messagesessions", code=404)
     await asyncio.gather(poller.async_poll_now(), poller.async_poll_now())
     pbx.fault(FaultKind.HANG, path="messagesessions")

@@ -1,4 +1,4 @@
-"""Being told by the PBX: one subscription, and posts that are hints and nothing more."""
+"""Push by the PBX: one subscription, and posts that are hints and nothing more."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,7 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
-from tests.conftest import AddAccount, Told, recipient
+from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until, until_idle
 from tests.receiving.test_poller import ANN, BOB
 from tests.simulator import FaultKind, Simulator
@@ -46,8 +46,8 @@ def set_timing(hass: HomeAssistant, poll: PollTiming | None = None, **push: floa
 
 
 @pytest.fixture
-async def told(hass: HomeAssistant) -> Told:
-    return Told(hass)
+async def entity_events(hass: HomeAssistant) -> EntityEvents:
+    return EntityEvents(hass)
 
 
 @pytest.fixture
@@ -61,7 +61,7 @@ async def web(hass: HomeAssistant, hass_client_no_auth: ClientSessionGenerator) 
 
 @pytest.fixture
 async def pushed(hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount) -> Any:
-    """An account that is told, with its subscription."""
+    """An account with push, with its subscription."""
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB), options=PUSH)
     await until(lambda: is_pushed(entry))
     return entry
@@ -138,12 +138,14 @@ async def test_one_after_five_restarts(hass: HomeAssistant, pbx: Simulator, push
     assert pbx.subscriptions == [before]
 
 
-async def test_dropped_by_the_pbx(hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
+async def test_dropped_by_the_pbx(
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """One that is gone is made again."""
     pbx.subscription_book.rows.clear()
     await until(lambda: len(pbx.subscriptions) == 1)
     await pbx.receive(from_number=ANN, text="Again")
-    await until(lambda: told.texts() == ["Again"], within=2)
+    await until(lambda: entity_events.texts() == ["Again"], within=2)
 
 
 async def test_renewed_ahead_of_its_end(pbx: Simulator, pushed: MockConfigEntry) -> None:
@@ -215,7 +217,7 @@ async def test_more_subscriptions_than_a_list_shows_unasked(
 
 
 async def test_conflict_with_one_that_is_not_listed(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
     """A PBX that says it is there is believed."""
     pbx.fault(FaultKind.BODY, path=PATH, method="GET", times=None, body="[]")
@@ -224,7 +226,7 @@ async def test_conflict_with_one_that_is_not_listed(
     assert issues(hass) == set()
     await until(lambda: is_pushed(pushed))  # but for the time of a check
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"], within=2)
+    await until(lambda: entity_events.texts() == ["Hi"], within=2)
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -270,7 +272,12 @@ async def test_one_that_could_not_be_made_is_made_later(
 
 @pytest.mark.parametrize("status", [401, 403, 404])
 async def test_refused(
-    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told, status: int
+    hass: HomeAssistant,
+    pbx: Simulator,
+    web: TestClient[Any, Any],
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    status: int,
 ) -> None:
     """A login without the right leads to an issue, and to polling."""
     set_timing(hass, PollTiming(interval=0.2))
@@ -280,7 +287,7 @@ async def test_refused(
     asked = len(pbx.requests_to(PATH))
     await until(entry.runtime_data.poller.ready.is_set)
     await pbx.receive(from_number=ANN, text="Polled")
-    await until(lambda: told.texts() == ["Polled"])
+    await until(lambda: entity_events.texts() == ["Polled"])
     assert len(pbx.requests_to(PATH)) == asked  # again once a day
     set_timing(hass, ask_again=0.1)
     await hass.config_entries.async_reload(entry.entry_id)
@@ -306,7 +313,7 @@ async def test_failures_are_tried_again(
 
 
 async def test_no_external_url_until_there_is_one(
-    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """Without an address there is an issue, which goes once there is one."""
     set_timing(hass, check=3600.0)
@@ -320,7 +327,7 @@ async def test_no_external_url_until_there_is_one(
     await until(lambda: is_pushed(entry))
     assert issues(hass) == set()
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"], within=2)
+    await until(lambda: entity_events.texts() == ["Hi"], within=2)
 
 
 async def test_a_fault_of_ours_does_not_end_it(
@@ -351,15 +358,15 @@ async def test_removal_ends_it(hass: HomeAssistant, pbx: Simulator, pushed: Mock
     assert hass.data["webhook"] == {}
 
 
-@pytest.mark.parametrize(("status", "told"), [(404, False), (403, False), (401, True)])
+@pytest.mark.parametrize(("status", "logged"), [(404, False), (403, False), (401, True)])
 async def test_removal_where_it_cannot_be_ended(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: Any, status: int, told: bool
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, caplog: Any, status: int, logged: bool
 ) -> None:
-    """One that ended before is fine; a login that is refused is told of."""
+    """One that ended before is fine; a refused one leaves a line in the log."""
     pbx.fault(FaultKind.STATUS, path=PATH, method="DELETE", code=status, message="No", times=None)
     await hass.config_entries.async_remove(pushed.entry_id)
     assert writes(pbx)[1] == "DELETE"
-    assert ("ends within a week" in caplog.text) is told
+    assert ("ends within a week" in caplog.text) is logged
     assert hass.config_entries.async_entries(DOMAIN) == []
 
 
@@ -389,7 +396,12 @@ async def test_removal_while_the_pbx_is_silent(
 
 @pytest.mark.parametrize("incoming", ["poll", "off"])
 async def test_switched_off(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told, incoming: str
+    hass: HomeAssistant,
+    pbx: Simulator,
+    pushed: MockConfigEntry,
+    web: TestClient[Any, Any],
+    entity_events: EntityEvents,
+    incoming: str,
 ) -> None:
     """The subscription and the webhook go with the option."""
     path = hook_of(pushed)
@@ -407,7 +419,7 @@ async def test_switched_off(
     await pbx.receive(from_number=ANN, text="Hi")
     assert (await web.post(path, json=[])).status == 200
     await asyncio.sleep(0.5)
-    assert told.texts() == []
+    assert entity_events.texts() == []
     assert len(pbx.requests_to("messagesessions")) == before
     hass.config_entries.async_update_entry(pushed, options=PUSH)
     await until(lambda: len(pbx.subscriptions) == 1)
@@ -431,15 +443,15 @@ async def test_switched_off_clears_the_issue(
 @pytest.mark.parametrize("form", ["array", "object"])
 @pytest.mark.parametrize("names", ["v1", "v2"])
 async def test_any_form_of_post(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, told: Told, form: Any, names: Any
+    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, entity_events: EntityEvents, form: Any, names: Any
 ) -> None:
     """Whatever the PBX posts, each text is reported once."""
     pbx.push_form, pbx.push_names = form, names
     for number in range(5):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
-    await until(lambda: len(told.texts()) == 5, within=2)
+    await until(lambda: len(entity_events.texts()) == 5, within=2)
     await asyncio.sleep(0.5)
-    assert told.texts() == [f"Text {number}" for number in range(5)]
+    assert entity_events.texts() == [f"Text {number}" for number in range(5)]
     assert pbx.subscriptions[0].status == "active"
 
 
@@ -455,7 +467,12 @@ async def test_any_form_of_post(
     ],
 )
 async def test_an_invented_message_is_none(
-    hass: HomeAssistant, pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told, body: bytes
+    hass: HomeAssistant,
+    pbx: Simulator,
+    pushed: MockConfigEntry,
+    web: TestClient[Any, Any],
+    entity_events: EntityEvents,
+    body: bytes,
 ) -> None:
     """What is posted is a reason to look and nothing else: anybody may post."""
     before = len(pbx.requests_to("messagesessions"))
@@ -463,22 +480,22 @@ async def test_an_invented_message_is_none(
     assert (answer.status, await answer.read()) == (200, b"")
     await until(lambda: len(pbx.requests_to("messagesessions")) > before)
     await asyncio.sleep(0.5)
-    assert told.events == []
+    assert entity_events.events == []
 
 
 async def test_it_answers_before_it_looks(
-    pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told
+    pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], entity_events: EntityEvents
 ) -> None:
     """The PBX does not wait for us."""
     pbx.on_event = None
     fault = pbx.fault(FaultKind.SLOW, path="messagesessions", seconds=3)
     await pbx.receive(from_number=ANN, text="Hi")
     assert (await web.post(hook_of(pushed))).status == 200
-    assert told.texts() == []
+    assert entity_events.texts() == []
     await until(lambda: fault.struck)
     for _ in range(20):
         assert (await web.post(hook_of(pushed))).status == 200
-    await until(lambda: told.texts() == ["Hi"])
+    await until(lambda: entity_events.texts() == ["Hi"])
 
 
 async def test_only_posts(pushed: MockConfigEntry, pbx: Simulator, web: TestClient[Any, Any]) -> None:
@@ -491,7 +508,11 @@ async def test_only_posts(pushed: MockConfigEntry, pbx: Simulator, web: TestClie
 
 
 async def test_a_thousand_posts(
-    pbx: Simulator, pushed: MockConfigEntry, web: TestClient[Any, Any], told: Told, monkeypatch: pytest.MonkeyPatch
+    pbx: Simulator,
+    pushed: MockConfigEntry,
+    web: TestClient[Any, Any],
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """One read-back at a time, and none is lost."""
     looking = most = 0
@@ -513,26 +534,28 @@ async def test_a_thousand_posts(
         answers += await asyncio.gather(*(web.post(hook_of(pushed), json=[{"text": "x"}]) for _ in range(50)))
         await pbx.receive(from_number=(ANN, BOB)[batch % 2], text=f"Text {batch}")
     assert {answer.status for answer in answers} == {200}
-    await until(lambda: len(told.texts()) == 20)
+    await until(lambda: len(entity_events.texts()) == 20)
     took = asyncio.get_running_loop().time() - began
-    assert sorted(told.texts()) == sorted(f"Text {batch}" for batch in range(20))
+    assert sorted(entity_events.texts()) == sorted(f"Text {batch}" for batch in range(20))
     assert most == 1
     looks = len(pbx.requests_to("messagesessions")) - before
     assert looks <= 3 * (took / pushed.runtime_data.poller.timing.pause + 3)  # the list, and the conversations of two
 
 
-async def test_lists_that_lag_behind_the_post(pbx: Simulator, pushed: MockConfigEntry, told: Told) -> None:
+async def test_lists_that_lag_behind_the_post(
+    pbx: Simulator, pushed: MockConfigEntry, entity_events: EntityEvents
+) -> None:
     """What one post found does not make up for what another one announced."""
     pbx.lag = 1.0
     await pbx.receive(from_number=BOB, text="Late")
     pbx.lag = 0.0
     await pbx.receive(from_number=ANN, text="At once")
-    await until(lambda: told.texts() == ["At once"], within=0.9)
-    await until(lambda: told.texts() == ["At once", "Late"], within=3)
+    await until(lambda: entity_events.texts() == ["At once"], within=0.9)
+    await until(lambda: entity_events.texts() == ["At once", "Late"], within=3)
 
 
 async def test_a_lost_post_is_made_up_for(
-    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, told: Told
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
     """What was not announced is found by polling."""
     set_timing(hass, PollTiming(interval=0.2, backstop_interval=0.3))
@@ -540,7 +563,7 @@ async def test_a_lost_post_is_made_up_for(
     await until(lambda: is_pushed(entry))
     pbx.on_event = None
     await pbx.receive(from_number=ANN, text="Hi")
-    await until(lambda: told.texts() == ["Hi"], within=2)
+    await until(lambda: entity_events.texts() == ["Hi"], within=2)
 
 
 # --- Nabu Casa -----------------------------------------------------------------------
