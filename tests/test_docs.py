@@ -173,8 +173,6 @@ def test_nothing_below_knows_what_is_above_it() -> None:
     assert up | across == set()
 
 
-# To be removed with delivery/queue.py, which the spool replaces.
-LARGE: set[str] = set()
 MODULE, CLASS, FUNCTION = 350, 250, 40  # lines
 
 
@@ -189,8 +187,6 @@ def lines_of(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int
 @pytest.mark.parametrize("path", sorted(FOLDER.rglob("*.py")), ids=lambda path: path.relative_to(FOLDER).as_posix())
 def test_nothing_is_too_large_to_be_read_at_once(path: Path) -> None:
     """A module, class or function over its size has more than one concern."""
-    if path.relative_to(FOLDER).as_posix() in LARGE:
-        return
     source = path.read_text(encoding="utf-8")
     found = {"the module": (len(source.splitlines()), MODULE)}
     for node in ast.walk(ast.parse(source)):

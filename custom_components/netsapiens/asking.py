@@ -198,9 +198,8 @@ class _Asking:
 
     async def _send_text(self, send: PreparedSend, message: OutgoingMessage) -> None:
         """Send words in a question's conversation, for as long as they are of use; report in the log if that fails."""
-        keep_for = read_settings(send.entry).keep_for if send.request.keep_for is None else send.request.keep_for
         send = _part_of(send, [Conversation(message, None)])
-        send.request = replace(send.request, keep_for=min(keep_for, self._terms.timeout))
+        send.request = replace(send.request, keep_for=min(send.keep_for, self._terms.timeout))
         send.attached, send.sources = (), ()
         try:
             check_limit(self._hass, send)

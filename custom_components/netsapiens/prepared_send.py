@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
@@ -53,6 +54,12 @@ class PreparedSend:
         media = len(self.attached) + len(self.sources)
         alone = bool(self.words) and not (media and self.together)
         return len(self.conversations) * (media + alone)
+
+    @property
+    def keep_for(self) -> timedelta:
+        """How long to keep trying: as asked, else as the account's option says."""
+        asked = self.request.keep_for
+        return read_settings(self.entry).keep_for if asked is None else asked
 
     @property
     def most_bytes(self) -> int:

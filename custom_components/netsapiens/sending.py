@@ -153,7 +153,7 @@ async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
     """Send what a call makes; its results say what became of it."""
     if not call.conversations:
         return
-    keep_for = _keep_for(call)
+    keep_for = call.keep_for
     if not call.attached and not call.sources:  # as is usual; needs no task of its own
         results = await _send_batch(call.account, call.words, keep_for)
         call.results = list(zip(call.words, results, strict=True))
@@ -212,11 +212,6 @@ async def _media(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[tuple
             yield source.name or await async_word_for(hass, media.mime_type), media
 
 
-def _keep_for(call: PreparedSend) -> timedelta:
-    """Return how long to keep trying: as asked, else as the account's option says."""
-    return read_settings(call.entry).keep_for if call.request.keep_for is None else call.request.keep_for
-
-
 def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     """Stop an automation that is stuck in a loop.
 
@@ -242,7 +237,7 @@ def check_space(call: PreparedSend) -> None:
         HomeAssistantError: too much waits already, or would.
     """
     queue = call.account.queue
-    if _keep_for(call) and not queue.has_space_for(call.most_bytes):
+    if call.keep_for and not queue.has_space_for(call.most_bytes):
         raise spool_full(queue.space)
 
 
