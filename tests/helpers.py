@@ -5,15 +5,8 @@ from collections.abc import Callable
 from typing import Any
 
 from homeassistant.core import HomeAssistant
-import pytest
 
 from tests.simulator import Simulator
-
-
-@pytest.fixture
-def hass_storage() -> dict[str, Any]:
-    """Write to the disk for real, where the plugin would not, in each module that imports this."""
-    return {}
 
 
 async def until(condition: Callable[[], Any], within: float = 20) -> None:

@@ -17,7 +17,8 @@ from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, Ques
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import crash
-from tests.helpers import hass_storage, shown, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
 from tests.test_blueprints import sent_to
 

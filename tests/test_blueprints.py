@@ -23,7 +23,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from tests.conftest import AddAccount, recipient
-from tests.helpers import hass_storage, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import until
 from tests.simulator import Simulator
 
 type UseBlueprint = Callable[..., Coroutine[Any, Any, None]]

@@ -7,6 +7,8 @@ from pathlib import Path
 import re
 from string import Formatter
 import struct
+import subprocess
+import sys
 from typing import Any
 
 from awesomeversion import AwesomeVersion
@@ -433,6 +435,24 @@ def test_nothing_is_printed_and_no_secret_is_logged() -> None:
 
 
 # --- the tests -----------------------------------------------------------------------
+
+
+def test_what_the_scripts_use_of_the_tests_needs_no_pytest() -> None:
+    """The demo and the benches run where it is not installed."""
+    used = {
+        line.split()[1]
+        for path in (ROOT / "scripts").glob("*.py")
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if line.strip().startswith("from tests.")
+    }
+    assert used
+    code = (
+        "import importlib, sys\nsys.modules['pytest'] = None\nfor name in sys.argv[1:]: importlib.import_module(name)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, *sorted(used)], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_every_test_says_what_it_is_for() -> None:

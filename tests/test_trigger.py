@@ -14,7 +14,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 from custom_components.netsapiens import trigger
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
-from tests.helpers import hass_storage, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
 from tests.test_docs import FOLDER
 

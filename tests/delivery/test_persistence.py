@@ -15,7 +15,7 @@ from custom_components.netsapiens.delivery.spool import Spool
 from custom_components.netsapiens.delivery.state import Delivery, Event, Step
 from custom_components.netsapiens.delivery.timing import QueueTiming
 from tests.delivery.test_backlog import bulk
-from tests.helpers import hass_storage  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
 
 
 @pytest.mark.parametrize("is_known", [False, True])

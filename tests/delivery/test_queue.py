@@ -29,7 +29,8 @@ from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleT
 from tests.conftest import AddAccount, close
 from tests.delivery.disk import Disk, change_rows, fill, rows_in, spool_path
 from tests.delivery.quick import send_quickly
-from tests.helpers import entity_of, hass_storage, shown, until, until_idle  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import entity_of, shown, until, until_idle
 from tests.pictures import BLUE, RED, arrived
 from tests.simulator import FaultKind, Simulator
 

@@ -16,7 +16,8 @@ from tests.conftest import AddAccount
 from tests.delivery.disk import Disk, rows_in
 from tests.delivery.quick import set_timing
 from tests.delivery.test_queue import on_disk, send, texts
-from tests.helpers import hass_storage, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import until
 from tests.real_home import PYTHON, RealHome
 from tests.receiving.test_poller import place_path
 from tests.simulator import FaultKind, Simulator

@@ -28,7 +28,8 @@ from custom_components.netsapiens.receiving.pictures import PICTURE_TIMING, Pict
 from custom_components.netsapiens.receiving.pictures_id import MediaId
 from custom_components.netsapiens.receiving.pictures_store import MOST_OPENED
 from tests.conftest import AddAccount, recipient
-from tests.helpers import entity_of, hass_storage, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import entity_of, until
 from tests.pictures import BLUE, GREEN, RED, picture
 from tests.simulator import Simulator
 from tests.test_services import user  # noqa: F401 - a fixture

@@ -26,7 +26,8 @@ from custom_components.netsapiens.receiving.received import received_message
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import crash
-from tests.helpers import entity_of, hass_storage, shown, until  # noqa: F401
+from tests.fixtures import hass_storage  # noqa: F401
+from tests.helpers import entity_of, shown, until
 from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
 from tests.simulator import FaultKind, Simulator, access
 
