@@ -4,7 +4,8 @@
  * One module without a build step. Words come from the integration's translations, data from its websocket commands.
  *
  * @typedef {{key: string, status: "received"|"sent"|"sending"|"waiting"|"failed", at: string, order: number[],
- *   text: string, sender: string|null, media_type: string|null, media_content_id: string|null, reason?: string|null,
+ *   text: string, sender: string|null, media_type: string|null, media_content_id: string|null, media_name?: string|null,
+ *   reason?: string|null,
  *   error?: string|null, translation_key?: string|null, placeholders?: Record<string, string>|null,
  *   can_retry?: boolean}} Row
  * @typedef {{entity: string, title?: string, limit?: number, type?: string}} Config
@@ -1006,7 +1007,9 @@ class ConversationCard extends HTMLElement {
     if (!/^image\//u.test(row.media_type || "")) return make("p", "", this._t("file"));
     const button = /** @type {HTMLButtonElement} */ (make("button", "picture"));
     button.type = "button";
-    button.setAttribute("aria-label", this._t("open_picture"));
+    const name = row.media_name || "";
+    button.title = name;
+    button.setAttribute("aria-label", name ? `${this._t("open_picture")}: ${name}` : this._t("open_picture"));
     const local = this._previews.get(row.key);
     if (!local && !row.media_content_id) {
       button.disabled = true;
@@ -1024,7 +1027,7 @@ class ConversationCard extends HTMLElement {
     });
     button.addEventListener("click", () => {
       this._large.src = image.src;
-      this._large.alt = row.text || this._t("picture");
+      this._large.alt = row.text || name || this._t("picture");
       this._dialog.showModal();
     });
     return button;
