@@ -48,6 +48,7 @@ SCROLL_DOWN = """async (log) => {
 # As many rows without a script of their own, in the card's place, scrolled in the same way.
 SCROLL_FLOOR = """async (log, [count, screens]) => {
   const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+  const rest = () => new Promise((resolve) => setTimeout(resolve, 500));
   const { left, top, width, height } = log.getBoundingClientRect();
   const list = document.createElement("div");
   const place = `left: ${left}px; top: ${top}px; width: ${width}px; height: ${height}px`;
@@ -58,7 +59,7 @@ SCROLL_FLOOR = """async (log, [count, screens]) => {
     list.append(row);
   }
   document.body.append(list);
-  for (let rest = 0; rest < 20; rest += 1) await frame();
+  await rest();
   performance.mark("floor begins");
   for (let screen = 0, step = height; screen < screens; screen += 1) {
     const before = list.scrollTop;
@@ -67,8 +68,9 @@ SCROLL_FLOOR = """async (log, [count, screens]) => {
     await frame();
   }
   performance.mark("floor ends");
-  list.remove();
-  for (let rest = 0; rest < 20; rest += 1) await frame();
+  await rest();
+  list.remove(); // takes long, as to add it does
+  await rest();
 }"""
 
 
