@@ -1,5 +1,6 @@
 """What is kept of an account's own messages for the cards has limits."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -53,6 +54,27 @@ def test_the_pictures_of_a_few_are_kept(log: OutgoingLog) -> None:
     logged = log.failed(shown[-1].key, ANN)
     assert logged is not None
     assert logged.request == SendRequest(message="Picture 11", data="eA==", mime_type="image/jpeg")
+
+
+def test_a_picture_alone_is_tried_again_without_words(log: OutgoingLog) -> None:
+    """What it is called stood in for them: else that would go out as a text of its own."""
+    named = replace(message("porch", Media(b"x", "image/jpeg", 1)), is_named=True)
+    log.async_failed(FailedMessage(named, "expired", "It expired.", NOON), NOON)
+    (own,) = log.to(ANN)
+    assert (own.text, own.media_name) == ("", "porch")
+    logged = log.failed(own.key, ANN)
+    assert logged is not None
+    assert logged.request == SendRequest(data="eA==", mime_type="image/jpeg")
+
+
+def test_the_latest_names_are_kept(log: OutgoingLog) -> None:
+    """200 of them, and one that is used again stays."""
+    for number in (*range(200), 0, 200):
+        named = replace(message(f"Name {number}", Media(b"x", "image/jpeg", 1)), is_named=True)
+        log.async_sent(named, NOON)
+    log.async_sent(message("Words", Media(b"x", "image/jpeg", 1)), NOON)
+    names = [f"Name {number}" for number in range(201)]
+    assert [one for one in (*names, "Words") if not log.is_media_name(one)] == ["Name 1", "Words"]
 
 
 @pytest.mark.parametrize("reason", ["expired", "unconfirmed"])

@@ -3,6 +3,7 @@
 import asyncio
 import base64
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -163,6 +164,55 @@ async def test_a_picture_of_the_clipboard(hass: HomeAssistant, pbx: Simulator, c
     await card.until(lambda: card.is_listed and len(card.rows) == 2)
     assert [row.type for row in pbx.messages] == ["sms", "mms"]
     assert sorted(row["media_type"] is not None for row in card.rows.values()) == [False, True]
+
+
+async def test_the_name_of_a_picture_is_no_words(
+    hass: HomeAssistant, pbx: Simulator, card: Card, tmp_path: Path
+) -> None:
+    """The PBX wants some text beside a picture. It shows in none of the steps from waiting to being listed."""
+    (tmp_path / "porch.jpg").write_bytes(RED)
+    hass.config.media_dirs = {"local": str(tmp_path)}
+    seen: set[tuple[str, str, str | None]] = set()
+
+    def has_gone() -> bool:
+        seen.update((row["status"], row["text"], row["media_name"]) for row in card.rows.values())
+        return bool(card.rows) and card.is_listed
+
+    await card.open()
+    pbx.fault("status", path="/messages", method="POST", code=503, times=None)
+    assert (await card.ask("send", key="k1", media="/media/local/porch.jpg"))["success"]
+    await card.until(lambda: has_gone() or ("waiting", "", "porch") in seen)
+    pbx.clear_faults()
+    await card.until(has_gone)
+    assert [row.text for row in pbx.messages] == ["porch"]
+    assert {text for _, text, _ in seen} == {""}
+    assert ("sent", "", "porch") in seen
+
+
+async def test_words_beside_a_picture_are_shown(
+    hass: HomeAssistant, pbx: Simulator, card: Card, tmp_path: Path
+) -> None:
+    """Those that come in with it, and those that another phone of the account sends with it."""
+    await pbx.receive(from_number=ANN, text="Picture", media=RED, mime_type="image/jpeg")
+    await card.open()
+    draft = Draft("mms", "Look at that", [ANN], pbx.first_user.numbers[0].number, RED, "image/jpeg")
+    pbx.send(pbx.first_user, draft, pbx.inbound[0].messagesession)
+    await card.until(lambda: len(card.rows) == 2)
+    assert card.lines == [("received", "Picture"), ("sent", "Look at that")]
+    assert [row["media_name"] for row in card.rows.values()] == [None, None]
+
+
+async def test_names_of_pictures_that_went_before_a_restart(
+    hass: HomeAssistant, pbx: Simulator, camera: Any, card: Card
+) -> None:
+    """Then it is known by what a camera is called, and by what a picture is that has no name."""
+    await pbx.receive(from_number=ANN, text="Hello")
+    for name in ("Door", "Picture"):
+        draft = Draft("mms", name, [ANN], pbx.first_user.numbers[0].number, RED, "image/jpeg")
+        pbx.send(pbx.first_user, draft, pbx.inbound[0].messagesession)
+    await card.open()
+    assert card.lines == [("received", "Hello"), ("sent", ""), ("sent", "")]
+    assert [row["media_name"] for row in card.rows.values()] == [None, "Door", "Picture"]
 
 
 async def test_a_text_waits_while_the_pbx_is_away_and_then_goes(

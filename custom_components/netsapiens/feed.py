@@ -298,7 +298,8 @@ def _own_of(waiting: WaitingMessage) -> Own:
         f"w{waiting.number}",
         waiting.until,
         Status.WAITING,
-        message.text,
+        message.words,
         media_type=message.media.mime_type if message.media else None,
+        media_name=message.media_name,
         listed_since=waiting.listed_since,
     )

@@ -39,6 +39,7 @@ class OutgoingMessage:
         owner: the user whose number it is sent from; None for the account's own.
         reference: what whoever waits for its end knows it by; after a restart nobody does, and it is not sent.
         goes_with: the reference of the question whose picture it is; likewise not kept.
+        is_named: whether the text is only what the media is called, since the PBX wants some text beside it.
     """
 
     destination: tuple[str, ...]
@@ -52,6 +53,17 @@ class OutgoingMessage:
     owner: str | None = None
     reference: str | None = None
     goes_with: str | None = None
+    is_named: bool = False
+
+    @property
+    def words(self) -> str:
+        """What somebody wrote; empty where the text is only what the media is called."""
+        return "" if self.is_named else self.text
+
+    @property
+    def media_name(self) -> str | None:
+        """What the media is called where that is the text, or None."""
+        return self.text if self.is_named else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.ulid import ulid_now
 
 from .address_book import Addressee
+from .delivery.reconcile import text_key
 from .delivery.results import FailedMessage
 from .delivery.state import Reason
 from .errors import call_safely
@@ -28,6 +29,7 @@ _MOST_SENT = 200
 _MOST_FAILED = 100
 _MOST_RETRIED = 10  # that are kept with their pictures
 _MOST_TAKEN = 200
+_MOST_NAMES = 200
 _TAKEN = 300.0  # seconds; a card whose connection was lost asks once more within them
 _REQUEST = timedelta(seconds=30)  # a message is listed with the time of its request, which is before its answer
 _UNCONFIRMED = timedelta(minutes=5)  # for which one may have been looked for before it was given up
@@ -62,6 +64,7 @@ class OutgoingLog:
         self._failed: OrderedDict[str, Logged] = OrderedDict()
         self._sent: OrderedDict[str, Logged] = OrderedDict()
         self._taken: OrderedDict[str, float] = OrderedDict()  # what cards sent, and when (monotonic)
+        self._names: OrderedDict[str, None] = OrderedDict()  # of media, the last one used at the end
         self._listeners: list[Callable[[], None]] = []
 
     @callback
@@ -130,10 +133,12 @@ class OutgoingLog:
             f"s{ulid_now()}",
             at,
             Status.SENT,
-            message.text,
+            message.words,
             media_type=message.media.mime_type if message.media else None,
+            media_name=message.media_name,
             listed_since=at - _REQUEST,
         )
+        self._keep_name(message)
         self._sent[own.key] = Logged(own, message.recipient_id, message.destination)
         if len(self._sent) > _MOST_SENT:
             self._sent.popitem(last=False)
@@ -143,13 +148,15 @@ class OutgoingLog:
     def async_failed(self, failed: FailedMessage, at: datetime) -> None:
         """Keep a message that was answered ``queued`` and did not get out."""
         message, media = failed.message, failed.message.media
+        self._keep_name(message)
         is_whole = media is None or media.content is not None  # else only the disk had it, and forgets it now
         own = Own(
             f"f{ulid_now()}",
             at,
             Status.FAILED,
-            message.text,
+            message.words,
             media_type=media.mime_type if media else None,
+            media_name=message.media_name,
             listed_since=at - _UNCONFIRMED if failed.reason == Reason.UNCONFIRMED.value else None,
             reason=failed.reason,
             error=failed.error,
@@ -158,6 +165,20 @@ class OutgoingLog:
         request = _request_of(message) if is_whole else None
         logged = Logged(own, message.recipient_id, message.destination, message.from_number, request)
         self._keep_failed(logged)
+
+    def is_media_name(self, text: str) -> bool:
+        """Whether media that went out lately was called so, and had no words with it."""
+        return text_key(text) in self._names
+
+    def _keep_name(self, message: OutgoingMessage) -> None:
+        """Keep what media is called that went out, or may have."""
+        if message.media_name is None:
+            return
+        key = text_key(message.media_name)
+        self._names.pop(key, None)
+        self._names[key] = None
+        if len(self._names) > _MOST_NAMES:
+            self._names.popitem(last=False)
 
     def _keep_failed(self, logged: Logged) -> None:
         """Keep a message that failed; of the older ones, without their pictures."""
@@ -193,9 +214,9 @@ def _request_of(message: OutgoingMessage) -> SendRequest:
     """Return what asks for a message once more."""
     media = message.media
     if media is None or media.content is None:
-        return SendRequest(message=message.text)
+        return SendRequest(message=message.words)
     data = base64.b64encode(media.content).decode()
-    return SendRequest(message=message.text, data=data, mime_type=media.mime_type)
+    return SendRequest(message=message.words or None, data=data, mime_type=media.mime_type)
 
 
 @callback

@@ -189,7 +189,13 @@ async def _batches(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[lis
         text = waiting[0].text if waiting else name
         waiting = []
         yield [
-            replace(one.media, text=text, media=media, reference=one.words.reference if carries and one.words else None)
+            replace(
+                one.media,
+                text=text,
+                media=media,
+                reference=one.words.reference if carries and one.words else None,
+                is_named=not carries,
+            )
             for one in call.conversations
             if one.media is not None
         ]

@@ -55,9 +55,10 @@ class Own:
         key: what it is known by.
         at: when it was taken, sent or given up, by the PBX's clock.
         status: any but ``RECEIVED``.
-        text: what it says; may be empty where a picture is being sent.
+        text: what it says; empty where it is a picture alone.
         media_type: MIME type of what goes with it, or None.
         media_content_id: the media source id of that, where it is known.
+        media_name: what that is called, where the PBX lists this as its text, or None.
         listed_since: from when on the PBX may list it; None where it surely does not.
         reason: why it failed, as the event of a failed text says it, or None.
         error: the same in words.
@@ -72,6 +73,7 @@ class Own:
     text: str
     media_type: str | None = None
     media_content_id: str | None = None
+    media_name: str | None = None
     listed_since: datetime | None = None
     reason: str | None = None
     error: str | None = None

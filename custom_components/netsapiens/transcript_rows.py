@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from .account import NetsapiensConfigEntry
+from .media_names import is_media_name
 from .phone import from_pbx, international
 from .receiving.pictures_id import media_id_of
 from .recipients import read_recipient
@@ -16,8 +17,9 @@ def rows_of(entry: NetsapiensConfigEntry, shown: Iterable[Listed | Own]) -> list
     """Return messages as the card gets them.
 
     Each has ``key``, ``status``, ``at`` (as ISO 8601), ``order`` (three numbers by which they are sorted), ``text``,
-    ``sender`` (who wrote it, of those that came in), ``media_type``, ``media_content_id``, and of ours ``reason``,
-    ``error``, ``translation_key``, ``placeholders`` and ``can_retry``.
+    ``sender`` (who wrote it, of those that came in), ``media_type``, ``media_content_id``, ``media_name`` (of what we
+    sent without words, which the PBX lists with this as its text), and of ours ``reason``, ``error``,
+    ``translation_key``, ``placeholders`` and ``can_retry``.
 
     Parameters:
         entry: the account.
@@ -32,15 +34,17 @@ def rows_of(entry: NetsapiensConfigEntry, shown: Iterable[Listed | Own]) -> list
 def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
     """Return a message that the PBX lists."""
     row, media = listed.row, media_id_of(entry.entry_id, listed.session, listed.row)
+    is_name = listed.is_outbound and listed.has_media and is_media_name(entry, row.text)
     return {
         "key": listed.key,
         "status": Status.SENT if listed.is_outbound else Status.RECEIVED,
         "at": listed.at.isoformat(),
         "order": [0, listed.at.timestamp(), listed.order],
-        "text": row.text,
+        "text": "" if is_name else row.text,
         "sender": None if listed.is_outbound else _name_of(entry, listed),
         "media_type": row.media_type or ("image/*" if listed.has_media else None),
         "media_content_id": media.content_id if media is not None else None,
+        "media_name": row.text if is_name else None,
     }
 
 
@@ -70,6 +74,7 @@ def _own_row(own: Own, number: int) -> dict[str, Any]:
         "sender": None,
         "media_type": own.media_type,
         "media_content_id": own.media_content_id,
+        "media_name": own.media_name,
         "reason": own.reason,
         "error": own.error,
         "translation_key": own.translation_key,

@@ -28,7 +28,7 @@ async def async_send_logged(hass: HomeAssistant, found: CardTarget, logged: Logg
     if (request := logged.request) is None:
         return
     log, api, was = async_log_of(hass, found.entry.entry_id), found.entry.runtime_data.coordinator.api, logged.own
-    own = Own(was.key, api.now(), Status.SENDING, was.text, was.media_type, was.media_content_id)
+    own = Own(was.key, api.now(), Status.SENDING, was.text, was.media_type, was.media_content_id, was.media_name)
     logged = replace(logged, own=own)
     log.async_sending(logged)
     try:

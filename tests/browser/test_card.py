@@ -23,6 +23,15 @@ from tests.browser.person import MESSAGES_WITHIN, PATIENCE, Person, signed_in, t
 from tests.real_home import RealHome
 from tests.simulator import Simulator
 
+RESTS = """async (log) => {
+  let changes = 0;
+  const observer = new MutationObserver((list) => { changes += list.length; });
+  observer.observe(log, { childList: true });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  observer.disconnect();
+  return { changes, count: log.childElementCount };
+}"""
+
 
 @pytest.fixture
 async def dashboard(home: RealHome, account: str) -> str:
@@ -198,6 +207,9 @@ async def test_pictures(person: Person, pbx: Simulator, home: RealHome, dashboar
     await expect(card.locator(".picked")).to_contain_text("porch.png")
     await card.get_by_role("button", name="Send").click()
     await expect(card.locator(".mine .picture img")).to_have_js_property("naturalWidth", 640)
+    await expect(card.locator(".mine .meta time")).to_be_attached()  # it is out
+    await expect(card.locator(".mine .bubble")).to_have_text("")
+    await expect(card.locator(".mine .picture")).to_have_accessible_name("Open the picture: porch")
 
     await card.get_by_role("textbox").focus()
     await card.get_by_role("textbox").evaluate(
@@ -214,7 +226,7 @@ async def test_pictures(person: Person, pbx: Simulator, home: RealHome, dashboar
     await page.keyboard.press("Enter")
     await says(page, "Pasted")
     await expect(card.locator(".mine .picture img")).to_have_count(2)
-    assert [row.type for row in pbx.messages] == ["mms", "sms", "mms"]
+    assert [(row.type, row.text) for row in pbx.messages] == [("mms", "porch"), ("sms", "Pasted"), ("mms", "Picture")]
 
 
 async def test_a_narrow_phone_and_a_look_elsewhere(
@@ -274,6 +286,34 @@ async def test_a_narrow_phone_and_a_look_elsewhere(
     await page.get_by_role("tab").first.click()
     await says(page, "Unseen")
     await expect(card_on(page).get_by_role("textbox")).to_have_value("Half a thought")
+
+
+async def test_a_high_screen(person: Person, pbx: Simulator, home: RealHome, dashboard: str) -> None:
+    """Where the messages of `limit` do not fill it, nobody could scroll to older ones: so they come by themselves.
+
+    A window of messages stays in the page, and rests once there is enough on the side that somebody scrolls to. An
+    empty title is none.
+    """
+    page = person.page
+    await page.set_viewport_size({"width": 1280, "height": 2400})
+    for number in range(200):
+        await pbx.receive(from_number=ANN, text=f"Text {number}.")
+    await show(home, [CARD | {"limit": 3, "title": ""}])
+    await person.go(f"{dashboard}/texts")
+    await says(page, "Text 199.")
+    await says(page, "Text 150.")
+    card = card_on(page)
+    await expect(card.locator("h2")).to_be_hidden()
+    log = card.get_by_role("log")
+    await log.hover()
+    for step, last in ((-700, "Text 0."), (700, "Text 199.")):
+        for _ in range(30):
+            await page.mouse.wheel(0, step)
+            await page.wait_for_timeout(50)
+        await expect(card.get_by_text(last, exact=True)).to_be_in_viewport()
+        shown = await log.evaluate(RESTS)
+        assert shown["changes"] == 0
+        assert shown["count"] <= 130
 
 
 async def test_somebody_who_opted_out(person: Person, pbx: Simulator, home: RealHome, dashboard: str) -> None:

@@ -47,6 +47,7 @@ def row_of(kept: KeptMessage) -> dict[str, Any]:
         "from_number": message.from_number,
         "messagesession": message.messagesession,
         "mime_type": message.media.mime_type if message.media else None,
+        "is_named": message.is_named,
         "recipient_id": message.recipient_id,
         "owner": message.owner,
         "reference": message.reference or message.goes_with,
@@ -91,6 +92,7 @@ def kept_of(spooled: SpooledMessage, label: Callable[[str | None], str | None]) 
         label=label(recipient_id) or label_of(destination),
         owner=_optional(row["owner"]),
         reference=_optional(row["reference"]),
+        is_named=row.get("is_named") is True,  # earlier releases kept none
     )
     # Nobody waits for the answer to a question any more.
     refusal = _refusal_of(row["refusal"]) or (error("question_withdrawn") if message.reference else None)

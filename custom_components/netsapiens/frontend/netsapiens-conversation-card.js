@@ -4,7 +4,8 @@
  * One module without a build step. Words come from the integration's translations, data from its websocket commands.
  *
  * @typedef {{key: string, status: "received"|"sent"|"sending"|"waiting"|"failed", at: string, order: number[],
- *   text: string, sender: string|null, media_type: string|null, media_content_id: string|null, reason?: string|null,
+ *   text: string, sender: string|null, media_type: string|null, media_content_id: string|null, media_name?: string|null,
+ *   reason?: string|null,
  *   error?: string|null, translation_key?: string|null, placeholders?: Record<string, string>|null,
  *   can_retry?: boolean}} Row
  * @typedef {{entity: string, title?: string, limit?: number, type?: string}} Config
@@ -19,8 +20,10 @@ const SCOPE = "component.netsapiens.common.card_";
 const PAGE = 100; // older messages that are asked for at once
 const NEAR = 400; // px from the top at which they are
 const AT_END = 60; // px from the bottom that still count as the bottom
-const MOST_NODES = 90; // messages in the page at once; more would make layout slow
-const STEP = 20; // messages that come into the page at once
+const MOST_NODES = 60; // messages in the page at once; more would make layout slow
+const LEAST_HEIGHT = 20; // px; a screen that is higher than so much for each of those gets more of them
+const STEP = 10; // messages that come into the page in one frame
+const SCREEN = 30; // messages that are shown at once where none were
 const MOST_SIDE = 1600; // px of a picture from the clipboard
 const PICKER_TRIES = 60; // looks for its button, 50 ms apart
 const AGAIN = [1000, 3000, 10000, 30000]; // ms until the conversation is asked for again
@@ -217,12 +220,12 @@ h2 { margin: 0; padding: 14px 16px 10px; font-size: var(--ha-card-header-font-si
   display: flex; flex-direction: column; overscroll-behavior: contain; contain: layout paint; }
 .log:focus-visible, button:focus-visible, a:focus-visible { outline: 2px solid var(--primary-color); outline-offset: -2px; }
 .item { max-width: min(82%, 520px); margin-top: 10px; align-self: flex-start; display: flex; flex-direction: column;
-  align-items: flex-start; flex: none; contain: layout style; }
+  align-items: flex-start; flex: none; contain: content; }
 .item.run { margin-top: 3px; }
 .item.mine { align-self: flex-end; align-items: flex-end; }
 .item.day, .item.more { align-self: center; max-width: none; margin: 14px 0 4px; font-size: 12px; color: var(--secondary-text-color); }
 .log > .item:first-child { margin-top: auto; }
-.bubble { padding: 8px 13px; border-radius: 18px; overflow: hidden; max-width: 100%; box-sizing: border-box; unicode-bidi: plaintext;
+.bubble { padding: 8px 13px; border-radius: 18px; max-width: 100%; box-sizing: border-box; unicode-bidi: plaintext;
   white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.4; background: var(--secondary-background-color);
   color: var(--primary-text-color); }
 .mine .bubble { background: color-mix(in srgb, var(--primary-color) 16%, var(--card-background-color, #fff)); }
@@ -306,6 +309,10 @@ class ConversationCard extends HTMLElement {
     this._refusal = "";
     this._first = 0; // index of the first message that is in the page
     this._last = 0; // index after the last one
+    this._top = 0; // px; where it was scrolled to
+    this._isGoingUp = true;
+    this._frame = 0; // that is asked for
+    this._wasScrolled = false;
     this._unread = 0;
     this._isAtEnd = true;
     this._isReadingOlder = false;
@@ -618,8 +625,8 @@ class ConversationCard extends HTMLElement {
   }
 
   _showHead() {
-    const title = this._config.title ?? this._about.name;
-    this._title.textContent = title || this._hass?.states?.[this._config.entity]?.attributes?.friendly_name || "";
+    const name = this._about.name || this._hass?.states?.[this._config.entity]?.attributes?.friendly_name || "";
+    this._title.textContent = this._config.title ?? name; // an empty one is none
     this._title.hidden = !this._title.textContent;
     this._form.hidden = !this._isLoaded || !this._about.can_send || this._about.opted_out;
     const isEmpty = this._isLoaded && !this._rows.size;
@@ -650,6 +657,7 @@ class ConversationCard extends HTMLElement {
     this._rows.clear();
     this._nodes.clear();
     this._log.replaceChildren();
+    this._first = this._last = 0;
     this._isLoaded = false;
     this._isAtEnd = true;
     this._unread = 0;
@@ -778,7 +786,7 @@ class ConversationCard extends HTMLElement {
       this._first += this._sorted.length - before;
       this._last += this._sorted.length - before;
       this._showBanner("");
-      this._grow(-1);
+      if (older.length) this._grow(-1);
     } catch (error) {
       this._showBanner(await this._errorWords(error));
     } finally {
@@ -807,8 +815,9 @@ class ConversationCard extends HTMLElement {
     if (!this._localize) return;
     const count = this._sorted.length;
     if (this._isAtEnd || this._last > count) {
+      const isNear = this._last <= count && this._last > count - SCREEN; // else nothing that is shown stays
+      this._first = Math.max(0, isNear ? Math.max(this._first, count - this._most) : count - SCREEN);
       this._last = count;
-      this._first = Math.max(0, count - Math.min(MOST_NODES, Math.max(60, this._log.childElementCount)));
     }
     this._render(fresh);
     if (this._isAtEnd) this._log.scrollTop = this._log.scrollHeight;
@@ -849,6 +858,7 @@ class ConversationCard extends HTMLElement {
     this._nodes = nodes;
     this._replace(wanted);
     if (anchor) this._log.scrollTop += anchor.node.getBoundingClientRect().top - anchor.top;
+    this._showMoreSoon();
   }
 
   /**
@@ -997,7 +1007,9 @@ class ConversationCard extends HTMLElement {
     if (!/^image\//u.test(row.media_type || "")) return make("p", "", this._t("file"));
     const button = /** @type {HTMLButtonElement} */ (make("button", "picture"));
     button.type = "button";
-    button.setAttribute("aria-label", this._t("open_picture"));
+    const name = row.media_name || "";
+    button.title = name;
+    button.setAttribute("aria-label", name ? `${this._t("open_picture")}: ${name}` : this._t("open_picture"));
     const local = this._previews.get(row.key);
     if (!local && !row.media_content_id) {
       button.disabled = true;
@@ -1006,6 +1018,7 @@ class ConversationCard extends HTMLElement {
     }
     const image = /** @type {HTMLImageElement} */ (make("img"));
     image.alt = "";
+    image.decoding = "async";
     image.addEventListener("error", () => button.replaceChildren(this._t("picture")));
     button.append(image);
     (local ? Promise.resolve(local) : this._link(String(row.media_content_id))).then((url) => {
@@ -1014,7 +1027,7 @@ class ConversationCard extends HTMLElement {
     });
     button.addEventListener("click", () => {
       this._large.src = image.src;
-      this._large.alt = row.text || this._t("picture");
+      this._large.alt = row.text || name || this._t("picture");
       this._dialog.showModal();
     });
     return button;
@@ -1053,13 +1066,42 @@ class ConversationCard extends HTMLElement {
     const below = log.scrollHeight - log.scrollTop - log.clientHeight;
     this._isAtEnd = below < AT_END && this._last >= this._sorted.length;
     if (this._isAtEnd && this._unread) this._unread = 0;
-    if (log.scrollTop < NEAR) {
+    if (log.scrollTop !== this._top) this._isGoingUp = log.scrollTop < this._top;
+    this._top = log.scrollTop;
+    this._wasScrolled = true;
+    this._showMoreSoon();
+    this._showUnread();
+  }
+
+  /** How many messages are in the page at the most. */
+  get _most() {
+    return Math.max(MOST_NODES, Math.ceil(this._height / LEAST_HEIGHT));
+  }
+
+  /** One step a frame, until there is enough to scroll. */
+  _showMoreSoon() {
+    this._frame ||= requestAnimationFrame(() => {
+      this._frame = 0;
+      this._showMore();
+      this._wasScrolled = false;
+    });
+  }
+
+  /**
+   * Show more where there is little left to scroll: where somebody scrolls to, else one step would undo the other.
+   * Older ones are asked for where somebody scrolls, or nobody can.
+   */
+  _showMore() {
+    const { scrollTop, scrollHeight, clientHeight } = this._log;
+    if (!clientHeight) return;
+    const hasAbove = this._first > 0 || this._about.has_older;
+    const hasBelow = this._last < this._sorted.length;
+    if (scrollTop < NEAR && hasAbove && (this._isGoingUp || !hasBelow)) {
       if (this._first > 0) this._grow(-1);
-      else this._readOlder();
-    } else if (below < NEAR && this._last < this._sorted.length) {
+      else if (this._wasScrolled || scrollHeight <= clientHeight) this._readOlder();
+    } else if (scrollHeight - scrollTop - clientHeight < NEAR && hasBelow && (!this._isGoingUp || !hasAbove)) {
       this._grow(1);
     }
-    this._showUnread();
   }
 
   /**
@@ -1069,12 +1111,13 @@ class ConversationCard extends HTMLElement {
   _grow(direction) {
     if (direction < 0) {
       this._first = Math.max(0, this._first - STEP);
-      this._last = Math.min(this._last, this._first + MOST_NODES);
+      this._last = Math.min(this._last, this._first + this._most);
     } else {
       this._last = Math.min(this._sorted.length, this._last + STEP);
-      this._first = Math.max(this._first, this._last - MOST_NODES);
+      this._first = Math.max(this._first, this._last - this._most);
     }
     this._render(new Set());
+    this._top = this._log.scrollTop;
   }
 
   _toEnd() {
@@ -1086,9 +1129,11 @@ class ConversationCard extends HTMLElement {
 
   _showUnread() {
     this._newest.hidden = this._isAtEnd || this._log.hidden;
+    if (this._newest.hidden) return;
     const count = this._unread;
-    this._newestText.textContent =
+    const words =
       count === 0 ? this._t("to_newest") : count === 1 ? this._t("new_one") : this._t("new_several", { count });
+    if (words !== this._newestText.textContent) this._newestText.textContent = words; // else layout would begin anew
   }
 
   // --- writing ----------------------------------------------------------------------------

@@ -35,6 +35,8 @@ _CHUNK = 65_536
 _PLAYERS: HassKey[EntityComponent[MediaPlayerEntity]] = HassKey("media_player")  # whose name moved between releases
 _REDIRECTS = range(300, 400)
 _KINDS = {"image": "picture", "audio": "sound", "video": "video", "text": "contact"}  # by the first half of a MIME type
+_ANY_KIND = "file"
+WORDS = (*_KINDS.values(), _ANY_KIND)  # translation keys of what media is called that has no name
 
 
 async def async_load_media(hass: HomeAssistant, source: Source, limit_kb: int, *, within: float = READ_WITHIN) -> Media:
@@ -72,7 +74,7 @@ async def async_load_media(hass: HomeAssistant, source: Source, limit_kb: int, *
 
 async def async_word_for(hass: HomeAssistant, mime_type: str) -> str:
     """Return what media is called that has no name, in Home Assistant's language."""
-    kind = _KINDS.get(mime_type.partition("/")[0], "file")
+    kind = _KINDS.get(mime_type.partition("/")[0], _ANY_KIND)
     words = await async_get_translations(hass, hass.config.language, "common", {DOMAIN})
     return words[f"component.{DOMAIN}.common.{kind}"]
 

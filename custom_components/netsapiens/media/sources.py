@@ -24,6 +24,7 @@ MEDIA_SOURCE = "media-source://"
 _OURS = f"{MEDIA_SOURCE}{DOMAIN}/"
 _HTTPS, _HTTP = "https://", "http://"
 _IMAGE_SOURCES = (f"{MEDIA_SOURCE}camera/", f"{MEDIA_SOURCE}image/")
+PICTURED = ("camera", "image", "media_player")  # domains whose entities give pictures
 _ENTITY = re.compile(r"(camera|image)\.[a-z0-9_]+")
 _PROXY = re.compile(r"/api/(camera|image|media_player)_proxy/(\1\.[a-z0-9_]+)")
 _MEDIA = re.compile(r"/media/([^/]+)/(.+)")
