@@ -23,19 +23,26 @@ async def test_a_message_to_a_number_is_reported_soon(reports: HeldReports) -> N
     heard: list[str] = []
     reports.listen_sent(lambda message: heard.append(message.text))
     for text in ("One", "Two"):
-        reports.sent(replace(MESSAGE, text=text))
+        reports.sent(replace(MESSAGE, text=text), at_once=False)
     assert heard == []
     await asyncio.sleep(SOON * 2)
     assert heard == ["One", "Two"]
 
 
-@pytest.mark.parametrize("waited_for", [{"recipient_id": "ann"}, {"reference": "question"}])
-async def test_what_is_waited_for_is_reported_at_once(reports: HeldReports, waited_for: dict[str, str]) -> None:
-    """An entity shows when its recipient was texted, and a question's time begins; what came before goes with it."""
+@pytest.mark.parametrize(
+    ("waited_for", "is_waiting"), [({"recipient_id": "ann"}, False), ({"reference": "question"}, False), ({}, True)]
+)
+async def test_what_is_waited_for_is_reported_at_once(
+    reports: HeldReports, waited_for: dict[str, str], is_waiting: bool
+) -> None:
+    """An entity shows when its recipient was texted, a question's time begins, and a card showed it as waiting.
+
+    What came before goes with it.
+    """
     heard: list[str] = []
     reports.listen_sent(lambda message: heard.append(message.text))
-    reports.sent(MESSAGE)
-    reports.sent(replace(MESSAGE, text="Waited for", **waited_for))
+    reports.sent(MESSAGE, at_once=False)
+    reports.sent(replace(MESSAGE, text="Waited for", **waited_for), at_once=is_waiting)
     assert heard == ["Hi", "Waited for"]
     await asyncio.sleep(SOON * 2)
     assert heard == ["Hi", "Waited for"]
@@ -46,11 +53,11 @@ async def test_nothing_is_lost_over_a_reload(reports: HeldReports) -> None:
     before: list[str] = []
     after: list[str] = []
     reports.listen_sent(lambda message: before.append(message.text))
-    reports.sent(replace(MESSAGE, text="Before"))
+    reports.sent(replace(MESSAGE, text="Before"), at_once=False)
     reports.hold()
     assert before == ["Before"]
-    reports.sent(replace(MESSAGE, text="Between"))
-    reports.sent(replace(MESSAGE, text="Between, too", recipient_id="ann"))
+    reports.sent(replace(MESSAGE, text="Between"), at_once=False)
+    reports.sent(replace(MESSAGE, text="Between, too", recipient_id="ann"), at_once=False)
     await asyncio.sleep(SOON * 2)
     assert before == ["Before"]
     reports.listen_sent(lambda message: after.append(message.text))

@@ -205,7 +205,7 @@ class Deliverer:
         if not entry.delivery.is_done:
             self._coordinator.note_success()
         self._apply(entry, event, message_id=message_id)
-        self._reports.sent(message)
+        self._reports.sent(message, at_once=entry.delivery.stored)  # else a card would show for a while that it is gone
 
     @callback
     def _not_accepted(self, entry: QueueEntry, err: NetsapiensError) -> None:

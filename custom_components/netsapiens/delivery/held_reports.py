@@ -43,13 +43,15 @@ class HeldReports:
         self._on_reported(entry)
 
     @callback
-    def sent(self, message: OutgoingMessage) -> None:
-        """Report a message that the PBX took: at once where a question or an entity waits for that, else soon.
+    def sent(self, message: OutgoingMessage, *, at_once: bool) -> None:
+        """Report a message that the PBX took, soon: what only counts messages must not hold up the next one.
 
-        What only counts messages must not hold up the next one.
+        Parameters:
+            message: which.
+            at_once: whether somebody may see that it waits. A question or an entity that waits for it is enough as well.
         """
         self._sent.append(message)
-        if message.reference is not None or message.recipient_id is not None:
+        if at_once or message.reference is not None or message.recipient_id is not None:
             self._report_all_sent()
         elif self._soon is None and self._report_sent is not None:
             self._soon = asyncio.get_running_loop().call_later(self._sent_after, self._report_all_sent)
