@@ -224,7 +224,8 @@ async def test_a_text_waits_while_the_pbx_is_away_and_then_goes(
     await card.client.send_json_auto_id(
         {"type": "netsapiens/conversation/send", "entity_id": "notify.ann", "key": "k1", "message": "Hi"}
     )
-    await card.until(lambda: card.lines == [("sending", "Hi")])
+    await card.until(lambda: card.lines)
+    assert card.lines in ([("sending", "Hi")], [("waiting", "Hi")])  # changes of one moment come together
     await card.until(lambda: card.lines == [("waiting", "Hi")])
     pbx.clear_faults()
     await card.until(lambda: card.lines == [("sent", "Hi")])

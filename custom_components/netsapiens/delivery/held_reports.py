@@ -48,7 +48,7 @@ class HeldReports:
 
         Parameters:
             message: which.
-            at_once: whether somebody may see that it waits. A question or an entity that waits for it is enough as well.
+            at_once: whether somebody may see that it waits. A question or an entity that waits for it is enough, too.
         """
         self._sent.append(message)
         if at_once or message.reference is not None or message.recipient_id is not None:
