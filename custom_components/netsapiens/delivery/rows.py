@@ -92,7 +92,7 @@ def kept_of(spooled: SpooledMessage, label: Callable[[str | None], str | None]) 
         label=label(recipient_id) or label_of(destination),
         owner=_optional(row["owner"]),
         reference=_optional(row["reference"]),
-        is_named=row.get("is_named") is True,  # earlier releases kept none
+        is_named=row.get("is_named") is True,  # absent: the text is its own
     )
     # Nobody waits for the answer to a question any more.
     refusal = _refusal_of(row["refusal"]) or (error("question_withdrawn") if message.reference else None)
@@ -108,7 +108,7 @@ def _baseline_of(row: dict[str, Any]) -> Baseline | None:
     """Return what tells a row's message from its duplicates, if it may have been accepted."""
     if row["since"] is None:
         return None
-    texts = frozenset(text_of(text) for text in row.get("texts", ()))  # earlier releases kept none
+    texts = frozenset(text_of(text) for text in row.get("texts", ()))  # absent: the text is its own
     return Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]), texts)
 
 
