@@ -108,7 +108,7 @@ def _baseline_of(row: dict[str, Any]) -> Baseline | None:
     """Return what tells a row's message from its duplicates, if it may have been accepted."""
     if row["since"] is None:
         return None
-    texts = frozenset(text_of(text) for text in row.get("texts", ()))  # absent: the text is its own
+    texts = frozenset(text_of(text) for text in row.get("texts", ()))  # absent: none
     return Baseline(datetime.fromtimestamp(float(row["since"]), UTC), int(row["known"]), texts)
 
 
