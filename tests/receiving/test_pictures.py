@@ -205,8 +205,8 @@ async def test_a_strangers_picture_is_fetched_when_it_is_opened(
     assert await resolved(hass, media_id) == ("image/jpeg", RED)
 
 
-async def behind_a_slow_one(hass: HomeAssistant, pbx: Simulator, *seconds: float) -> str | None:
-    """Let Ann text a picture while another one of hers is fetched; return its id.
+async def behind_a_slow_one(hass: HomeAssistant, pbx: Simulator, *seconds: float) -> tuple[str | None, str | None]:
+    """Let Ann text a picture while another one of hers is fetched; return the ids of both.
 
     Parameters:
         seconds: how long each fetch takes, from the first one on.
@@ -215,20 +215,21 @@ async def behind_a_slow_one(hass: HomeAssistant, pbx: Simulator, *seconds: float
     pbx.fault("slow", path="read_media", seconds=first)
     await pbx.receive(from_number=ANN, text="1", media=RED)
     await until(lambda: len(fetches(pbx)) == 1)
+    slow = await reported(hass, "1")
     for one in others:
         pbx.fault("slow", path="read_media", seconds=one)
     await pbx.receive(from_number=ANN, text="2", media=BLUE)
-    return await reported(hass, "2")
+    return slow, await reported(hass, "2")
 
 
 async def test_one_that_is_opened_before_its_turn(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """An automation opens it as soon as the event fires: it is fetched once, and kept all the same."""
-    second = await behind_a_slow_one(hass, pbx, 1.5)
+    first, second = await behind_a_slow_one(hass, pbx, 1.5)
     assert await resolved(hass, second) == ("image/jpeg", BLUE)
     assert kept(looking) == []
-    assert await resolved(hass, await reported(hass, "1")) == ("image/jpeg", RED)  # which waits for the one under way
+    assert await resolved(hass, first) == ("image/jpeg", RED)  # which waits for the one under way
     await until(lambda: len(kept(looking)) == 2)
     assert len(fetches(pbx)) == 2
     async with asyncio.timeout(5):  # the entity follows once the index is on disk

@@ -50,7 +50,7 @@ async def test_one_that_is_being_opened_when_its_turn_comes(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """It is not fetched a second time, and kept."""
-    media_id = await behind_a_slow_one(hass, pbx, 1, 2)
+    _, media_id = await behind_a_slow_one(hass, pbx, 1, 2)
     assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
     await until(lambda: len(kept(looking)) == 2)
     assert len(fetches(pbx)) == 2
@@ -61,7 +61,7 @@ async def test_one_that_is_opened_before_it_is_kept(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
     """What is only opened makes room for others; once it is kept it does not."""
-    media_id = await behind_a_slow_one(hass, pbx, 2)
+    _, media_id = await behind_a_slow_one(hass, pbx, 2)
     assert await resolved(hass, media_id) == ("image/jpeg", BLUE)
     assert kept(looking) == []
     await until(lambda: len(kept(looking)) == 2)
