@@ -89,6 +89,7 @@ async def add_the_account(viewer: Viewer, account: Mapping[str, str]) -> None:
     await viewer.submit()
     await viewer.press(await viewer.word(f"{FLOW}.finish_skip"))
     await expect(viewer.dialog).not_to_be_visible()
+    await viewer.page.wait_for_function("() => !history.state?.open")  # else it goes back after another page was opened
 
 
 async def add_a_recipient(viewer: Viewer) -> None:
