@@ -35,7 +35,7 @@ from bench_speed import (
 from homeassistant.core import HomeAssistant
 
 ROUNDS = 8
-EACH = A_ROUND // 3  # that are opened in a round, each by three requests
+EACH = A_ROUND // 3  # in a round: one that is opened takes two requests
 PICTURE = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 1562  # a JPEG by its head; about 400 kB
 DATA = base64.b64encode(PICTURE).decode()
 AT = "2026-11-01T00:00:00+00:00"

@@ -175,8 +175,8 @@ class OutgoingLog:
         if message.media_name is None:
             return
         key = text_key(message.media_name)
-        self._names.pop(key, None)
         self._names[key] = None
+        self._names.move_to_end(key)
         if len(self._names) > _MOST_NAMES:
             self._names.popitem(last=False)
 
