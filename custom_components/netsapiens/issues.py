@@ -31,7 +31,9 @@ def raise_hourly_limit(hass: HomeAssistant, entry: ConfigEntry, limit: int) -> N
 @callback
 def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete that issue, once texts are sent again."""
-    ir.async_delete_issue(hass, DOMAIN, _id("hourly_limit", entry))
+    issue_id = _id("hourly_limit", entry)
+    if ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is not None:  # asked for each text
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
 @callback

@@ -45,7 +45,7 @@ class _Party:
     @property
     def numbers(self) -> tuple[str, ...]:
         """The destinations' numbers."""
-        return tuple(destination.number for destination in self.destinations)
+        return tuple([destination.number for destination in self.destinations])
 
     @property
     def label(self) -> str:
@@ -77,7 +77,7 @@ def compose(account: SendingAccount, request: SendRequest, *, has_media: bool = 
     if request.messagesession is not None and not is_session_id(request.messagesession):
         refuse("invalid_messagesession")
     messages = [_message(account, request, party, text, has_media=has_media) for party in parties]
-    conversations = {one.key: one for one in (_conversation(message, has_media=has_media) for message in messages)}
+    conversations = {one.key: one for one in [_conversation(message, has_media=has_media) for message in messages]}
     check_one_conversation(request.messagesession, conversations.values())
     return list(conversations.values())
 
@@ -193,16 +193,15 @@ def _message(
     account: SendingAccount, request: SendRequest, party: _Party, text: str, *, has_media: bool
 ) -> OutgoingMessage:
     """Return the message to one party, its media left open."""
+    numbers = party.numbers
     message_type = _type_of(request.message_type, party, has_media=has_media)
     from_number = None if message_type in _CHAT else sender_of(account, party.from_number, party.trusted)
-    session = request.messagesession or stable_session_id(account.facts.account.uid, from_number, party.numbers)
+    session = request.messagesession or stable_session_id(account.facts.account.uid, from_number, numbers)
     recipient_id = party.recipient.subentry_id if party.recipient else None
     if message_type == "mms" and from_number is not None:
-        check_mms(account, from_number, group=len(party.numbers) > 1)
+        check_mms(account, from_number, group=len(numbers) > 1)
     owner = account.facts.owner_of(from_number or "")
-    return OutgoingMessage(
-        party.numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner
-    )
+    return OutgoingMessage(numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner)
 
 
 def _conversation(message: OutgoingMessage, *, has_media: bool) -> Conversation:

@@ -87,7 +87,7 @@ class Conversation:
 
 def label_of(numbers: Iterable[str]) -> str:
     """Return what may stand in an error or a log for numbers that have no name."""
-    return ", ".join(mask(number) for number in numbers)
+    return ", ".join([mask(number) for number in numbers])
 
 
 @lru_cache(maxsize=1024)  # people text the same few

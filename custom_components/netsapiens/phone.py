@@ -42,7 +42,7 @@ _KEYPAD_COUNTRY = 1  # only there do numbers have one length, so that a note beh
 _FIRST_AREA_CODE = 2_000_000_000
 _REMEMBERED = 1024  # numbers; to read one took a quarter of the time that a text needs here
 
-_LOADING: HassKey[asyncio.Lock] = HassKey("netsapiens_loading_metadata")
+_LOADING: HassKey[_Loading] = HassKey("netsapiens_loading_metadata")
 
 
 class InvalidNumberError(ValueError):
@@ -67,11 +67,28 @@ def is_metadata_loaded() -> bool:
     return _library.cache_info().currsize > 0
 
 
+class _Loading:
+    """Those who wait until numbers can be read."""
+
+    def __init__(self) -> None:
+        self.turn = asyncio.Lock()
+        self.waiting = 0
+
+
 async def async_load_metadata(hass: HomeAssistant) -> None:
     """Wait until numbers can be read without blocking the event loop; who comes first goes on first."""
-    async with hass.data.setdefault(_LOADING, asyncio.Lock()):
-        if not is_metadata_loaded():
-            await hass.async_add_executor_job(load_metadata)
+    if _LOADING not in hass.data and is_metadata_loaded():
+        return
+    loading = hass.data.setdefault(_LOADING, _Loading())
+    loading.waiting += 1
+    try:
+        async with loading.turn:
+            if not is_metadata_loaded():
+                await hass.async_add_executor_job(load_metadata)
+    finally:
+        loading.waiting -= 1
+        if not loading.waiting:
+            del hass.data[_LOADING]
 
 
 def load_metadata() -> None:

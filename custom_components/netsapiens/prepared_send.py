@@ -14,7 +14,7 @@ from .media.sources import Source
 from .media.transcode import KILOBYTE
 from .outgoing import Conversation, Media, OutgoingMessage
 from .request import SendRequest
-from .settings import read_settings
+from .settings import Settings
 
 
 @dataclass(slots=True)
@@ -23,6 +23,7 @@ class PreparedSend:
 
     Attributes:
         account: the account's parts when it was asked.
+        settings: the account's options when it was asked.
         together: whether the first picture carries the words.
         attached: the media that is there already.
         sources: where the rest of it is.
@@ -34,6 +35,7 @@ class PreparedSend:
 
     entry: NetsapiensConfigEntry
     account: NetsapiensData
+    settings: Settings
     request: SendRequest
     together: bool
     attached: Sequence[Media]
@@ -49,6 +51,11 @@ class PreparedSend:
         return [one.words for one in self.conversations if one.words is not None]
 
     @property
+    def is_one_text(self) -> bool:
+        """Whether it makes a single message, without media."""
+        return len(self.conversations) == 1 and not self.attached and not self.sources
+
+    @property
     def messages(self) -> int:
         """How many messages it makes at the most."""
         media = len(self.attached) + len(self.sources)
@@ -59,14 +66,14 @@ class PreparedSend:
     def keep_for(self) -> timedelta:
         """How long to keep trying: as asked, else as the account's option says."""
         asked = self.request.keep_for
-        return read_settings(self.entry).keep_for if asked is None else asked
+        return self.settings.keep_for if asked is None else asked
 
     @property
     def most_bytes(self) -> int:
         """How many bytes its messages take on disk at the most, if they have to wait."""
-        text = max((message.text for message in self.words), key=len, default="")
-        limit = read_settings(self.entry).mms_limit_kb * KILOBYTE
-        media = sum(one.size for one in self.attached) + len(self.sources) * limit
+        text = max([message.text for message in self.words], key=len, default="")
+        limit = self.settings.mms_limit_kb * KILOBYTE
+        media = sum([one.size for one in self.attached]) + len(self.sources) * limit
         return self.messages * size_on_disk(text, 0) + len(self.conversations) * media
 
     @property

@@ -86,7 +86,7 @@ def attached_media(request: SendRequest) -> list[Media]:
 
 def text_of(request: SendRequest) -> str:
     """Return the text, the title as its first line; empty where nothing of it can be seen."""
-    text = "\n".join(part for part in (request.title, request.message) if part and is_visible(part))
+    text = "\n".join([part for part in (request.title, request.message) if part and is_visible(part)])
     try:
         text.encode()
     except UnicodeEncodeError:

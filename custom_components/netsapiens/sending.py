@@ -73,7 +73,8 @@ async def async_try(
     calls = await async_prepare(hass, requests, context)
     for call in calls:
         check_limit(hass, call)
-        check_space(call)
+        if len(calls) > 1 or not call.is_one_text:  # of which the queue itself sees whether it could wait
+            check_space(call)
     if len(calls) == 1:  # as is usual; needs no task of its own
         await async_send_prepared(hass, calls[0])
     else:
@@ -138,7 +139,7 @@ async def _prepare(
     together = settings.picture_text == PICTURE_TEXT_TOGETHER
     if settings.plain_characters and not (together and (attached or sources)):
         conversations = [_with_plain_words(one) for one in conversations]
-    return PreparedSend(entry, account, request, together, attached, sources, conversations)
+    return PreparedSend(entry, account, settings, request, together, attached, sources, conversations)
 
 
 def _with_plain_words(conversation: Conversation) -> Conversation:
@@ -261,7 +262,7 @@ def _leave_out_opted_out(call: PreparedSend) -> None:
 
 def left_out(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:
     """Return who gets nothing before anything is sent: recipients that cannot be read, and who opted out; with why."""
-    return [*((one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)), *call.refused]
+    return [(one.title, _damaged(one)) for one in call.request.recipients if is_damaged(one)] + call.refused
 
 
 def _failed(call: PreparedSend) -> list[tuple[str, HomeAssistantError]]:

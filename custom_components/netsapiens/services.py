@@ -55,6 +55,8 @@ HOW_FIELDS: VolDictType = {
     vol.Optional(ATTR_KEEP_FOR): cv.positive_time_period,
 }
 
+_TARGET = frozenset(map(str, cv.TARGET_SERVICE_FIELDS))
+
 SCHEMA = vol.Schema(
     {
         **cv.TARGET_SERVICE_FIELDS,
@@ -212,10 +214,13 @@ def account_of(call: ServiceCall, targeted: list[NetsapiensConfigEntry]) -> Nets
     entry_id = call.data.get(ATTR_CONFIG_ENTRY_ID)
     if entry_id is None and len(targeted) == 1:
         return targeted[0]
-    if entry_id is None and len(call.hass.config_entries.async_loaded_entries(DOMAIN)) > 1:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="account_needed")
+    if entry_id is None:
+        loaded: list[NetsapiensConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
+        if len(loaded) > 1:
+            raise ServiceValidationError(translation_domain=DOMAIN, translation_key="account_needed")
+        return loaded[0] if loaded else async_get_config_entry(call.hass, DOMAIN, None)  # which says what is missing
     entry: NetsapiensConfigEntry = async_get_config_entry(call.hass, DOMAIN, entry_id)
-    if other := next((one for one in targeted if entry_id is not None and one is not entry), None):
+    if other := next((one for one in targeted if one is not entry), None):
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key="recipient_of_other_account",
@@ -237,6 +242,8 @@ async def async_targeted_recipients(
         ServiceValidationError: the target names something that is no recipient, or that is not there.
         Unauthorized: the caller has no such permission for one of them.
     """
+    if _TARGET.isdisjoint(call.data):  # as is usual for numbers
+        return []
     hass = call.hass
     target = TargetSelection({**call.data, **_all_of(call)})
     if not target.has_any_target:

@@ -190,7 +190,7 @@ def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[
     if isinstance(destination, str | int):
         return _destination_of([destination])[0]
     numbers = [as_text(number) for number in destination]
-    if not numbers or not all(number.strip() for number in numbers):
+    if not numbers or not all(map(str.strip, numbers)):
         raise ValueError("there is no destination, or an empty one")
     return numbers
 
@@ -200,8 +200,11 @@ def _named_session(answer: Mapping[str, Any]) -> str:
 
     An id of digits comes back as a number, which may have lost some of them.
     """
-    named = (answer.get(key) for key in ("messagesession-id", "messagesession_id"))
-    return next((text for text in named if isinstance(text, str) and is_session_id(text)), "")
+    for key in ("messagesession-id", "messagesession_id"):
+        text = answer.get(key)
+        if isinstance(text, str) and is_session_id(text):
+            return text
+    return ""
 
 
 def _size_of(data: str) -> int:

@@ -52,10 +52,9 @@ class Token:
         """Seconds that it still lives."""
         return self.born + self.life - time.monotonic()
 
-    @property
-    def margin(self) -> float:
-        """Seconds before its end from which on it is renewed before it is used."""
-        return min(_MIN_LIFE, self.life / 10)
+    def lives_for(self, seconds: float | None) -> bool:
+        """Whether it still lives so long; None: as long as it must to be used without being renewed."""
+        return self.left >= (min(_MIN_LIFE, self.life / 10) if seconds is None else seconds)
 
 
 class RunRequest(Protocol):
@@ -135,7 +134,7 @@ class Tokens:
         API: POST /ns-api/v2/tokens, or GET /ns-api/v2/apikeys/~
         """
         token = self.newest
-        if token is None or token.left < (token.margin if min_left is None else min_left):
+        if token is None or not token.lives_for(min_left):
             token = await self.renewed(token)
         return token
 
@@ -149,9 +148,11 @@ class Tokens:
     async def live(self) -> Token:
         """Return a token to use now. One that nears its end still serves where a new one cannot be had."""
         token = self.newest
+        if token is not None and token.lives_for(None):  # as is usual
+            return token
         if token is None or token.left <= 0:
             return await self.renewed(token)
-        if token.left > token.margin or self._renewal_here() is not None:
+        if self._renewal_here() is not None:
             return token
         try:
             return await self.renewed(token)

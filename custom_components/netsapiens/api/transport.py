@@ -166,7 +166,7 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return the body, as long as it has a sane length. A refusal is one without its words, too."""
     body = bytearray()
     try:
-        async for chunk in response.content.iter_any():
+        while chunk := await response.content.readany():
             body += chunk
             if len(body) > MAX_ANSWER:
                 response.close()

@@ -184,8 +184,8 @@ class Backlog:
 
     @callback
     def _deliver(self, entry: QueueEntry) -> asyncio.Task[None]:
-        """Begin to deliver a message."""
-        return self.spawn(self.deliverer.deliver(entry), "netsapiens message")
+        """Begin to deliver a message; who holds the task is the scheduler."""
+        return create_eager_task(self.deliverer.deliver(entry), name="netsapiens message", loop=self._loop)
 
     def _pbx_now(self) -> float | None:
         """Return the time by the PBX's clock, where it is known."""

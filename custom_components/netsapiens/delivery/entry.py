@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 
 from homeassistant.exceptions import HomeAssistantError
 
 from ..outgoing import OutgoingMessage
 from .reconcile import Baseline, ordering_keys
 from .results import Answer
-from .state import Delivery, State
+from .state import ENDS, Delivery, State
 
 _ROW_SIZE = 700  # bytes; a guess for what stands in a row beside the text
 
@@ -27,6 +28,14 @@ def size_on_disk(text: str, media: int) -> int:
 def size_of(message: OutgoingMessage) -> int:
     """Return about how many bytes a message takes on disk."""
     return size_on_disk(message.text, message.media.size if message.media else 0)
+
+
+class Standing(Enum):
+    """What a message counts among."""
+
+    WAITING = auto()  # it is on disk, and has not ended
+    UNSAVED = auto()  # the disk may have to hold it
+    NEITHER = auto()
 
 
 class Call:
@@ -94,6 +103,7 @@ class QueueEntry:
         reprieved: whether it was given the time that was left once more, after a clock that jumped.
         refusal: why it may not be sent any more, where its recipient has opted out.
         task: delivers it; None while it is not active.
+        counted: what it was counted among last.
         keys: its ordering keys.
     """
 
@@ -111,6 +121,7 @@ class QueueEntry:
     reprieved: bool = False
     refusal: HomeAssistantError | None = None
     task: asyncio.Task[None] | None = None
+    counted: Standing = Standing.NEITHER
     keys: tuple[str, str] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -129,14 +140,24 @@ class QueueEntry:
         return not (delivery.attempts or delivery.stored or delivery.writes)
 
     @property
+    def standing(self) -> Standing:
+        """What it counts among."""
+        delivery = self.delivery
+        if delivery.state in ENDS:
+            return Standing.NEITHER
+        if delivery.stored:
+            return Standing.WAITING
+        return Standing.UNSAVED if delivery.keep else Standing.NEITHER
+
+    @property
     def is_waiting(self) -> bool:
-        """Whether it counts among the texts that wait: it is on disk, and has not ended."""
-        return self.delivery.stored and not self.delivery.is_done
+        """Whether it counts among the texts that wait."""
+        return self.standing is Standing.WAITING
 
     @property
     def is_unsaved(self) -> bool:
         """Whether the disk may have to hold it."""
-        return self.delivery.keep and not self.delivery.stored and not self.delivery.is_done
+        return self.standing is Standing.UNSAVED
 
     @property
     def size(self) -> int:

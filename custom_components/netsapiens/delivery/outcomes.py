@@ -9,11 +9,11 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util import dt as dt_util
 
 from ..errors import call_safely
-from .entry import QueueEntry
+from .entry import QueueEntry, Standing
 from .held_reports import HeldReports
 from .reconcile import Baseline, RecentSends
 from .results import FailedMessage, SentMessage, error
-from .state import Event, Reason, State
+from .state import ENDS, Event, Reason, State
 
 
 class Outcomes:
@@ -56,7 +56,7 @@ class Outcomes:
     @callback
     def add(self, entry: QueueEntry) -> None:
         """Count a new message."""
-        self._count(entry, was_waiting=False, was_unsaved=False)
+        self._count(entry)
 
     @callback
     def apply(
@@ -80,12 +80,12 @@ class Outcomes:
         Raises:
             IllegalTransitionError: that cannot happen to it now.
         """
-        before, was_waiting, was_unsaved = entry.delivery, entry.is_waiting, entry.is_unsaved
+        before = entry.delivery
         entry.delivery = before.apply(event, baseline)
-        self._count(entry, was_waiting=was_waiting, was_unsaved=was_unsaved)
+        self._count(entry)
         if entry.delivery.state is State.UNKNOWN and before.state is not State.UNKNOWN:
             entry.lost_at = self._loop.time()
-        if entry.delivery.is_done and not before.is_done:
+        if entry.delivery.state in ENDS and not before.is_done:
             if before.state is not State.ATTEMPTING:
                 entry.cancel()  # else its request comes to its end, whose outcome later messages have to know of
             self.end(entry, err, message_id)
@@ -111,13 +111,17 @@ class Outcomes:
             self._discard(entry)
 
     @callback
-    def _count(self, entry: QueueEntry, *, was_waiting: bool, was_unsaved: bool) -> None:
-        """Count a message as what it is now."""
-        if entry.is_unsaved is not was_unsaved:
-            self.unsaved += -entry.size if was_unsaved else entry.size
-        if entry.is_waiting is was_waiting:
+    def _count(self, entry: QueueEntry) -> None:
+        """Count a message as what it is now, and no longer as what it was."""
+        stood, stands = entry.counted, entry.standing
+        if stands is stood:
             return
-        self.queued += -1 if was_waiting else 1
+        entry.counted = stands
+        if Standing.UNSAVED in (stands, stood):
+            self.unsaved += entry.size if stands is Standing.UNSAVED else -entry.size
+        if Standing.WAITING not in (stands, stood):
+            return
+        self.queued += 1 if stands is Standing.WAITING else -1
         if self._notify_handle is None and self._listeners:
             # Once for all that changes in the same step: of a long backlog hundreds do.
             self._notify_handle = self._loop.call_soon(self._notify)

@@ -101,7 +101,8 @@ class DeliveryQueue:
 
     def has_room_for(self, messages: int) -> bool:
         """Whether so many messages may be taken now."""
-        return not self.hourly_limit or self.taken_last_hour + messages <= self.hourly_limit
+        limit = self.hourly_limit
+        return not limit or self.taken_last_hour + messages <= limit
 
     @property
     def space(self) -> int:
@@ -245,7 +246,7 @@ class DeliveryQueue:
             await call.wait(self._timing.answer_within if seconds else None)
         finally:
             # Also where the caller was stopped while it waited: its messages stay, and their failure is reported.
-            if len(entries) < len(messages) or any(entry.answer is None for entry in entries):
+            if len(entries) < len(messages) or None in [entry.answer for entry in entries]:
                 await asyncio.shield(self._backlog.spawn(self._keep(taking, entries), "netsapiens call"))
         return [entry.answer for entry in entries if entry.answer is not None]
 

@@ -79,8 +79,9 @@ class Scheduler:
         """Let a message go, once it is the first of its keys."""
         if self._is_stopped or entry.task is not None or entry.delivery.is_done:
             return
-        if not all(next(iter(self._by_key[key])) is entry for key in entry.keys):
-            return
+        for key in entry.keys:
+            if next(iter(self._by_key[key])) is not entry:
+                return
         if entry.at_once or self._has_room():
             self._start(entry)
         else:
@@ -89,7 +90,8 @@ class Scheduler:
     @callback
     def _start(self, entry: QueueEntry) -> None:
         """Make a message active."""
-        self._ready.discard(entry, entry.caller)
+        if self._ready:
+            self._ready.discard(entry, entry.caller)
         task = self._deliver(entry)
         if not task.done():
             self._active.add(task)

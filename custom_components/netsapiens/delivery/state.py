@@ -20,6 +20,9 @@ class State(IntEnum):  # whose hash is quick
     FAILED = auto()
 
 
+ENDS = frozenset({State.SENT, State.FAILED})
+
+
 class Reason(Enum):
     """Why a message failed. The values are those of the event that reports it."""
 
@@ -188,7 +191,7 @@ class Delivery[BaselineT](NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether it has ended."""
-        return self.state in (State.SENT, State.FAILED)
+        return self.state in ENDS
 
     @property
     def may_be_accepted(self) -> bool:
@@ -226,7 +229,7 @@ class Delivery[BaselineT](NamedTuple):
         Raises:
             IllegalTransitionError: that cannot happen to it now.
         """
-        outcome = None if self.is_done else TRANSITIONS.get((self.state, event))
+        outcome = TRANSITIONS.get((self.state, event))  # none leads on from an end
         self._check(event, baseline, outcome)
         facts = self._facts(event, baseline)
         if outcome is None:

@@ -88,7 +88,7 @@ class CircuitBreaker:
         """Whether requests may go now."""
         if self._clock() < self._open_until:
             return CircuitState.OPEN
-        return CircuitState.HALF_OPEN if self.is_away else CircuitState.CLOSED
+        return CircuitState.HALF_OPEN if self._failures else CircuitState.CLOSED
 
     def wait(self) -> float:
         """Return in how many seconds the next request may go, as far as is known now; 0 for now."""
