@@ -57,7 +57,7 @@ def test_both_ends_are_tested() -> None:
     ]
     assert commands == ["scripts/test", "scripts/test --oldest"]
     ci = (ROOT / ".ci/run").read_text(encoding="utf-8").split("\n")
-    assert {*commands, "scripts/lint", "scripts/demo"} <= set(ci)
+    assert {*commands, "scripts/lint", "scripts/demo", "scripts/test --browser"} <= set(ci)
 
 
 def test_a_bug_report_asks_for_diagnostics() -> None:
