@@ -22,6 +22,7 @@ from aiohttp import web
 from bench_faults import say
 from bench_house import house, live_server, noted, set_up, table, until_told, witnessed
 import bench_latency
+from bench_speed import entry_of
 from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
@@ -90,7 +91,7 @@ class LonePoller:
             throttle=Throttle(),
             async_ensure_token=self.api.get_token,
             data=AccountFacts(account, "", {}),
-            config_entry=SimpleNamespace(entry_id="bench", options={}, get_subentries_of_type=lambda _: []),
+            config_entry=entry_of("netsapiens", "bench"),
         )
         inbox = Inbox(
             self._coordinator,

@@ -3,6 +3,7 @@
 import ast
 from collections.abc import Iterator
 import json
+import os
 from pathlib import Path
 import re
 from string import Formatter
@@ -453,6 +454,17 @@ def test_what_the_scripts_use_of_the_tests_needs_no_pytest() -> None:
         [sys.executable, "-c", code, *sorted(used)], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_the_bench_finds_the_poller_that_it_measures(tmp_path: Path) -> None:
+    """It builds one without an account around it, so nobody else sees when that needs something more."""
+    code = "import asyncio, sys, bench_inbox; print(asyncio.run(bench_inbox.polls(3, sys.argv[1]))[1])"
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT / 'scripts'}{os.pathsep}{ROOT}"}
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "1 request," in done.stdout
 
 
 def test_every_test_says_what_it_is_for() -> None:
