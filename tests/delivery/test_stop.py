@@ -39,6 +39,20 @@ async def hang(pbx: Simulator, hass: HomeAssistant, **data: Any) -> asyncio.Task
     return call
 
 
+async def test_what_was_sent_just_before_is_reported(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """And nothing is due any more once it has stopped."""
+    set_timing(hass, report_after=60.0)
+    entry = await add_account(options={"from_number": pbx.numbers[0]})
+    heard: list[str] = []
+    entry.runtime_data.queue.async_report_sent(lambda message: heard.append(message.text))
+    await send(hass, "Hi")
+    assert heard == []
+    await hass.async_stop(force=True)
+    assert heard == ["Hi"]
+
+
 async def test_a_request_under_way_comes_to_its_end(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:

@@ -218,12 +218,14 @@ class Backlog:
         for entry in [entry for entry in self._entries if not entry.delivery.keep]:
             self._promise(entry)
         await self.async_keep(list(self._entries))
+        self.reports.report_all_sent()  # none may still be due when this is over
         await self.persistence.async_finish()
 
     async def async_abandon(self) -> None:
         """End as a process does that is killed: nothing is written any more, nothing is waited for."""
         self._begin_to_stop()
         self.persistence.abandon()
+        self.reports.abandon()
         tasks = self._scheduler.active
         for task in tasks:
             task.cancel()

@@ -52,20 +52,26 @@ class HeldReports:
         """
         self._sent.append(message)
         if at_once or message.reference is not None or message.recipient_id is not None:
-            self._report_all_sent()
+            self.report_all_sent()
         elif self._soon is None and self._report_sent is not None:
-            self._soon = asyncio.get_running_loop().call_later(self._sent_after, self._report_all_sent)
+            self._soon = asyncio.get_running_loop().call_later(self._sent_after, self.report_all_sent)
 
-    def _report_all_sent(self) -> None:
-        """Report the messages that the PBX took, if somebody listens."""
-        if self._soon is not None:
-            self._soon.cancel()
-            self._soon = None
+    @callback
+    def report_all_sent(self) -> None:
+        """Report the messages that the PBX took now, if somebody listens."""
+        self.abandon()
         if (report := self._report_sent) is None:
             return
         held, self._sent = self._sent, []
         for message in held:
             call_safely(report, message)
+
+    @callback
+    def abandon(self) -> None:
+        """Wait no longer to report what was sent; it stays held."""
+        if self._soon is not None:
+            self._soon.cancel()
+            self._soon = None
 
     @callback
     def listen_failed(self, report: Callable[[FailedMessage], None]) -> None:
@@ -79,10 +85,10 @@ class HeldReports:
     def listen_sent(self, report: Callable[[OutgoingMessage], None]) -> None:
         """Report sent messages from now on, and those that are held."""
         self._report_sent = report
-        self._report_all_sent()
+        self.report_all_sent()
 
     @callback
     def hold(self) -> None:
         """Hold what there is to report from now on until somebody listens again."""
-        self._report_all_sent()
+        self.report_all_sent()
         self._report_failed = self._report_sent = None
