@@ -42,8 +42,6 @@ _KEYPAD_COUNTRY = 1  # only there do numbers have one length, so that a note beh
 _FIRST_AREA_CODE = 2_000_000_000
 _REMEMBERED = 1024  # numbers; to read one took a quarter of the time that a text needs here
 
-_LOADING: HassKey[_Loading] = HassKey("netsapiens_loading_metadata")
-
 
 class InvalidNumberError(ValueError):
     """What was given is no number that can be texted."""
@@ -73,6 +71,9 @@ class _Loading:
     def __init__(self) -> None:
         self.turn = asyncio.Lock()
         self.waiting = 0
+
+
+_LOADING: HassKey[_Loading] = HassKey("netsapiens_loading_metadata")
 
 
 async def async_load_metadata(hass: HomeAssistant) -> None:

@@ -24,7 +24,6 @@ class PreparedSend:
     Attributes:
         account: the account's parts when it was asked.
         settings: the account's options when it was asked.
-        together: whether the first picture carries the words.
         attached: the media that is there already.
         sources: where the rest of it is.
         conversations: what each conversation gets; one or more.
@@ -37,7 +36,6 @@ class PreparedSend:
     account: NetsapiensData
     settings: Settings
     request: SendRequest
-    together: bool
     attached: Sequence[Media]
     sources: Sequence[Source]
     conversations: Sequence[Conversation]
@@ -51,15 +49,10 @@ class PreparedSend:
         return [one.words for one in self.conversations if one.words is not None]
 
     @property
-    def is_one_text(self) -> bool:
-        """Whether it makes a single message, without media."""
-        return len(self.conversations) == 1 and not self.attached and not self.sources
-
-    @property
     def messages(self) -> int:
         """How many messages it makes at the most."""
         media = len(self.attached) + len(self.sources)
-        alone = bool(self.words) and not (media and self.together)
+        alone = bool(self.words) and not (media and self.settings.words_with_picture)
         return len(self.conversations) * (media + alone)
 
     @property

@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .addressing import async_addressed
-from .const import DOMAIN, PICTURE_TEXT_TOGETHER
+from .const import DOMAIN
 from .delivery.results import SentMessage, spool_full
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
@@ -73,8 +73,7 @@ async def async_try(
     calls = await async_prepare(hass, requests, context)
     for call in calls:
         check_limit(hass, call)
-        if len(calls) > 1 or not call.is_one_text:  # of which the queue itself sees whether it could wait
-            check_space(call)
+        check_space(call)
     if len(calls) == 1:  # as is usual; needs no task of its own
         await async_send_prepared(hass, calls[0])
     else:
@@ -136,10 +135,9 @@ async def _prepare(
     settings = read_settings(entry)
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
     conversations = compose(sending, request, has_media=bool(attached or sources))
-    together = settings.picture_text == PICTURE_TEXT_TOGETHER
-    if settings.plain_characters and not (together and (attached or sources)):
+    if settings.plain_characters and not (settings.words_with_picture and (attached or sources)):
         conversations = [_with_plain_words(one) for one in conversations]
-    return PreparedSend(entry, account, settings, request, together, attached, sources, conversations)
+    return PreparedSend(entry, account, settings, request, attached, sources, conversations)
 
 
 def _with_plain_words(conversation: Conversation) -> Conversation:
@@ -182,7 +180,7 @@ async def _send_batch(
 
 async def _batches(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[list[OutgoingMessage]]:
     """Yield the messages as soon as each can go, a list with one for each conversation at a time."""
-    waiting = call.words if call.together else []
+    waiting = call.words if call.settings.words_with_picture else []
     if call.words and not waiting:
         yield call.words
     async for name, media in _media(hass, call):
@@ -210,7 +208,7 @@ async def _media(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[tuple
         yield await async_word_for(hass, media.mime_type), media
     for source in call.sources:  # one after the other: each may be large
         try:
-            media = await async_load_media(hass, source, read_settings(call.entry).mms_limit_kb)
+            media = await async_load_media(hass, source, call.settings.mms_limit_kb)
         except HomeAssistantError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from err  # Home Assistant's cameras take it for a failure

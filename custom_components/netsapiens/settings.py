@@ -78,6 +78,11 @@ class Settings:
         """How long to keep trying."""
         return timedelta(minutes=self.keep_undelivered)
 
+    @property
+    def words_with_picture(self) -> bool:
+        """Whether the first picture carries the words."""
+        return self.picture_text == PICTURE_TEXT_TOGETHER
+
 
 _READ: WeakKeyDictionary[ConfigEntry, tuple[Mapping[str, Any], Settings]] = WeakKeyDictionary()
 

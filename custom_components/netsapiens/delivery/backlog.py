@@ -225,7 +225,7 @@ class Backlog:
         """End as a process does that is killed: nothing is written any more, nothing is waited for."""
         self._begin_to_stop()
         self.persistence.abandon()
-        self.reports.abandon()
+        self.reports.end_wait()
         tasks = self._scheduler.active
         for task in tasks:
             task.cancel()

@@ -10,7 +10,7 @@ from homeassistant.exceptions import HomeAssistantError
 from ..outgoing import OutgoingMessage
 from .reconcile import Baseline, ordering_keys
 from .results import Answer
-from .state import ENDS, Delivery, State
+from .state import Delivery, State
 
 _ROW_SIZE = 700  # bytes; a guess for what stands in a row beside the text
 
@@ -143,7 +143,7 @@ class QueueEntry:
     def standing(self) -> Standing:
         """What it counts among."""
         delivery = self.delivery
-        if delivery.state in ENDS:
+        if delivery.is_done:
             return Standing.NEITHER
         if delivery.stored:
             return Standing.WAITING

@@ -59,7 +59,7 @@ class HeldReports:
     @callback
     def report_all_sent(self) -> None:
         """Report the messages that the PBX took now, if somebody listens."""
-        self.abandon()
+        self.end_wait()
         if (report := self._report_sent) is None:
             return
         held, self._sent = self._sent, []
@@ -67,7 +67,7 @@ class HeldReports:
             call_safely(report, message)
 
     @callback
-    def abandon(self) -> None:
+    def end_wait(self) -> None:
         """Wait no longer to report what was sent; it stays held."""
         if self._soon is not None:
             self._soon.cancel()

@@ -13,7 +13,7 @@ from .entry import QueueEntry, Standing
 from .held_reports import HeldReports
 from .reconcile import Baseline, RecentSends
 from .results import FailedMessage, SentMessage, error
-from .state import ENDS, Event, Reason, State
+from .state import Event, Reason, State
 
 
 class Outcomes:
@@ -85,7 +85,7 @@ class Outcomes:
         self._count(entry)
         if entry.delivery.state is State.UNKNOWN and before.state is not State.UNKNOWN:
             entry.lost_at = self._loop.time()
-        if entry.delivery.state in ENDS and not before.is_done:
+        if entry.delivery.is_done and not before.is_done:
             if before.state is not State.ATTEMPTING:
                 entry.cancel()  # else its request comes to its end, whose outcome later messages have to know of
             self.end(entry, err, message_id)

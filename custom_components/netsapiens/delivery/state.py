@@ -20,9 +20,6 @@ class State(IntEnum):  # whose hash is quick
     FAILED = auto()
 
 
-ENDS = frozenset({State.SENT, State.FAILED})
-
-
 class Reason(Enum):
     """Why a message failed. The values are those of the event that reports it."""
 
@@ -191,7 +188,7 @@ class Delivery[BaselineT](NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether it has ended."""
-        return self.state in ENDS
+        return self.state in (State.SENT, State.FAILED)
 
     @property
     def may_be_accepted(self) -> bool:
