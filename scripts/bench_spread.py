@@ -28,7 +28,7 @@ from bench_speed import table, yes
 
 from custom_components.netsapiens.api import NetsapiensConnectionError
 from custom_components.netsapiens.pbx.throttle import Throttle
-from custom_components.netsapiens.phone import load_metadata
+from custom_components.netsapiens.phone_metadata import load_metadata
 from custom_components.netsapiens.receiving.inbox import PollResult
 from custom_components.netsapiens.receiving.live import Live, LiveState
 from custom_components.netsapiens.receiving.live_socket import LiveUnreachableError

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.contacts import CONTACT_TIMING, ContactTiming
-from custom_components.netsapiens.phone import async_load_metadata
+from custom_components.netsapiens.phone_metadata import async_load_metadata
 from tests.config_flow.conftest import options_of, required, shown
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until

@@ -136,6 +136,7 @@ LAYERS = [
         "media_kinds",
         "permissions",
         "phone",
+        "phone_metadata",
         "recipients",
         "segments",
         "sentences",
@@ -174,6 +175,7 @@ def test_nothing_below_knows_what_is_above_it() -> None:
 
 
 MODULE, CLASS, FUNCTION = 350, 250, 40  # lines
+ENTRY = 90  # of the package's own module, which only puts the parts together
 
 
 def lines_of(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int:
@@ -188,7 +190,7 @@ def lines_of(node: ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) -> int
 def test_nothing_is_too_large_to_be_read_at_once(path: Path) -> None:
     """A module, class or function over its size has more than one concern."""
     source = path.read_text(encoding="utf-8")
-    found = {"the module": (len(source.splitlines()), MODULE)}
+    found = {"the module": (len(source.splitlines()), ENTRY if path == FOLDER / "__init__.py" else MODULE)}
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.ClassDef):
             found[node.name] = (lines_of(node), CLASS)

@@ -13,7 +13,7 @@ from phonenumbers import PhoneMetadata
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.netsapiens import PLATFORMS, phone
+from custom_components.netsapiens import PLATFORMS, phone, phone_metadata
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, recipient
 from tests.helpers import until
@@ -36,7 +36,7 @@ async def test_countries_are_read_outside_the_event_loop(hass: HomeAssistant) ->
     def load() -> None:  # a Mock would be called in the event loop by the test's Home Assistant
         threads.append(threading.current_thread())
 
-    with patch("custom_components.netsapiens.load_metadata", load):
+    with patch("custom_components.netsapiens.phone_metadata.load_metadata", load):
         assert await async_setup_component(hass, DOMAIN, {})
         await until(lambda: threads)
     assert len(threads) == 1
@@ -49,9 +49,9 @@ def nothing_loaded() -> Generator[list[threading.Thread]]:
     threads: list[threading.Thread] = []
     phone.parse_destination.cache_clear()
     phone.parse_sender.cache_clear()
-    phone._library.cache_clear()
+    phone_metadata.library.cache_clear()
     with (
-        patch("custom_components.netsapiens.load_metadata", lambda: None),
+        patch("custom_components.netsapiens.async_load_metadata_at_start", lambda hass: None),
         patch.object(PhoneMetadata, "load_all", lambda: threads.append(threading.current_thread())),
     ):
         yield threads

@@ -18,7 +18,7 @@ import zlib
 from PIL import Image
 import pytest
 
-from custom_components.netsapiens import phone
+from custom_components.netsapiens import phone, phone_metadata
 from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
 from custom_components.netsapiens.media.metadata import strip
@@ -260,7 +260,7 @@ def read_number(text: str) -> None:
 @pytest.mark.parametrize("make", NUMBERS.values(), ids=NUMBERS)
 def test_crafted_numbers(make: Callable[[int], str]) -> None:
     """Reading what is no number takes no longer than its length."""
-    phone.load_metadata()
+    phone_metadata.load_metadata()
     for length in (30, 60):  # as long as one number may be
         read_number(make(length))
     assert_linear(read_number, make, 1_000_000)

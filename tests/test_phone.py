@@ -18,7 +18,6 @@ from custom_components.netsapiens.phone import (
     from_pbx,
     international,
     is_name,
-    load_metadata,
     mask,
     national,
     parse_destination,
@@ -28,6 +27,7 @@ from custom_components.netsapiens.phone import (
     split_numbers,
     to_store,
 )
+from custom_components.netsapiens.phone_metadata import load_metadata
 
 ROOT = Path(__file__).resolve().parent.parent
 RLM, LRE, PDF, ZWSP, NBSP, HYPHEN = "\u200f", "\u202a", "\u202c", "\u200b", "\u00a0", "\u2011"
@@ -473,8 +473,8 @@ def test_nothing_is_read_from_disk_while_parsing() -> None:
     """Whatever a number needs must be there once load_metadata() ran: the event loop parses."""
     program = """
 import builtins, io, sys
-import custom_components.netsapiens.phone as phone
-phone.load_metadata()
+from custom_components.netsapiens import phone, phone_metadata
+phone_metadata.load_metadata()
 known = set(sys.modules)
 def refuse(*args, **kwargs):
     raise AssertionError(f"reads {args[0]}")

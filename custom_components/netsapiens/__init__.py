@@ -1,32 +1,29 @@
 """Text with Home Assistant through a NetSapiens PBX."""
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.typing import ConfigType
 
 from .account import NetsapiensConfigEntry
 from .ask import async_setup_ask
-from .card import async_add_card, async_remove_card
+from .card import async_add_card
 from .changes import Changes
-from .const import DOMAIN, INCOMING_OFF
+from .const import DOMAIN
 from .facts import async_follow_facts
 from .feeds import async_follow_account
 from .get_messages import async_setup_get_messages
-from .issues import check_options, check_recipients, raise_opt_outs_damaged
+from .issues import check_options, check_recipients
 from .media_view import MediaView
 from .notify_actions import NamedActions
-from .phone import async_load_metadata, load_metadata
+from .phone_metadata import async_load_metadata_at_start
 from .removal import async_remove_account
 from .runtime import async_begin, async_give_up, async_park
 from .services import async_setup_services
-from .settings import read_settings
 from .websocket import async_setup_websocket
 
 PLATFORMS = [Platform.BINARY_SENSOR, Platform.EVENT, Platform.IMAGE, Platform.NOTIFY, Platform.SENSOR]
-
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
@@ -37,13 +34,7 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     async_setup_get_messages(hass)
     hass.http.register_view(MediaView)
     async_setup_websocket(hass)
-
-    @callback
-    def load(_hass: HomeAssistant) -> None:
-        """Be ready to read numbers; whoever has to read some before waits for it."""
-        hass.async_add_executor_job(load_metadata)
-
-    async_at_started(hass, load)
+    async_load_metadata_at_start(hass)
     return True
 
 
@@ -61,15 +52,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -
 async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Add an account's entities and actions, then start to report and to receive."""
     account = entry.runtime_data
-    await _async_follow_opt_outs(hass, entry)
+    entry.async_on_unload(await account.refusals.async_start())
     actions = NamedActions(hass, entry)
     entry.async_on_unload(entry.add_update_listener(Changes(entry, actions).async_apply))
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
     await account.pictures.store.async_load()
-    if read_settings(entry).incoming != INCOMING_OFF:
-        account.contacts.async_refresh()  # ahead of the first texts
+    account.contacts.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)
     actions.async_update()
@@ -77,18 +67,7 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     entry.async_on_unload(account.reports.async_follow(account.queue))
     await async_add_card(hass)
     account.receiver.async_start()
-    entry.async_on_unload(account.questions.async_interrupt)
-    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, account.questions.async_interrupt))
-
-
-async def _async_follow_opt_outs(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
-    """Read who opted out of texts, before anything else can go to them."""
-    account = entry.runtime_data
-    if (aside := await account.opt_outs.async_load()) is not None:
-        raise_opt_outs_damaged(hass, entry, aside)
-    if account.opt_outs.current:
-        await async_load_metadata(hass)  # else nobody's numbers are looked at
-    entry.async_on_unload(account.refusals.async_follow())
+    entry.async_on_unload(account.questions.async_start())
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> bool:
@@ -109,5 +88,3 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
 async def async_remove_entry(hass: HomeAssistant, entry: ConfigEntry) -> None:
     """Delete what is kept of an account."""
     await async_remove_account(hass, entry)
-    if not hass.config_entries.async_entries(DOMAIN):
-        async_remove_card(hass)

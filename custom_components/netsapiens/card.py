@@ -37,5 +37,5 @@ async def async_add_card(hass: HomeAssistant) -> None:
 @callback
 def async_remove_card(hass: HomeAssistant) -> None:
     """Have dashboards load the card no longer, once the last account is removed."""
-    if hass.data.pop(_IS_LOADED, None):
+    if not hass.config_entries.async_entries(DOMAIN) and hass.data.pop(_IS_LOADED, None):
         remove_extra_js_url(hass, hass.data[_URL])

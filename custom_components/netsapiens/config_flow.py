@@ -50,9 +50,7 @@ from .flow_sign_in import sign_in, title_of, to_show_again, with_key_instead, wi
 from .markdown import plain
 from .notify_actions import name_for_new_account
 from .options_flow import NetsapiensOptionsFlow
-from .phone import (
-    async_load_metadata,
-)
+from .phone_metadata import async_load_metadata
 from .recipient_flow import RecipientFlow
 
 

@@ -12,9 +12,17 @@ from homeassistant.util.hass_dict import HassKey
 from .api import ContactAPI, NetsapiensError, NetsapiensRateLimitError, NetsapiensRequestError
 from .api.contacts import MAX_CONTACTS, Contact
 from .api.models import is_digits, number_of
-from .const import DOMAIN
+from .const import DOMAIN, INCOMING_OFF
 from .pbx.coordinator import NetsapiensCoordinator
-from .phone import InvalidNumberError, async_load_metadata, from_pbx, international, national, parse_destination
+from .phone import (
+    InvalidNumberError,
+    from_pbx,
+    international,
+    national,
+    parse_destination,
+)
+from .phone_metadata import async_load_metadata
+from .settings import read_settings
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -72,6 +80,12 @@ class ContactBook:
         self._due = 0.0  # by the loop's clock
         self._is_refused = False
         self._reading: asyncio.Task[None] | None = None
+
+    @callback
+    def async_start(self) -> None:
+        """Read the contacts ahead of the first texts, unless none come in."""
+        if read_settings(self._coordinator.config_entry).incoming != INCOMING_OFF:
+            self.async_refresh()
 
     @callback
     def async_refresh(self) -> None:

@@ -14,7 +14,8 @@ from homeassistant.helpers.typing import UNDEFINED
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
 from .pbx.coordinator import AccountFacts, NetsapiensCoordinator
-from .phone import async_load_metadata, from_pbx, is_metadata_loaded, last_digits, national
+from .phone import from_pbx, last_digits, national
+from .phone_metadata import async_load_metadata, is_metadata_loaded
 from .recipients import DamagedRecipientError, read_recipient
 from .sentences import sentence
 from .settings import read_settings

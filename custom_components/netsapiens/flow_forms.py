@@ -38,13 +38,8 @@ from .const import (
     CONF_FROM_NUMBER,
     CONF_USER,
 )
-from .phone import (
-    InvalidNumberError,
-    async_load_metadata,
-    from_pbx,
-    national,
-    parse_sender,
-)
+from .phone import InvalidNumberError, from_pbx, national, parse_sender
+from .phone_metadata import async_load_metadata
 
 type Numbers = Mapping[str, SmsNumber]  # by their digits
 

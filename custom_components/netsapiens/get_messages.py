@@ -23,7 +23,7 @@ from .errors import refuse, translated
 from .history import MOST_MESSAGES, PastMessage, async_past_messages
 from .messages import numbers_in
 from .permissions import async_check_admin
-from .phone import async_load_metadata
+from .phone_metadata import async_load_metadata
 from .receiving.received import received_message
 from .recipients import DamagedRecipientError, read_recipient
 from .request import SendRequest

@@ -19,7 +19,8 @@ from homeassistant.util import dt as dt_util
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN
 from .media_view import url_of
-from .phone import async_load_metadata, from_pbx, national
+from .phone import from_pbx, national
+from .phone_metadata import async_load_metadata
 from .receiving.pictures_errors import PictureError, PictureReason
 from .receiving.pictures_id import MediaId
 from .receiving.pictures_store import StoredMedia

@@ -48,9 +48,7 @@ from .const import (
 )
 from .flow_forms import async_read_sender, known_numbers, sender_schema, with_shown_sender
 from .markdown import plain
-from .phone import (
-    async_load_metadata,
-)
+from .phone_metadata import async_load_metadata
 from .settings import HOURLY_LIMIT_RANGE, KEEP_UNDELIVERED_RANGE, MMS_LIMIT_RANGE, Settings, read_settings
 
 _MINUTES = NumberSelector(

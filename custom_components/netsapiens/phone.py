@@ -1,17 +1,13 @@
 """Numbers as people write them -> as the PBX wants them."""
 
-import asyncio
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import lru_cache
 import re
-from types import ModuleType
 from typing import TYPE_CHECKING, Literal
 import unicodedata
 
-from homeassistant.core import HomeAssistant
-from homeassistant.util.hass_dict import HassKey
-
 from .api.models import is_digits
+from .phone_metadata import library
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneNumber
@@ -58,52 +54,6 @@ class Destination:
 
     number: str
     is_extension: bool
-
-
-def is_metadata_loaded() -> bool:
-    """Whether numbers can be read now without blocking the event loop."""
-    return _library.cache_info().currsize > 0
-
-
-class _Loading:
-    """Those who wait until numbers can be read."""
-
-    def __init__(self) -> None:
-        self.turn = asyncio.Lock()
-        self.waiting = 0
-
-
-_LOADING: HassKey[_Loading] = HassKey("netsapiens_loading_metadata")
-
-
-async def async_load_metadata(hass: HomeAssistant) -> None:
-    """Wait until numbers can be read without blocking the event loop; who comes first goes on first."""
-    if _LOADING not in hass.data and is_metadata_loaded():
-        return
-    loading = hass.data.setdefault(_LOADING, _Loading())
-    loading.waiting += 1
-    try:
-        async with loading.turn:
-            if not is_metadata_loaded():
-                await hass.async_add_executor_job(load_metadata)
-    finally:
-        loading.waiting -= 1
-        if not loading.waiting:
-            del hass.data[_LOADING]
-
-
-def load_metadata() -> None:
-    """Load every country's rules at once: read on demand, they would block the event loop."""
-    _library()
-
-
-@cache
-def _library() -> ModuleType:
-    """Return the library with all its rules. Nobody waits for it at the start: it takes as long as all the rest."""
-    import phonenumbers  # noqa: PLC0415
-
-    phonenumbers.PhoneMetadata.load_all()
-    return phonenumbers
 
 
 def split_numbers(value: str | list[str]) -> list[str]:
@@ -201,7 +151,7 @@ def from_pbx(number: str, region: str | None) -> str:
     if meant == number:
         return international(number)
     abroad = _possible(f"+{number}", region or DEFAULT_REGION)
-    return international(number if abroad is not None and _library().is_valid_number(abroad) else meant)
+    return international(number if abroad is not None and library().is_valid_number(abroad) else meant)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -222,7 +172,7 @@ def national(text: str, region: str | None) -> str:
     found = _possible(f"+{digits}", home) if len(digits) > _LONGEST_SHORT_CODE else None
     if found is None:
         return text
-    if found.country_code == _library().country_code_for_region(home):
+    if found.country_code == library().country_code_for_region(home):
         written = _formatted(found, "NATIONAL")
         try:
             if parse_destination(written, region).number == digits:
@@ -300,7 +250,7 @@ def _with_country_code(text: str, region: str) -> str:
         raise InvalidNumberError("not a phone number")
     tries = [text] if text.startswith("+") or not text.isdigit() else [text, f"+{text}"]
     possible = [number for one in tries if (number := _possible(one, region)) is not None]
-    best = next((number for number in possible if _library().is_valid_number(number)), None)
+    best = next((number for number in possible if library().is_valid_number(number)), None)
     if best is None and not possible:
         raise InvalidNumberError("not a phone number")
     found = _formatted(best or possible[0], "E164")
@@ -317,19 +267,19 @@ def _is_fragment(text: str) -> bool:
 
 def _formatted(number: PhoneNumber, form: Literal["E164", "INTERNATIONAL", "NATIONAL"]) -> str:
     """Return a phone number in one of the library's forms."""
-    library = _library()
-    return str(library.format_number(number, getattr(library.PhoneNumberFormat, form)))
+    numbers = library()
+    return str(numbers.format_number(number, getattr(numbers.PhoneNumberFormat, form)))
 
 
 def _possible(text: str, region: str) -> PhoneNumber | None:
     """Return the text as a phone number of the right length, if it is one."""
-    library = _library()
+    numbers = library()
     try:
-        number: PhoneNumber = library.parse(text, region)
-    except library.NumberParseException:
+        number: PhoneNumber = numbers.parse(text, region)
+    except numbers.NumberParseException:
         return None
-    possible = library.ValidationResult.IS_POSSIBLE
-    if number.extension or library.is_possible_number_with_reason(number) != possible:
+    possible = numbers.ValidationResult.IS_POSSIBLE
+    if number.extension or numbers.is_possible_number_with_reason(number) != possible:
         return None
     return number if _is_plausible(number, len(_LETTERS.findall(text))) else None
 

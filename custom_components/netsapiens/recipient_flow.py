@@ -43,12 +43,12 @@ from .flow_forms import (
 from .messages import is_mixed
 from .phone import (
     InvalidNumberError,
-    async_load_metadata,
     national,
     parse_destination,
     split_numbers,
     to_store,
 )
+from .phone_metadata import async_load_metadata
 from .recipients import is_damaged
 
 

@@ -11,10 +11,11 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 
 from .address_book import AddressBook, numbers_of
 from .const import DOMAIN
-from .issues import OptedOutIssue, check_opt_outs
+from .issues import OptedOutIssue, check_opt_outs, raise_opt_outs_damaged
 from .outgoing import OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import InvalidNumberError, mask, parse_destination
+from .phone_metadata import async_load_metadata
 from .receiving.opt_out_store import OptOut
 from .receiving.opt_outs import OptOuts
 from .recipients import DamagedRecipientError, read_recipient
@@ -78,9 +79,12 @@ class Refusals:
         self._addresses = addresses
         self._refuse_waiting = refuse_waiting
 
-    @callback
-    def async_follow(self) -> CALLBACK_TYPE:
-        """Let all that depends on it follow from now on; return what ends that."""
+    async def async_start(self) -> CALLBACK_TYPE:
+        """Read who opted out, before anything else can go to them, and follow that; return what ends it."""
+        if (aside := await self._opt_outs.async_load()) is not None:
+            raise_opt_outs_damaged(self._hass, self._entry, aside)
+        if self._opt_outs.current:
+            await async_load_metadata(self._hass)  # else nobody's numbers are looked at
         self.async_check()
         return self._opt_outs.async_listen(self.async_check)
 

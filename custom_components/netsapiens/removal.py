@@ -6,6 +6,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
+from .card import async_remove_card
 from .delivery.spool import Spool
 from .issues import clear_all, raise_texts_dropped
 from .outgoing_log import async_forget_log
@@ -33,6 +34,7 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     await async_end_push(hass, entry.data)
     async_forget(hass, entry.entry_id)
     async_forget_log(hass, entry.entry_id)
+    async_remove_card(hass)
 
 
 async def _async_drop_waiting(hass: HomeAssistant, entry: ConfigEntry) -> None:

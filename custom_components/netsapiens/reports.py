@@ -16,7 +16,7 @@ from .delivery.queue import DeliveryQueue
 from .delivery.results import FailedMessage
 from .errors import call_safely, log_unexpected
 from .outgoing import OutgoingMessage
-from .phone import async_load_metadata
+from .phone_metadata import async_load_metadata
 from .receiving.opt_outs import OptOuts
 from .receiving.pictures import Pictures
 from .receiving.questions import Questions

@@ -18,7 +18,7 @@ from .media.load import async_load_media, async_word_for
 from .media.sources import async_check_sources, read_sources
 from .messages import check_one_conversation, compose
 from .outgoing import Conversation, Media, OutgoingMessage
-from .phone import async_load_metadata
+from .phone_metadata import async_load_metadata
 from .prepared_send import PreparedSend
 from .recipients import is_damaged
 from .refusals import OptedOutError

@@ -15,7 +15,7 @@ from homeassistant.helpers import entity_registry as er
 from .account import NetsapiensConfigEntry
 from .address_book import Addressee, addressee_of
 from .const import DOMAIN
-from .phone import async_load_metadata
+from .phone_metadata import async_load_metadata
 from .recipients import DamagedRecipientError
 
 

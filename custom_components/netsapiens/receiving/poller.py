@@ -13,7 +13,7 @@ from ..api import NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..phone import async_load_metadata
+from ..phone_metadata import async_load_metadata
 from .announcer import Announcer
 from .checkpoint import Checkpoint
 from .inbox import Inbox

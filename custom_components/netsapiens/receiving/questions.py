@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable, Collection
 from dataclasses import replace
 
-from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.async_ import create_eager_task
 
@@ -142,6 +143,19 @@ class Questions:
             # Nobody sees the error: the question has ended, so `Reports` is silent about its messages.
             over = HomeAssistantError(translation_domain=DOMAIN, translation_key="question_withdrawn")
             self._refuse_waiting(lambda one: one.reference in queued or one.goes_with in queued, over)
+
+    @callback
+    def async_start(self) -> CALLBACK_TYPE:
+        """End all questions when Home Assistant stops; return what ends them when the account is unloaded."""
+        forget_stop = self._hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, self.async_interrupt)
+
+        @callback
+        def end() -> None:
+            """End all questions, and what waits for the stop."""
+            forget_stop()
+            self.async_interrupt()
+
+        return end
 
     @callback
     def async_interrupt(self, _event: Event | None = None) -> None:
