@@ -47,11 +47,6 @@ class _Party:
         """The destinations' numbers."""
         return tuple([destination.number for destination in self.destinations])
 
-    @property
-    def label(self) -> str:
-        """Whom a person would say it is for."""
-        return self.recipient.title if self.recipient else label_of(self.numbers)
-
 
 def compose(account: SendingAccount, request: SendRequest, *, has_media: bool = False) -> list[Conversation]:
     """Return what each conversation gets that the request makes.
@@ -78,17 +73,18 @@ def compose(account: SendingAccount, request: SendRequest, *, has_media: bool = 
         refuse("invalid_messagesession")
     messages = [_message(account, request, party, text, has_media=has_media) for party in parties]
     conversations = {one.key: one for one in [_conversation(message, has_media=has_media) for message in messages]}
-    check_one_conversation(request.messagesession, conversations.values())
+    if request.messagesession is not None:
+        check_one_conversation(conversations.values())
     return list(conversations.values())
 
 
-def check_one_conversation(messagesession: str | None, conversations: Iterable[Conversation]) -> None:
-    """Refuse a given conversation for a call that makes several.
+def check_one_conversation(conversations: Iterable[Conversation]) -> None:
+    """Refuse to send in a given conversation what makes several.
 
     Raises:
         ServiceValidationError: it is so.
     """
-    if messagesession is not None and len({one.key for one in conversations}) > 1:
+    if len({one.key for one in conversations}) > 1:
         refuse("messagesession_for_several")
 
 
@@ -197,11 +193,13 @@ def _message(
     message_type = _type_of(request.message_type, party, has_media=has_media)
     from_number = None if message_type in _CHAT else sender_of(account, party.from_number, party.trusted)
     session = request.messagesession or stable_session_id(account.facts.account.uid, from_number, numbers)
-    recipient_id = party.recipient.subentry_id if party.recipient else None
+    recipient_id, label = (
+        (party.recipient.subentry_id, party.recipient.title) if party.recipient else (None, label_of(numbers))
+    )
     if message_type == "mms" and from_number is not None:
         check_mms(account, from_number, group=len(numbers) > 1)
     owner = account.facts.owner_of(from_number or "")
-    return OutgoingMessage(numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner)
+    return OutgoingMessage(numbers, message_type, text, from_number, session, None, recipient_id, label, owner)
 
 
 def _conversation(message: OutgoingMessage, *, has_media: bool) -> Conversation:
@@ -220,7 +218,7 @@ def _type_of(asked: str | None, party: _Party, *, has_media: bool) -> str:
         for destination in party.destinations:
             _check_reach(destination, asked)
         return asked
-    if is_mixed(party.destinations):
+    if len(party.destinations) > 1 and is_mixed(party.destinations):
         refuse("mixed_group")
     if party.destinations[0].is_extension:
         return "chat-media" if has_media else "chat"

@@ -87,6 +87,12 @@ class Conversation:
 
 def label_of(numbers: Iterable[str]) -> str:
     """Return what may stand in an error or a log for numbers that have no name."""
+    return _label(tuple(numbers))
+
+
+@lru_cache(maxsize=1024)  # people text the same few
+def _label(numbers: tuple[str, ...]) -> str:
+    """Return what may stand in an error or a log for numbers."""
     return ", ".join([mask(number) for number in numbers])
 
 

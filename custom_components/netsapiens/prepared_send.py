@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
 
 from .account import NetsapiensConfigEntry, NetsapiensData
-from .delivery.entry import size_on_disk
+from .delivery.entry import size_of, size_on_disk
 from .delivery.results import SentMessage
 from .media.sources import Source
 from .media.transcode import KILOBYTE
@@ -17,7 +18,7 @@ from .request import SendRequest
 from .settings import Settings
 
 
-@dataclass(slots=True)
+@dataclass
 class PreparedSend:
     """What was asked of one account, by the rules, and what became of it.
 
@@ -43,19 +44,24 @@ class PreparedSend:
     lost: list[HomeAssistantError] = field(default_factory=list)
     refused: list[tuple[str, HomeAssistantError]] = field(default_factory=list)
 
-    @property
+    @cached_property
     def words(self) -> list[OutgoingMessage]:
-        """The words to each conversation; empty where there are none."""
+        """The words to each conversation; empty where there are none. Asked once it is known who gets any."""
         return [one.words for one in self.conversations if one.words is not None]
+
+    @property
+    def media(self) -> int:
+        """How much media goes with it."""
+        return len(self.attached) + len(self.sources)
 
     @property
     def messages(self) -> int:
         """How many messages it makes at the most."""
-        media = len(self.attached) + len(self.sources)
+        media = self.media
         alone = bool(self.words) and not (media and self.settings.words_with_picture)
         return len(self.conversations) * (media + alone)
 
-    @property
+    @cached_property
     def keep_for(self) -> timedelta:
         """How long to keep trying: as asked, else as the account's option says."""
         asked = self.request.keep_for
@@ -64,6 +70,8 @@ class PreparedSend:
     @property
     def most_bytes(self) -> int:
         """How many bytes its messages take on disk at the most, if they have to wait."""
+        if not self.media:
+            return sum([size_of(message) for message in self.words])
         text = max([message.text for message in self.words], key=len, default="")
         limit = self.settings.mms_limit_kb * KILOBYTE
         media = sum([one.size for one in self.attached]) + len(self.sources) * limit

@@ -83,7 +83,7 @@ async def async_try(
 
 def error_of(calls: Sequence[PreparedSend]) -> HomeAssistantError | None:
     """Return the one error that says what did not get out, and why; None where all did."""
-    return _summary(calls) if any(call.lost or _failed(call) for call in calls) else None
+    return _summary(calls) if [call for call in calls if call.lost or _failed(call)] else None
 
 
 async def async_prepare(
@@ -106,7 +106,8 @@ async def async_prepare(
     calls = [await _prepare(hass, entry, request, context) for entry, request in requests]
     conversations = [conversation for call in calls for conversation in call.conversations]
     for call in calls:
-        check_one_conversation(call.request.messagesession, conversations)
+        if call.request.messagesession is not None:
+            check_one_conversation(conversations)
     for call in calls:
         _leave_out_opted_out(call)
     return calls
@@ -129,8 +130,9 @@ async def _prepare(
     """Check the rules of a request, and return what it makes."""
     account = _account_of(entry)
     request = await async_addressed(account, request)
-    sources = read_sources(hass, request.sources)
-    await async_check_sources(hass, sources, context)
+    sources = read_sources(hass, request.sources) if request.sources else []
+    if sources:
+        await async_check_sources(hass, sources, context)
     attached = attached_media(request)
     settings = read_settings(entry)
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
@@ -153,7 +155,7 @@ async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
     if not call.conversations:
         return
     keep_for = call.keep_for
-    if not call.attached and not call.sources:  # as is usual; needs no task of its own
+    if not call.media:  # as is usual; needs no task of its own
         results = await _send_batch(call.account, call.words, keep_for)
         call.results = list(zip(call.words, results, strict=True))
         return
@@ -223,15 +225,15 @@ def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     Raises:
         HomeAssistantError: the account's limit is reached.
     """
-    queue = call.account.queue
-    if queue.has_room_for(call.messages):
+    limit = call.settings.hourly_limit
+    if not limit or call.account.queue.taken_last_hour + call.messages <= limit:
         clear_hourly_limit(hass, call.entry)
         return
-    raise_hourly_limit(hass, call.entry, queue.hourly_limit)
+    raise_hourly_limit(hass, call.entry, limit)
     raise HomeAssistantError(
         translation_domain=DOMAIN,
         translation_key="hourly_limit",
-        translation_placeholders={"limit": str(queue.hourly_limit)},
+        translation_placeholders={"limit": str(limit)},
     )
 
 

@@ -26,7 +26,7 @@ async def test_a_row_holds_the_baseline_from_when_its_write_began(hass: HomeAssi
     outcomes = Outcomes(RecentSends(), HeldReports(lambda _: None, 0.0), lambda _: None, lambda _: None)
     persistence = Persistence(hass, spool, outcomes, QueueTiming(), lambda: None)
     entry = QueueEntry(bulk(1, "18585550199"), hass.loop.time() + 60, 0, Delivery())
-    outcomes.add(entry)
+    outcomes.count(entry)
     if is_known:
         await persistence.async_persist([entry])
     write = asyncio.create_task(persistence.async_persist([entry], rewrite=True))

@@ -10,7 +10,7 @@ import pytest
 
 from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
 from custom_components.netsapiens.api.models import Message, MessageSession
-from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSends, Reconciler, text_key
+from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSends, Reconciler, fingerprint_of, text_key
 from custom_components.netsapiens.outgoing import Media, OutgoingMessage
 from custom_components.netsapiens.pbx.throttle import Throttle
 
@@ -245,15 +245,19 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 
 def baseline(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
     """The baseline, its time as seconds before now."""
-    found, certain = history.baseline(message, NOW + timedelta(seconds=clock[0])), history.is_certain(message)
+    asked = fingerprint_of(message)
+    found, certain = (
+        history.baseline(asked, NOW + timedelta(seconds=clock[0])),
+        history.is_certain(asked),
+    )
     return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
 
 
 def remember(history: RecentSends, message: OutgoingMessage, clock: list[float], *, accepted: bool = True) -> None:
     """Send a message, and note its end a second later."""
-    found = history.baseline(message, NOW + timedelta(seconds=clock[0]))
+    found = history.baseline(fingerprint_of(message), NOW + timedelta(seconds=clock[0]))
     clock[0] += 1
-    history.remember(message, found, accepted=accepted)
+    history.remember(fingerprint_of(message), found, accepted=accepted)
 
 
 @pytest.fixture
@@ -278,9 +282,9 @@ def test_history_counts_duplicates_that_may_be_in_sight(history: RecentSends, cl
 
 def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSends, clock: list[float]) -> None:
     """The duplicates before a message that was taken up again are known to its baseline alone."""
-    history.remember(outgoing(), Baseline(NOW, 3), accepted=True)
-    assert history.baseline(outgoing(), NOW + timedelta(seconds=60)) == Baseline(NOW, 4)
-    assert history.is_certain(outgoing())
+    history.remember(fingerprint_of(outgoing()), Baseline(NOW, 3), accepted=True)
+    assert history.baseline(fingerprint_of(outgoing()), NOW + timedelta(seconds=60)) == Baseline(NOW, 4)
+    assert history.is_certain(fingerprint_of(outgoing()))
 
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
@@ -342,7 +346,7 @@ def test_history_knows_the_texts_beside_pictures(history: RecentSends, clock: li
     """Texts that a PBX lists as media are not counted as pictures."""
 
     def texts(message: OutgoingMessage) -> set[str]:
-        return set(history.baseline(message, NOW).texts)
+        return set(history.baseline(fingerprint_of(message), NOW).texts)
 
     remember(history, outgoing("null"), clock)
     remember(history, outgoing("Look"), clock)

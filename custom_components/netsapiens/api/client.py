@@ -263,10 +263,16 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        account = await self.signed_in()
-        if user is None and not (account.domain and account.user):
-            return "domains/~/users/~"
-        return f"{_domain_path(account)}/users/{_quoted(user or account.user)}"
+        token = self._tokens.newest or await self._tokens.live()
+        return _user_path(token.account.domain, token.account.user, user)
+
+
+@lru_cache(maxsize=128)  # each request names one, mostly the same
+def _user_path(domain: str, own: str, user: str | None) -> str:
+    """Return the path of a user's records; of the login's own where none is named."""
+    if user is None and not (domain and own):
+        return "domains/~/users/~"
+    return f"domains/{_quoted(domain) if domain else '~'}/users/{_quoted(user or own)}"
 
 
 def _domain_path(account: Account) -> str:
@@ -274,7 +280,6 @@ def _domain_path(account: Account) -> str:
     return f"domains/{_quoted(account.domain) if account.domain else '~'}"
 
 
-@lru_cache(maxsize=128)  # each request names a domain and a user, mostly the same
 def _quoted(name: str) -> str:
     """Return a name as one part of a path."""
     return quote(name, safe="", errors="replace")

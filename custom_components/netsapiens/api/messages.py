@@ -187,6 +187,8 @@ def _page(limit: int | None, start: int) -> dict[str, str]:
 
 def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[str]:
     """Return the destination as the API takes it: a text, or a list of such."""
+    if isinstance(destination, str) and destination.strip():
+        return destination
     if isinstance(destination, str | int):
         return _destination_of([destination])[0]
     numbers = [as_text(number) for number in destination]

@@ -99,14 +99,15 @@ class Backlog:
     def add(self, entry: QueueEntry) -> None:
         """Put a message at the end."""
         self._entries[entry] = None
-        self.outcomes.add(entry)
+        self.outcomes.count(entry)
         if entry.delivery.is_done:  # when it was read from disk
             self.outcomes.end(entry)
         elif entry.call is not None and (refusal := entry.call.refusal_of(entry.message)) is not None:
             self._refuse(entry, refusal)
         elif not self.is_stopped:
-            self.expiry.add(entry)
             self._scheduler.add(entry)
+            if not entry.delivery.is_done:
+                self.expiry.add(entry)  # while its request is under way
 
     @contextmanager
     def coming(self, call: Call) -> Iterator[None]:

@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+from functools import partial
 from http import HTTPStatus
 import logging
 
@@ -107,7 +108,7 @@ class Deliverer:
         """Make an attempt when the message's turn has come."""
         api = self._coordinator.api
         try:
-            await self._prepare_or_fail(entry)
+            await self._prepare(entry)
             if not entry.delivery.is_done:
                 await self._throttle.run(lambda: self._send(entry), entry.caller, fresh=entry.is_fresh)
         except _NotMadeError:
@@ -119,29 +120,29 @@ class Deliverer:
         finally:
             entry.release_media()
 
-    async def _prepare_or_fail(self, entry: QueueEntry) -> None:
-        """Prepare an attempt; a failure of that is one of the message, which surely was not accepted by it."""
-        try:
-            await self._prepare(entry)
-        except NetsapiensError as err:
-            self._not_sent(entry, err)
-            raise
-
     async def _prepare(self, entry: QueueEntry) -> None:
-        """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later."""
+        """Sign in if need be, so that the PBX's clock is known; count what may be taken for the message later.
+
+        Raises:
+            NetsapiensError: that failed, and the message was surely not accepted by it.
+        """
         if entry.delivery.needs_persist:
             await self._persistence.writable.wait()  # not as one of those that wait for the PBX
         api = self._coordinator.api
-        await self._coordinator.async_ensure_token()
-        if not api.clock.is_settled:
-            await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
-        if self._expiry.is_unsure:
-            self._expiry.correct(self.pbx_now())
-        if entry.delivery.step is Step.COUNT and not self._history.is_certain(entry.message):
-            since = self._history.baseline(entry.message, api.now()).since
-            baseline = await self._reconciler.baseline(entry.message, since, entry.caller)
-            if entry.delivery.step is Step.COUNT:
-                self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
+        try:
+            await self._coordinator.async_ensure_token()
+            if not api.clock.is_settled:
+                await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
+            if self._expiry.is_unsure:
+                self._expiry.correct(self.pbx_now())
+            if entry.delivery.step is Step.COUNT and not self._history.is_certain(entry.fingerprint):
+                since = self._history.baseline(entry.fingerprint, api.now()).since
+                baseline = await self._reconciler.baseline(entry.message, since, entry.caller)
+                if entry.delivery.step is Step.COUNT:
+                    self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
+        except NetsapiensError as err:
+            self._not_sent(entry, err)
+            raise
 
     async def _send(self, entry: QueueEntry) -> None:
         """Make the request, once all that it needs is there.
@@ -167,7 +168,7 @@ class Deliverer:
         while True:
             match entry.delivery.step:
                 case Step.COUNT:
-                    baseline = self._history.baseline(entry.message, self._coordinator.api.now())
+                    baseline = self._history.baseline(entry.fingerprint, self._coordinator.api.now())
                     self._apply(entry, Event.ATTEMPT_MAY_BEGIN, baseline=baseline)
                 case Step.PERSIST | Step.WAIT:
                     await self._persist(entry)
@@ -201,7 +202,7 @@ class Deliverer:
         """Record that the PBX has a message; it may have been given up meanwhile."""
         message, baseline = entry.message, entry.delivery.baseline
         if baseline is not None:
-            call_safely(lambda: self._history.remember(message, baseline, accepted=True))
+            call_safely(partial(self._history.remember, entry.fingerprint, baseline, accepted=True))
         if not entry.delivery.is_done:
             self._coordinator.note_success()
         self._apply(entry, event, message_id=message_id)

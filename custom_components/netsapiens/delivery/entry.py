@@ -8,9 +8,9 @@ from enum import Enum, auto
 from homeassistant.exceptions import HomeAssistantError
 
 from ..outgoing import OutgoingMessage
-from .reconcile import Baseline, ordering_keys
+from .reconcile import Baseline, Fingerprint, fingerprint_of
 from .results import Answer
-from .state import Delivery, State
+from .state import ENDS, Delivery, State
 
 _ROW_SIZE = 700  # bytes; a guess for what stands in a row beside the text
 
@@ -104,7 +104,8 @@ class QueueEntry:
         refusal: why it may not be sent any more, where its recipient has opted out.
         task: delivers it; None while it is not active.
         counted: what it was counted among last.
-        keys: its ordering keys.
+        fingerprint: what finds its duplicates, and orders it among others.
+        size: about how many bytes it takes on disk.
     """
 
     message: OutgoingMessage
@@ -122,11 +123,13 @@ class QueueEntry:
     refusal: HomeAssistantError | None = None
     task: asyncio.Task[None] | None = None
     counted: Standing = Standing.NEITHER
-    keys: tuple[str, str] = field(init=False)
+    fingerprint: Fingerprint = field(init=False)
+    size: int = field(init=False)
 
     def __post_init__(self) -> None:
-        """Set the ordering keys."""
-        self.keys = ordering_keys(self.message)
+        """Set what is asked again and again."""
+        self.fingerprint = fingerprint_of(self.message)
+        self.size = size_of(self.message)
 
     @property
     def caller(self) -> Hashable:
@@ -143,7 +146,7 @@ class QueueEntry:
     def standing(self) -> Standing:
         """What it counts among."""
         delivery = self.delivery
-        if delivery.is_done:
+        if delivery.state in ENDS:
             return Standing.NEITHER
         if delivery.stored:
             return Standing.WAITING
@@ -158,11 +161,6 @@ class QueueEntry:
     def is_unsaved(self) -> bool:
         """Whether the disk may have to hold it."""
         return self.standing is Standing.UNSAVED
-
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes on disk."""
-        return size_of(self.message)
 
     def answer_with(self, answer: Answer) -> None:
         """Answer the caller, unless it was answered before."""

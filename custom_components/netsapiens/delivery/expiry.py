@@ -66,7 +66,9 @@ class Expiry:
         for entry, deadline in unsure.items():
             left, entry.reprieved = time_left(deadline, wall, pbx)
             entry.deadline = min(now + left, self._loaded_at + deadline.left)
-            self._timers.pop(entry).cancel()
+            if (timer := self._timers.pop(entry, None)) is None:
+                continue  # it is still to be added
+            timer.cancel()
             if entry.deadline > now:
                 self.add(entry)
             else:

@@ -13,7 +13,7 @@ from .entry import QueueEntry, Standing
 from .held_reports import HeldReports
 from .reconcile import Baseline, RecentSends
 from .results import FailedMessage, SentMessage, error
-from .state import Event, Reason, State
+from .state import ENDS, Event, Reason, State
 
 
 class Outcomes:
@@ -54,11 +54,6 @@ class Outcomes:
         return lambda: self._listeners.remove(listener)
 
     @callback
-    def add(self, entry: QueueEntry) -> None:
-        """Count a new message."""
-        self._count(entry)
-
-    @callback
     def apply(
         self,
         entry: QueueEntry,
@@ -80,13 +75,16 @@ class Outcomes:
         Raises:
             IllegalTransitionError: that cannot happen to it now.
         """
-        before = entry.delivery
-        entry.delivery = before.apply(event, baseline)
-        self._count(entry)
-        if entry.delivery.state is State.UNKNOWN and before.state is not State.UNKNOWN:
+        before = entry.delivery.state
+        entry.delivery = entry.delivery.apply(event, baseline)
+        after = entry.delivery.state
+        self.count(entry)
+        if after is before:
+            return
+        if after is State.UNKNOWN:
             entry.lost_at = self._loop.time()
-        if entry.delivery.is_done and not before.is_done:
-            if before.state is not State.ATTEMPTING:
+        elif after in ENDS:
+            if before is not State.ATTEMPTING:
                 entry.cancel()  # else its request comes to its end, whose outcome later messages have to know of
             self.end(entry, err, message_id)
 
@@ -101,7 +99,7 @@ class Outcomes:
             return
         reason = delivery.reason or Reason.UNEXPECTED
         if reason is Reason.UNCONFIRMED and delivery.baseline is not None:
-            call_safely(partial(self._history.remember, message, delivery.baseline, accepted=False))
+            call_safely(partial(self._history.remember, entry.fingerprint, delivery.baseline, accepted=False))
         err = (entry.refusal if reason is Reason.OPTED_OUT else err) or error(reason.value)
         self._leave(entry)
         entry.answer_with(err)
@@ -111,7 +109,7 @@ class Outcomes:
             self._discard(entry)
 
     @callback
-    def _count(self, entry: QueueEntry) -> None:
+    def count(self, entry: QueueEntry) -> None:
         """Count a message as what it is now, and no longer as what it was."""
         stood, stands = entry.counted, entry.standing
         if stands is stood:

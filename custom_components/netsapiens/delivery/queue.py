@@ -18,7 +18,6 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..settings import read_settings
 from ..storage import DAMAGE
 from .backlog import Backlog
 from .deadline import time_left
@@ -90,19 +89,9 @@ class DeliveryQueue:
         return self._backlog.is_stopped
 
     @property
-    def hourly_limit(self) -> int:
-        """How many messages an hour are taken; 0 = any."""
-        return read_settings(self._coordinator.config_entry).hourly_limit
-
-    @property
     def taken_last_hour(self) -> int:
         """How many messages were taken within the last hour."""
         return self._limit.taken
-
-    def has_room_for(self, messages: int) -> bool:
-        """Whether so many messages may be taken now."""
-        limit = self.hourly_limit
-        return not limit or self.taken_last_hour + messages <= limit
 
     @property
     def space(self) -> int:
@@ -230,11 +219,11 @@ class DeliveryQueue:
         seconds = min(keep_for.total_seconds(), _LONGEST_KEEP)
         if seconds and not self.has_space_for(sum(map(size_of, messages))):
             return [spool_full(self.space) for _ in messages]
-        self._limit.take(len(messages))
         call = Call(len(messages))
         entries: list[QueueEntry] = []
         first, *further = batched(messages, BATCH, strict=False)
         self._take(first, entries, call, seconds)
+        self._limit.take(len(messages))
         taking = (
             self._backlog.spawn(self._take_further(further, entries, call, seconds), "netsapiens call")
             if further

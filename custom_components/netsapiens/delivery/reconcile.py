@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from itertools import takewhile
 import json
 import re
 import time
+from typing import NamedTuple
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
@@ -54,6 +54,24 @@ def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
     return f"s:{message.messagesession}", f"p:{message.from_number}:{','.join(sorted(message.destination))}"
 
 
+class Fingerprint(NamedTuple):
+    """What is asked of a message again and again, so that its duplicates are found.
+
+    Attributes:
+        keys: its ordering keys: where its duplicates may be.
+        likeness: what it has in common with them: the text, and whether it is media, of which no text is.
+    """
+
+    keys: tuple[str, str]
+    likeness: tuple[str, bool]
+
+
+def fingerprint_of(message: OutgoingMessage) -> Fingerprint:
+    """Return what finds the duplicates of a message."""
+    likeness = ("", True) if message.media is not None else (text_key(message.text), False)
+    return Fingerprint(ordering_keys(message), likeness)
+
+
 @dataclass(frozen=True, slots=True)
 class Baseline:
     """What tells an unconfirmed message from its duplicates.
@@ -71,11 +89,10 @@ class Baseline:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """A message of ours that ended: when (monotonic), and its baseline."""
+    """A message of ours that ended: when (monotonic), what finds it, and its baseline."""
 
     end: float
-    keys: tuple[str, str]
-    key: tuple[str, bool]
+    fingerprint: Fingerprint
     baseline: Baseline
     accepted: bool
 
@@ -93,7 +110,7 @@ class RecentSends:
         self._duplicates: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what duplicates have in common
         self._began = time.monotonic()
 
-    def remember(self, message: OutgoingMessage, baseline: Baseline, *, accepted: bool) -> None:
+    def remember(self, message: Fingerprint, baseline: Baseline, *, accepted: bool) -> None:
         """Remember a message that the PBX took, or may have taken.
 
         Parameters:
@@ -103,27 +120,28 @@ class RecentSends:
         """
         now = time.monotonic()
         while self._past and self._past[0].end < now - _NEAR:
-            key = self._past.popleft().key
-            self._duplicates[key].popleft()
-            if not self._duplicates[key]:
-                del self._duplicates[key]
-        past = _Past(now, ordering_keys(message), _key(message), baseline, accepted)
+            likeness = self._past.popleft().fingerprint.likeness
+            self._duplicates[likeness].popleft()
+            if not self._duplicates[likeness]:
+                del self._duplicates[likeness]
+        past = _Past(now, message, baseline, accepted)
         self._past.append(past)
-        self._duplicates.setdefault(past.key, deque()).append(past)
+        self._duplicates.setdefault(message.likeness, deque()).append(past)
 
-    def is_certain(self, message: OutgoingMessage) -> bool:
+    def is_certain(self, message: Fingerprint) -> bool:
         """Whether ``baseline`` counts all duplicates of a message, so that the PBX need not be asked."""
         past = self._last_duplicate(message, time.monotonic())
         return past is None or past.accepted
 
-    def baseline(self, message: OutgoingMessage, pbx_now: datetime) -> Baseline:
+    def baseline(self, message: Fingerprint, pbx_now: datetime) -> Baseline:
         """Return the baseline of a message that is about to be sent.
 
         A duplicate that ended a moment ago may be seen beside it, or not, since lists give times to the second. So the
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
-        texts = self._texts(message, now) if message.media is not None else frozenset()
+        is_media = message.likeness[1]
+        texts = self._texts(message, now) if is_media else frozenset()
         if (past := self._last_duplicate(message, now)) is not None:
             texts |= past.baseline.texts  # since the count began
             return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts)
@@ -131,27 +149,25 @@ class RecentSends:
         since = pbx_now - timedelta(seconds=min(self._slack, now - self._began))
         return Baseline(since.replace(microsecond=0), 0, texts)
 
-    def _last_duplicate(self, message: OutgoingMessage, now: float) -> _Past | None:
+    def _last_duplicate(self, message: Fingerprint, now: float) -> _Past | None:
         """Return the last duplicate of a message that ended a moment ago; None where there is none."""
-        if not (duplicates := self._duplicates.get(_key(message))):
-            return None
-        where = set(ordering_keys(message))
-        near = takewhile(lambda past: past.end >= now - _NEAR, reversed(duplicates))
-        return next((past for past in near if not where.isdisjoint(past.keys)), None)
+        for past in reversed(self._duplicates.get(message.likeness, ())):
+            if past.end < now - _NEAR:
+                return None
+            if _meet(message, past.fingerprint):
+                return past
+        return None
 
-    def _texts(self, message: OutgoingMessage, now: float) -> frozenset[str]:
+    def _texts(self, message: Fingerprint, now: float) -> frozenset[str]:
         """Return the keys of the texts without media that ended a moment ago where a message's duplicates may be."""
-        where = set(ordering_keys(message))
-        return frozenset(
-            past.key[0]
-            for past in self._past
-            if not past.key[1] and past.end >= now - _NEAR and not where.isdisjoint(past.keys)
-        ) - {""}
+        near = [past.fingerprint for past in self._past if past.end >= now - _NEAR]
+        found = [one.likeness for one in near if _meet(message, one)]
+        return frozenset(text for text, is_media in found if text and not is_media)
 
 
-def _key(message: OutgoingMessage) -> tuple[str, bool]:
-    """Return what duplicates have in common: of media nothing that is listed reliably."""
-    return ("", True) if message.media is not None else (text_key(message.text), False)
+def _meet(one: Fingerprint, other: Fingerprint) -> bool:
+    """Whether two messages may be in one conversation: they have an ordering key in common."""
+    return one.keys[0] == other.keys[0] or one.keys[1] == other.keys[1]
 
 
 class Reconciler:

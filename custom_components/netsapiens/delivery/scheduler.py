@@ -34,15 +34,16 @@ class Scheduler:
     @callback
     def add(self, entry: QueueEntry) -> None:
         """Let a message go when its turn has come."""
-        for key in entry.keys:
+        for key in entry.fingerprint.keys:
             self._by_key.setdefault(key, {})[entry] = None
         self._start_if_first(entry)
 
     @callback
     def remove(self, entry: QueueEntry) -> None:
         """Forget a message, and let the next ones go."""
-        self._ready.discard(entry, entry.caller)
-        for key in entry.keys:
+        if self._ready:
+            self._ready.discard(entry, entry.caller)
+        for key in entry.fingerprint.keys:
             entries = self._by_key.get(key, {})
             if entries.pop(entry, entry) is entry:
                 continue  # it never came that far
@@ -79,7 +80,7 @@ class Scheduler:
         """Let a message go, once it is the first of its keys."""
         if self._is_stopped or entry.task is not None or entry.delivery.is_done:
             return
-        for key in entry.keys:
+        for key in entry.fingerprint.keys:
             if next(iter(self._by_key[key])) is not entry:
                 return
         if entry.at_once or self._has_room():

@@ -20,6 +20,10 @@ class State(IntEnum):  # whose hash is quick
     FAILED = auto()
 
 
+ENDS = (State.SENT, State.FAILED)
+"""The states that a message does not leave."""
+
+
 class Reason(Enum):
     """Why a message failed. The values are those of the event that reports it."""
 
@@ -188,7 +192,7 @@ class Delivery[BaselineT](NamedTuple):
     @property
     def is_done(self) -> bool:
         """Whether it has ended."""
-        return self.state in (State.SENT, State.FAILED)
+        return self.state in ENDS
 
     @property
     def may_be_accepted(self) -> bool:
@@ -204,17 +208,17 @@ class Delivery[BaselineT](NamedTuple):
     def step(self) -> Step:
         """What it needs next."""
         match self.state:
-            case State.SENT | State.FAILED:
-                return Step.REPORT
-            case State.UNKNOWN:
-                return Step.RECONCILE
+            case State.PENDING if self.baseline is None:
+                return Step.COUNT
+            case State.PENDING if self.writes:
+                return Step.WAIT
+            case State.PENDING:
+                return Step.PERSIST if self.needs_persist else Step.SEND
             case State.ATTEMPTING:
                 return Step.WAIT
-        if self.baseline is None:
-            return Step.COUNT
-        if self.writes:
-            return Step.WAIT
-        return Step.PERSIST if self.needs_persist else Step.SEND
+            case State.UNKNOWN:
+                return Step.RECONCILE
+        return Step.REPORT
 
     def apply(self, event: Event, baseline: BaselineT | None = None) -> Delivery[BaselineT]:
         """Return the message after an event.
@@ -227,8 +231,9 @@ class Delivery[BaselineT](NamedTuple):
             IllegalTransitionError: that cannot happen to it now.
         """
         outcome = TRANSITIONS.get((self.state, event))  # none leads on from an end
-        self._check(event, baseline, outcome)
-        facts = self._facts(event, baseline)
+        legal, facts = self._facts(event, baseline)
+        if not legal or (outcome is None and not self.is_done):
+            raise IllegalTransitionError(self.state, event)
         if outcome is None:
             return self._replace(**facts) if facts else self
         if self.opted_out and outcome.state is State.PENDING:
@@ -242,47 +247,31 @@ class Delivery[BaselineT](NamedTuple):
             **facts,
         )
 
-    def _check(self, event: Event, baseline: BaselineT | None, outcome: Outcome | None) -> None:
-        """Raise where an event cannot happen now."""
-        match event:
-            case Event.ATTEMPT_MAY_BEGIN:
-                legal = self.step is Step.COUNT and baseline is not None
-            case Event.REQUEST_BEGINS:
-                legal = self.step is Step.SEND
-            case Event.PERSISTED | Event.PERSIST_FAILED:
-                legal = self.writes > 0
-            case Event.PROMISED:
-                legal = self.stored or self.is_done
-            case Event.GIVEN_UP:
-                legal = not self.promised or self.is_done
-            case _:
-                legal = True
-        if not legal or (outcome is None and not self.is_done):
-            raise IllegalTransitionError(self.state, event)
-
-    def _facts(self, event: Event, baseline: BaselineT | None) -> dict[str, Any]:
-        """Return what an event says beside the state."""
+    def _facts(self, event: Event, baseline: BaselineT | None) -> tuple[bool, dict[str, Any]]:
+        """Return whether an event can happen now, and what it says beside the state."""
         facts: dict[str, Any] = {}
+        legal = True
         match event:
             case Event.ATTEMPT_MAY_BEGIN:
-                facts = {"baseline": baseline}
+                legal, facts = self.step is Step.COUNT and baseline is not None, {"baseline": baseline}
             case Event.REQUEST_BEGINS:
-                facts = {"attempts": self.attempts + 1}
+                legal, facts = self.step is Step.SEND, {"attempts": self.attempts + 1}
             case Event.PERSISTING:
                 facts = {"writes": self.writes + 1}
             case Event.PERSISTED:
-                facts = {"writes": self.writes - 1, "stored": True, "stored_baseline": baseline}
+                legal, facts = self.writes > 0, {"stored": True, "stored_baseline": baseline, "writes": self.writes - 1}
             case Event.PERSIST_FAILED:
-                facts = {"writes": self.writes - 1, "baseline": self._baseline_after(ended=False)}
+                legal, facts = self.writes > 0, {"writes": self.writes - 1}
+                facts["baseline"] = self._baseline_after(ended=False)
             case Event.PROMISED:
-                facts = {"promised": True}
-            case Event.DEADLINE:
-                facts = {"late": True}
-            case Event.OPTED_OUT:
-                facts = {"opted_out": True}
+                legal, facts = self.stored or self.is_done, {"promised": True}
+            case Event.GIVEN_UP:
+                legal = not self.promised or self.is_done
+            case Event.DEADLINE | Event.OPTED_OUT:
+                facts = {"late" if event is Event.DEADLINE else "opted_out": True}
             case Event.NOT_SENT:
                 facts = {"baseline": self._baseline_after(ended=True)}
-        return facts
+        return legal, facts
 
     def _baseline_after(self, *, ended: bool) -> BaselineT | None:
         """Return the baseline after a failure: none if it never was unknown; the next attempt is a first one.

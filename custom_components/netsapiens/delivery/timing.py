@@ -28,7 +28,7 @@ class QueueTiming:
         active: how many messages wait for the PBX at once; the rest of a backlog waits for them.
         at_once: how many messages of a call are active in any case while it waits: an alarm passes a backlog.
         slack: seconds that the clocks of one PBX's servers may differ; lists give times to the second.
-        report_after: seconds until a message that the PBX took is counted; the next message goes first.
+        report_after: seconds until a message that the PBX took is counted; the next ones go first.
         clock: what the hour of the limit is counted by: the seconds since any moment, never going back.
     """
 
@@ -40,7 +40,7 @@ class QueueTiming:
     active: int = 100
     at_once: int = 10
     slack: float = SLACK
-    report_after: float = 0.01
+    report_after: float = 0.1
     clock: Callable[[], float] = time.monotonic
 
 

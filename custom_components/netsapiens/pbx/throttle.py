@@ -133,7 +133,8 @@ class Throttle:
     def _end_turn(self, permit: Permit) -> None:
         """Let the next ones go."""
         self.breaker.release(permit)
-        self._grant()
+        if self._turns:
+            self._grant()
 
     def _grant(self) -> None:
         """Let all go that may go now, and come back when the next one may."""
