@@ -8,7 +8,8 @@ import asyncio
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 import contextlib
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 import json
 from pathlib import Path

@@ -8,7 +8,8 @@ import argparse
 import asyncio
 from collections import Counter
 import contextlib
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from pathlib import Path
 import re
 import sys

@@ -1,7 +1,7 @@
 """The action netsapiens.ask_question, from Home Assistant to what a phone gets and answers."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from homeassistant.auth.models import Group

@@ -1,7 +1,7 @@
 """Repair issues, diagnostics and the sensor."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.config_entries import ConfigEntryState

@@ -1,6 +1,6 @@
 """Assist texts the recipients that are exposed to it, with the rights of who asks."""
 
-from dataclasses import replace
+from copy import replace
 from typing import Any
 
 from homeassistant.components.homeassistant.exposed_entities import async_expose_entity

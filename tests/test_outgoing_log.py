@@ -1,6 +1,6 @@
 """What is kept of an account's own messages for the cards has limits."""
 
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

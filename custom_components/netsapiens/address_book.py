@@ -1,7 +1,7 @@
 """Whose number is whose: an account's recipients, found by their numbers."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
@@ -54,8 +54,7 @@ class AddressBook:
         return by_ending
 
 
-@dataclass(frozen=True, slots=True)
-class Addressee:
+class Addressee(NamedTuple):
     """Whom messages are for: what distinguishes them from those for others.
 
     Attributes:

@@ -1,6 +1,6 @@
 """Whom a request is for, where only the recipients and the PBX's list of conversations say so."""
 
-from dataclasses import replace
+from copy import replace
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError

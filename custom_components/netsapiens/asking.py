@@ -2,9 +2,10 @@
 
 import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import timedelta
 import logging
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import Context, HomeAssistant, callback
@@ -28,8 +29,7 @@ from .settings import read_settings
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class QuestionTerms:
+class QuestionTerms(NamedTuple):
     """What counts as an answer.
 
     Attributes:
@@ -212,8 +212,7 @@ class _Asking:
             _LOGGER.warning("What a question expects was not texted to %s: %s", label, error)
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
+class _Part(NamedTuple):
     """What a question to one conversation is sent by.
 
     Attributes:

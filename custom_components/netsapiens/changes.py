@@ -4,8 +4,7 @@ Only other credentials, or another address, reload the account.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -22,8 +21,7 @@ from .signals import recipients_changed
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}
 
 
-@dataclass(frozen=True, slots=True)
-class _Settings:
+class _Settings(NamedTuple):
     """What is taken over, as it was at one time. Home Assistant changes a subentry in place."""
 
     title: str

@@ -4,7 +4,7 @@ import asyncio
 from dataclasses import dataclass
 from functools import partial
 import logging
-from typing import Final
+from typing import Final, NamedTuple
 
 from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
@@ -49,8 +49,7 @@ CONTACT_TIMING: HassKey[ContactTiming] = HassKey(f"{DOMAIN}_contact_timing")
 """Where another timing is kept; it holds for accounts that are set up later."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContactChoice:
+class ContactChoice(NamedTuple):
     """A contact as the dialog of a recipient offers it.
 
     Attributes:

@@ -1,6 +1,5 @@
 """What helps to find a fault, and nothing that must stay at home."""
 
-from dataclasses import asdict
 import math
 from typing import Any
 
@@ -19,7 +18,7 @@ from .settings import read_settings
 
 async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> dict[str, Any]:
     """Return an account's state: numbers by their last four digits, no credentials, no texts, no names."""
-    options = asdict(read_settings(entry))
+    options = read_settings(entry)._asdict()
     sender, damaged = options.pop("from_number"), options.pop("damaged")
     options["live_url"] = options["live_url"] is not None
     return {

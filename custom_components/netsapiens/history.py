@@ -1,9 +1,9 @@
 """Past messages, as the PBX keeps them: the latest of several conversations, oldest first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import logging
+from typing import NamedTuple
 
 from .account import NetsapiensData
 from .api import Account, Message, MessageAPI, MessageSession, NetsapiensRequestError
@@ -21,8 +21,7 @@ _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 _ZONES = timedelta(days=1)  # by so much a conversation's time may differ from its messages', which have no zone
 
 
-@dataclass(frozen=True, slots=True)
-class PastMessage:
+class PastMessage(NamedTuple):
     """A message in a conversation.
 
     Attributes:

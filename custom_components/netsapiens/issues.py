@@ -1,8 +1,8 @@
 """Repair issues, where there is something that a person can do."""
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
 import hashlib
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
@@ -93,8 +93,7 @@ def check_recipients(hass: HomeAssistant, entry: ConfigEntry) -> None:
         _raise(hass, entry, "recipient_damaged", {"account": entry.title, "recipient": name}, issue=key)
 
 
-@dataclass(frozen=True, slots=True)
-class OptedOutIssue:
+class OptedOutIssue(NamedTuple):
     """What the issue of somebody who opted out of texts says.
 
     Attributes:

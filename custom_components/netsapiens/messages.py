@@ -4,8 +4,8 @@ Every rule is checked here, before anything goes out.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
-from typing import NoReturn
+from copy import replace
+from typing import NamedTuple, NoReturn
 
 from homeassistant.config_entries import ConfigSubentry
 
@@ -28,8 +28,7 @@ _MOST_DIGITS_EXTENSION = 4  # else; more are a short code or a phone number
 _FOR_WORDS = {"mms": "sms", "chat-media": "chat"}  # what words go as that stand beside media
 
 
-@dataclass(frozen=True, slots=True)
-class _Party:
+class _Party(NamedTuple):
     """Who takes part in one conversation, and from which number it is asked for.
 
     Attributes:

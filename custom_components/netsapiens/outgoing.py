@@ -1,15 +1,14 @@
 """Messages that are ready to go, and what goes with them."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from functools import lru_cache
 import hashlib
+from typing import NamedTuple
 
 from .phone import mask
 
 
-@dataclass(frozen=True, slots=True)
-class Media:
+class Media(NamedTuple):
     """A picture or the like.
 
     Attributes:
@@ -23,8 +22,7 @@ class Media:
     size: int
 
 
-@dataclass(frozen=True, slots=True)
-class OutgoingMessage:
+class OutgoingMessage(NamedTuple):
     """One message, ready to go.
 
     Attributes:
@@ -66,8 +64,7 @@ class OutgoingMessage:
         return self.text if self.is_named else None
 
 
-@dataclass(frozen=True, slots=True)
-class Conversation:
+class Conversation(NamedTuple):
     """What one conversation gets.
 
     Attributes:

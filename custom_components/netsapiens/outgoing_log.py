@@ -7,9 +7,10 @@ what went out is in the PBX's lists.
 import base64
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 import time
+from typing import NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -37,8 +38,7 @@ _UNCONFIRMED = timedelta(minutes=5)  # for which one may have been looked for be
 _LOGS: HassKey[dict[str, OutgoingLog]] = HassKey("netsapiens_outgoing_logs")
 
 
-@dataclass(frozen=True, slots=True)
-class Logged:
+class Logged(NamedTuple):
     """A message of ours, and whom it is for.
 
     Attributes:

@@ -1,9 +1,8 @@
 """Numbers as people write them -> as the PBX wants them."""
 
-from dataclasses import dataclass
 from functools import lru_cache
 import re
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 import unicodedata
 
 from .api.models import is_digits
@@ -43,8 +42,7 @@ class InvalidNumberError(ValueError):
     """What was given is no number that can be texted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Somebody who can be texted.
 
     Attributes:

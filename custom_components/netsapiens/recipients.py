@@ -1,7 +1,7 @@
 """What a recipient's subentry holds. Storage that was edited or restored by hand may hold anything."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 
@@ -12,8 +12,7 @@ class DamagedRecipientError(ValueError):
     """A recipient's data cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecipientData:
+class RecipientData(NamedTuple):
     """A recipient as it was set up.
 
     Attributes:

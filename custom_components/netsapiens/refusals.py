@@ -1,8 +1,8 @@
 """What follows where somebody opted out: nothing goes to them, what waits is refused, and a repair issue names them."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -23,8 +23,7 @@ from .settings import read_settings
 from .signals import opt_outs_changed
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """Why a message does not go out: somebody whom it is for opted out.
 
     Attributes:

@@ -3,10 +3,9 @@
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 import re
-from typing import Any
+from typing import Any, NamedTuple
 import unicodedata
 
 from homeassistant.config_entries import ConfigSubentry
@@ -19,8 +18,7 @@ _INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0") | fro
 _MIME_TYPE = re.compile(r"[a-z0-9][a-z0-9.+-]{0,63}/[a-z0-9][a-z0-9.+-]{0,63}")
 
 
-@dataclass(frozen=True, slots=True)
-class ExistingConversation:
+class ExistingConversation(NamedTuple):
     """One conversation, for an answer in it.
 
     Attributes:
@@ -36,8 +34,7 @@ class ExistingConversation:
     recipient: ConfigSubentry | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SendRequest:
+class SendRequest(NamedTuple):
     """What an entry point was asked for; the fields are those of ``netsapiens.send_message``.
 
     Attributes:

@@ -1,8 +1,7 @@
 """The number that a message is sent from."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from .api.models import SmsNumber, same_number
 from .errors import refuse
@@ -11,8 +10,7 @@ from .pbx.facts import AccountFacts
 from .phone import InvalidNumberError, mask, parse_sender
 
 
-@dataclass(frozen=True, slots=True)
-class SendingAccount:
+class SendingAccount(NamedTuple):
     """What the rules need to know of an account.
 
     Attributes:

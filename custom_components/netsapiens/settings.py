@@ -1,10 +1,9 @@
 """What an account's entry holds. Storage that was edited or restored by hand may hold anything."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from datetime import timedelta
 import math
-from typing import Any
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 from homeassistant.config_entries import ConfigEntry
@@ -43,8 +42,7 @@ HOURLY_LIMIT_RANGE = (0, 100_000)  # texts
 MMS_LIMIT_RANGE = (50, 5000)  # kB
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """An account's options. What cannot be read has its default.
 
     Attributes:
@@ -71,7 +69,7 @@ class Settings:
     opt_out: bool = True
     plain_characters: bool = False
     save_pictures: str = SAVE_RECIPIENTS
-    damaged: tuple[str, ...] = field(default=())
+    damaged: tuple[str, ...] = ()
 
     @property
     def keep_for(self) -> timedelta:

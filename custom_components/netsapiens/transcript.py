@@ -1,9 +1,10 @@
 """A conversation as people read it: what the PBX lists, merged with what waits or failed here, each message once."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime
 from enum import StrEnum
+from typing import NamedTuple
 
 from .api import Message, MessageSession
 from .delivery.reconcile import text_key
@@ -21,8 +22,7 @@ class Status(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True)
-class Listed:
+class Listed(NamedTuple):
     """A message that the PBX lists.
 
     Attributes:
@@ -47,8 +47,7 @@ class Listed:
         return self.row.type in _MEDIA_TYPES or bool(self.row.media_type)
 
 
-@dataclass(frozen=True, slots=True)
-class Own:
+class Own(NamedTuple):
     """A message of ours as we know of it.
 
     Attributes:

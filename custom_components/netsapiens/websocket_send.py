@@ -1,7 +1,7 @@
 """What a card sends: shown while it is under way, and kept where it fails, so that what is left can be tried again."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from copy import replace
 
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError

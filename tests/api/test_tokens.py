@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 import gc
 import json

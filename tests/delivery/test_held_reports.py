@@ -1,7 +1,7 @@
 """What there is to report of messages: at once, soon, or when somebody listens."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 
 import pytest
 

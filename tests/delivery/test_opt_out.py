@@ -1,7 +1,7 @@
 """Texts that wait for somebody who wants none any more."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 
 from homeassistant.core import HomeAssistant

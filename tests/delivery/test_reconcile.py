@@ -1,7 +1,7 @@
 """Telling a message from its equals."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 

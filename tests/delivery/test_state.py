@@ -385,4 +385,4 @@ def test_it_knows_neither_home_assistant_nor_asyncio() -> None:
     tree = ast.parse(Path(state_module.__file__).read_text(encoding="utf-8"))
     imported = {node.module for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
     imported |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
-    assert imported == {"dataclasses", "enum", "types", "typing"}
+    assert imported == {"enum", "types", "typing"}

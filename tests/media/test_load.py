@@ -720,7 +720,7 @@ async def test_a_number_of_which_nothing_is_said(
 ) -> None:
     """A PBX that says nothing of MMS is not taken to refuse it."""
     numbers = entry.runtime_data.coordinator.data.numbers
-    from dataclasses import replace
+    from copy import replace
 
     numbers[OWN] = replace(numbers[OWN], mms_capable=None, group_mms_capable=None)
     await send(hass, destination=[ANN, BOB], group=True, media=str(files / "red.jpg"))

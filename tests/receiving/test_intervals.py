@@ -1,7 +1,7 @@
 """Polling follows how likely an answer is, and keeps within its budget of requests."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from typing import Any, ClassVar
 
 from homeassistant.core import HomeAssistant

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
-from dataclasses import fields, replace
+from copy import replace
+from dataclasses import fields
 from datetime import timedelta
 import logging
 import time

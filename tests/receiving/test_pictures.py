@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import nullcontext
-from dataclasses import replace
+from copy import replace
 import json
 from pathlib import Path
 import tracemalloc

@@ -1,7 +1,7 @@
 """The way in: each inbound message is reported once, in order, whatever the PBX does."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from datetime import UTC, datetime, timedelta
 import json
 import logging

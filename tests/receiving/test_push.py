@@ -1,7 +1,7 @@
 """Push by the PBX: one subscription, and posts that are hints and nothing more."""
 
 import asyncio
-from dataclasses import replace
+from copy import replace
 from datetime import timedelta
 import logging
 import sys

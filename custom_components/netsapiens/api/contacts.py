@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError
@@ -17,8 +16,7 @@ _NUMBERS = ("phonenumber-cell", "phonenumber-work", "phonenumber-home", "phonenu
 _LONGEST = 100  # characters of a name or number; more is a slip
 
 
-@dataclass(frozen=True, slots=True)
-class Contact:
+class Contact(NamedTuple):
     """A contact (GET /domains/{domain}/users/{user}/contacts).
 
     Attributes:

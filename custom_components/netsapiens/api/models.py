@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 import re
-from typing import Any
+from typing import Any, NamedTuple
 
 from .values import (
     as_flag,
@@ -44,8 +44,7 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """Who we are to the PBX, as a token's answer says (POST /tokens).
 
     Attributes:
@@ -95,8 +94,7 @@ def version_of(answer: Mapping[str, Any]) -> str:
     return _VERSION.sub("", as_text(answer.get("apiversion"))).strip()
 
 
-@dataclass(frozen=True, slots=True)
-class SmsNumber:
+class SmsNumber(NamedTuple):
     """A number that the account may text from (GET /domains/{domain}/users/{user}/smsnumbers).
 
     Attributes:
@@ -133,8 +131,7 @@ class SmsNumber:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(NamedTuple):
     """One message of a conversation (GET …/messagesessions/{messagesession}/messages).
 
     Attributes:
@@ -197,8 +194,7 @@ class Message:
         return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
 
 
-@dataclass(frozen=True, slots=True)
-class MessageSession:
+class MessageSession(NamedTuple):
     """One conversation (GET /domains/{domain}/users/{user}/messagesessions).
 
     Attributes:

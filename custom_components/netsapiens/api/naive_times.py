@@ -6,9 +6,10 @@ zone's offset.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import datetime, timedelta
 import logging
+from typing import NamedTuple
 
 from .models import Message, MessageSession, same_number
 
@@ -22,8 +23,7 @@ _ENOUGH = 2  # messages that agree
 _MOST_CONVERSATIONS = 5000
 
 
-@dataclass(frozen=True, slots=True)
-class _Last:
+class _Last(NamedTuple):
     """A conversation's last message, as the list of conversations shows it."""
 
     time: datetime

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 import logging
 import math
@@ -231,7 +231,7 @@ class Tokens:
         expires_at = datetime.now(UTC) + timedelta(seconds=life)
         data |= {"expires_at": expires_at.strftime("%Y-%m-%d %H:%M:%S"), "api_url": self._transport.url}
         # The answer to a refresh may hold a token and nothing else.
-        known = asdict(self.newest.account) if self.newest else {}
+        known = self.newest.account._asdict() if self.newest else {}
         said = {key: value for key, value in data.items() if value is not None and value != ""}
         account = Account.from_token(known | said, self._login["username"])
         self._refresh_token = as_text(data.get("refresh_token")) or grant.get("refresh_token", "")

@@ -4,11 +4,10 @@ Its time is counted in time that passed. After a restart only clocks can say how
 start until it is set, and the PBX's, which is the better witness once it is known.
 """
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Deadline:
+class Deadline(NamedTuple):
     """When a text's time is up, as it is kept on disk.
 
     Attributes:

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, field, replace
+from copy import replace
+from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from homeassistant.exceptions import HomeAssistantError

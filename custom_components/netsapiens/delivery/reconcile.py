@@ -8,7 +8,6 @@ without the words that stand beside them.
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 import json
 import re
@@ -72,8 +71,7 @@ def fingerprint_of(message: OutgoingMessage) -> Fingerprint:
     return Fingerprint(ordering_keys(message), likeness)
 
 
-@dataclass(frozen=True, slots=True)
-class Baseline:
+class Baseline(NamedTuple):
     """What tells an unconfirmed message from its duplicates.
 
     Attributes:
@@ -87,8 +85,7 @@ class Baseline:
     texts: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class _Past:
+class _Past(NamedTuple):
     """A message of ours that ended: when (monotonic), what finds it, and its baseline."""
 
     end: float

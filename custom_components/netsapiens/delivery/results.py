@@ -1,7 +1,7 @@
 """What becomes of messages, as it is answered and reported."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from homeassistant.exceptions import HomeAssistantError
 
@@ -9,8 +9,7 @@ from ..const import DOMAIN
 from ..outgoing import OutgoingMessage
 
 
-@dataclass(frozen=True, slots=True)
-class SentMessage:
+class SentMessage(NamedTuple):
     """What became of a message.
 
     Attributes:
@@ -24,8 +23,7 @@ class SentMessage:
     message_id: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FailedMessage:
+class FailedMessage(NamedTuple):
     """A message that was answered ``queued`` and never got out.
 
     Attributes:
@@ -41,8 +39,7 @@ class FailedMessage:
     timestamp: datetime
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingMessage:
+class WaitingMessage(NamedTuple):
     """A message that waits.
 
     Attributes:

@@ -1,9 +1,8 @@
 """A waiting message <-> the row that the spool keeps of it. Holds no credentials."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from homeassistant.exceptions import HomeAssistantError
 
@@ -17,8 +16,7 @@ from .results import error
 from .spool_files import SpooledMessage
 
 
-@dataclass(frozen=True, slots=True)
-class KeptMessage:
+class KeptMessage(NamedTuple):
     """A message as it is kept.
 
     Attributes:

@@ -6,11 +6,10 @@ account go through one queue, so that they keep their order and those that come 
 
 import asyncio
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -24,8 +23,7 @@ _LOGGER = logging.getLogger(__name__)
 SPOOL_LIMIT = 200_000_000  # bytes
 
 
-@dataclass(frozen=True, slots=True)
-class SpoolContents:
+class SpoolContents(NamedTuple):
     """What a spool held when it was loaded.
 
     Attributes:
@@ -37,8 +35,7 @@ class SpoolContents:
     damaged: list[str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Write:
+class _Write(NamedTuple):
     """A change that waits for its turn, and who waits for it."""
 
     job: Callable[[], object]

@@ -1,12 +1,11 @@
 """What the spool does in the executor: rows and media, written, read and deleted."""
 
-from dataclasses import dataclass
 import logging
 import os
 from pathlib import Path
 import re
 import shutil
-from typing import Any
+from typing import Any, NamedTuple
 
 from homeassistant.helpers.json import save_json
 from homeassistant.util import dt as dt_util
@@ -23,8 +22,7 @@ _BULK = 20  # files; so many are flushed faster when all that the system has to 
 _TEMPORARY = "tmp"  # how the names begin that Home Assistant's helpers write to first
 
 
-@dataclass(frozen=True, slots=True)
-class SpooledMessage:
+class SpooledMessage(NamedTuple):
     """A message as it lies in the spool.
 
     Attributes:

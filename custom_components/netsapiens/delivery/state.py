@@ -4,7 +4,6 @@ A message is PENDING, then ATTEMPTING while a request is under way, UNKNOWN wher
 or FAILED. Nothing here waits, reads or writes: who drives it does the next ``Step`` and applies what came of it.
 """
 
-from dataclasses import dataclass
 from enum import Enum, IntEnum, auto
 from types import MappingProxyType
 from typing import Any, NamedTuple
@@ -76,8 +75,7 @@ class IllegalTransitionError(Exception):
         super().__init__(f"{event.name} in {state.name}")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What an event leads to.
 
     Attributes:

@@ -6,10 +6,9 @@ it, or as much memory as it claims to have. Every loop here takes a time in prop
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 import re
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 
 # Parts that one picture may have; real ones of 50 MB have fewer. Each costs Pillow some microseconds.
 _MOST_PARTS = 250_000
@@ -44,8 +43,7 @@ _GIF_LOOPS = (b"\x0bNETSCAPE2.0", b"\x0bANIMEXTS1.0")
 _BOXES, _BOX_BRANDS = b"ftyp", (b"avi", b"mif", b"msf")
 
 
-@dataclass(frozen=True, slots=True)
-class Plain:
+class Plain(NamedTuple):
     """A picture without its metadata.
 
     Attributes:

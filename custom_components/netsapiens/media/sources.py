@@ -4,10 +4,9 @@ Every rule about media is checked here, before anything goes out; whether it can
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 import re
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote
 
 from homeassistant.auth.permissions.const import POLICY_READ
@@ -31,8 +30,7 @@ _MEDIA = re.compile(r"/media/([^/]+)/(.+)")
 _UPLOAD = re.compile(r"/api/image/serve/([a-z0-9]+)/[a-z0-9]+")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+class Source(NamedTuple):
     """Where media is: at one of ``media_id``, ``url``, ``path`` and ``entity_id``, or nowhere.
 
     Attributes:

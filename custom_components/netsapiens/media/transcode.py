@@ -1,11 +1,10 @@
 """Bytes of any kind -> bytes that carriers take, under the limit. Blocking: for the executor only."""
 
-from dataclasses import dataclass
 from io import BytesIO
 from itertools import pairwise
 import math
 import struct
-from typing import Final
+from typing import Final, NamedTuple
 import zlib
 
 from PIL import Image, ImageChops, ImageFile, UnidentifiedImageError
@@ -91,8 +90,7 @@ class TooLargeMediaError(Exception):
         self.size = size
 
 
-@dataclass(frozen=True, slots=True)
-class Fitted:
+class Fitted(NamedTuple):
     """Bytes that fit, and what they are."""
 
     content: bytes

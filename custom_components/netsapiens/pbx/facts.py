@@ -1,9 +1,10 @@
 """What the PBX says of an account: who it is, and the numbers that it may text from."""
 
 from collections.abc import Awaitable, Callable, Collection
-from dataclasses import dataclass, replace
+from copy import replace
 from functools import partial
 import logging
+from typing import NamedTuple
 
 from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
 from ..api.models import same_number
@@ -15,8 +16,7 @@ _NOT_SHOWN = {400, 403, 404}  # statuses of a list that a login may not see or t
 _NOT_ITS_DOMAIN = _NOT_SHOWN | {401}  # so some answer for a domain that the login has no rights over
 
 
-@dataclass(frozen=True, slots=True)
-class AccountFacts:
+class AccountFacts(NamedTuple):
     """What the PBX says of the account.
 
     Attributes:

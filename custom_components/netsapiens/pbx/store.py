@@ -1,6 +1,5 @@
 """What the account had when it was last seen, on disk."""
 
-from dataclasses import asdict
 import logging
 from typing import Any
 
@@ -48,9 +47,9 @@ class FactsStore:
         self._kept = facts
         await self._store.async_save(
             {
-                "account": asdict(facts.account),
+                "account": facts.account._asdict(),
                 "version": facts.version,
-                "numbers": [asdict(number) for number in facts.numbers.values()],
+                "numbers": [number._asdict() for number in facts.numbers.values()],
             }
         )
 

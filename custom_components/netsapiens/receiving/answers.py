@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 import re
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 import unicodedata
 
 _ACCENTS: Final = range(0x0300, 0x0370)
@@ -22,8 +22,7 @@ _SLOT: Final = re.compile(r"\{[^{}]*\}")
 _RULE: Final = re.compile(r"<[^<>]*>")
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+class Choice(NamedTuple):
     """One of a question's answers.
 
     Attributes:

@@ -2,9 +2,9 @@
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 import logging
+from typing import NamedTuple
 
 from homeassistant.core import HomeAssistant
 
@@ -24,8 +24,7 @@ _LOGGER = logging.getLogger(__name__)
 _QUIET_AT_ONCE = 10  # conversations, read before the list is fetched again, in which nobody is known to have answered
 
 
-@dataclass(frozen=True, slots=True)
-class PollResult:
+class PollResult(NamedTuple):
     """How a poll ended.
 
     Attributes:

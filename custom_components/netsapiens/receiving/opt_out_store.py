@@ -1,10 +1,9 @@
 """Who opted out of texts, on disk."""
 
 from collections.abc import Collection
-from dataclasses import dataclass
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -15,8 +14,7 @@ from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
 _LOGGER = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class OptOut:
+class OptOut(NamedTuple):
     """Somebody who opted out of texts from one of our numbers.
 
     Attributes:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import logging
+from typing import NamedTuple
 
 from ..api import Message, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
@@ -20,8 +21,7 @@ _QUARTER = 900  # seconds; zones differ by multiples of it
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class DatedMessage:
+class DatedMessage(NamedTuple):
     """A message with what it is known by.
 
     Attributes:

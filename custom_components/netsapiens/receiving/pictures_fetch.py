@@ -1,9 +1,8 @@
 """Fetches media by its link: so much of it, from allowed addresses, without credentials, and of known kinds only."""
 
 import asyncio
-from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Final
+from typing import Final, NamedTuple
 
 import aiohttp
 from aiohttp.abc import ResolveResult
@@ -25,8 +24,7 @@ _SILENT_FOR: Final = 15.0  # seconds
 _PLAIN: Final = {"", "identity"}
 
 
-@dataclass(frozen=True, slots=True)
-class FetchedMedia:
+class FetchedMedia(NamedTuple):
     """Media as it was fetched.
 
     Attributes:

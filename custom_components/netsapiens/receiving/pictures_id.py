@@ -1,7 +1,6 @@
 """The ids of media that came in or went out: what finds it again at the PBX, also after a restart."""
 
-from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple, Self
 from urllib.parse import quote, unquote
 
 from ..api import Message, MessageSession
@@ -13,8 +12,7 @@ _PARTS = (4, 5)
 _LONGEST = 1000  # characters; an id stands in states, and no PBX's is a tenth of it
 
 
-@dataclass(frozen=True, slots=True)
-class MediaId:
+class MediaId(NamedTuple):
     """The id of what came with a message.
 
     Attributes:

@@ -1,8 +1,7 @@
 """Whose media is fetched next. Senders take turns, so that many from one do not hold back the others'."""
 
 from collections import deque
-from dataclasses import dataclass, replace
-from typing import Final, Self
+from typing import Final, NamedTuple, Self
 
 from .pictures_id import MediaId
 from .pictures_store import MOST_KEPT, Origin
@@ -10,8 +9,7 @@ from .pictures_store import MOST_KEPT, Origin
 _MOST_WAITING: Final = MOST_KEPT  # more would push each other out of what is kept
 
 
-@dataclass(frozen=True, slots=True)
-class FetchJob:
+class FetchJob(NamedTuple):
     """Media that waits to be fetched.
 
     Attributes:
@@ -26,7 +24,7 @@ class FetchJob:
 
     def failed(self) -> Self:
         """Return the job as it is after one more failure."""
-        return replace(self, failures=self.failures + 1)
+        return self._replace(failures=self.failures + 1)
 
 
 class FetchQueue:

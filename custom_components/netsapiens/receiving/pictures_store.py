@@ -2,13 +2,13 @@
 
 from collections import OrderedDict
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from copy import replace
 from datetime import UTC, datetime
 import hashlib
 import logging
 from pathlib import Path
 import shutil
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -28,8 +28,7 @@ MOST_OPENED: Final = 20  # files of what is not kept, until others are opened
 _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
 
 
-@dataclass(frozen=True, slots=True)
-class Origin:
+class Origin(NamedTuple):
     """Who sent media.
 
     Attributes:
@@ -43,8 +42,7 @@ class Origin:
     reported_at: datetime = _LONG_AGO
 
 
-@dataclass(frozen=True, slots=True)
-class StoredMedia:
+class StoredMedia(NamedTuple):
     """Media in a file.
 
     Attributes:

@@ -1,7 +1,7 @@
 """One poll of the PBX's lists: what is new in them, and what is left for the next one."""
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from ..api import Account, MessageSession, NetsapiensError
 from ..api.models import same_number
@@ -15,8 +15,7 @@ _BACK = timedelta(hours=1, minutes=5)  # a zone's summer may have ended between 
 _BATCH_ROWS, _BATCH_TEXT = 1000, 2 * 1024 * 1024  # messages and characters, gathered at the most
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(NamedTuple):
     """A message that was not seen before."""
 
     inbound: Inbound

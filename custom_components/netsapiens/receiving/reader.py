@@ -2,9 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 import logging
+from typing import NamedTuple
 
 from ..api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
@@ -31,8 +31,7 @@ MOST_ROWS = 10_000  # messages a poll
 MOST_TEXT = 32 * 1024 * 1024  # characters a poll
 
 
-@dataclass(frozen=True, slots=True)
-class Inbound:
+class Inbound(NamedTuple):
     """An inbound message as the PBX lists it.
 
     Attributes:

@@ -1,7 +1,7 @@
 """A message that came in, as it is reported."""
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from ..api import Account, Message, MessageSession
 from ..api.models import number_of
@@ -9,8 +9,7 @@ from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 
 
-@dataclass(frozen=True, slots=True)
-class ListedBetween:
+class ListedBetween(NamedTuple):
     """Where a message that came in stands among ours in the PBX's list of its conversation.
 
     Attributes:
@@ -24,8 +23,7 @@ class ListedBetween:
     read_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class ReceivedMessage:
+class ReceivedMessage(NamedTuple):
     """A message that came in.
 
     Attributes:

@@ -4,8 +4,8 @@ The PBX lists times in seconds, its clock is known to a second or so, and its li
 took the question, the order in its list decides.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from .received import ReceivedMessage
 
@@ -14,8 +14,7 @@ _SECOND = timedelta(seconds=1)
 _LONGEST_ATTEMPT = timedelta(seconds=15)  # from the attempt that the PBX took until that was known
 
 
-@dataclass(frozen=True, slots=True)
-class Taken:
+class Taken(NamedTuple):
     """When the PBX took a question.
 
     Attributes:
