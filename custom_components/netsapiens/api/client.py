@@ -68,8 +68,8 @@ class NetsapiensAPI:
 
     async def close(self) -> None:
         """Drop a token call under way, and close the session if it is our own."""
+        await self._transport.close()  # first: who waited for a token must not go on with one that still lives
         await self._tokens.close()
-        await self._transport.close()
 
     @property
     def api_url(self) -> str:

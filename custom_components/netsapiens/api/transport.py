@@ -166,8 +166,8 @@ async def _read(response: aiohttp.ClientResponse) -> bytes:
     """Return the body, as long as it has a sane length. A refusal is one without its words, too."""
     body = bytearray()
     try:
-        while chunk := await response.content.readany():
-            body += chunk
+        while not response.content.at_eof():
+            body += await response.content.readany()
             if len(body) > MAX_ANSWER:
                 response.close()
                 raise NetsapiensServerError("the answer is over 10 MiB")
