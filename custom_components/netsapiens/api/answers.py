@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import lru_cache
 import json
 import re
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 from .exceptions import (
     NetsapiensConnectionError,
@@ -31,8 +30,7 @@ _BLANKS = re.compile(r"[ \t\n\r]*")
 _ERROR_CODE = re.compile(r"[45][0-9]{2}")
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(NamedTuple):
     """What came back.
 
     Attributes:
@@ -44,10 +42,14 @@ class Answer:
     """
 
     status: int
-    data: Any = field(repr=False)
+    data: Any
     is_json: bool
     is_html: bool
     retry_after: float | None
+
+    def __repr__(self) -> str:
+        """Return its status: what it says is private."""
+        return f"Answer({self.status})"
 
 
 async def parsed(status: int, headers: Mapping[str, str], body: bytes) -> Answer:

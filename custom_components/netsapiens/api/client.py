@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from .config import base_url_of, verify_ssl_of
 from .exceptions import NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .models import Account
 from .naive_times import NaiveTimes
-from .tokens import RunRequest, Tokens
+from .tokens import RunRequest, Token, Tokens
 from .transport import TIMEOUT, Transport
 from .values import as_text
 
@@ -184,7 +184,13 @@ class NetsapiensAPI:
         if answer.status == 401:  # noqa: PLR2004
             token = await self._tokens.renewed(token)
             answer = await self.run_further(partial(send, token=token.access))
-        return check(answer, [*private, token.access, *self._tokens.secrets])
+        return check(answer, self._private(private, token))
+
+    def _private(self, private: Iterable[str], token: Token) -> Iterator[str]:
+        """Yield what must not stand in an error's words; few answers are one."""
+        yield from private
+        yield token.access
+        yield from self._tokens.secrets
 
     async def request_jwt(self, refresh: str | None = None) -> Any:
         """Ask for a JWT; ``JwtAPI`` reads the answer.
