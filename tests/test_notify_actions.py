@@ -424,9 +424,9 @@ async def test_an_entry_without_names_gets_them(
         subentries = [recipient("Ann", ANN)]
         made = MockConfigEntry(domain=DOMAIN, title=login, unique_id=login, data=data, subentries_data=subentries)
         made.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(made.entry_id)  # one after the other: the first has the short name
+        await hass.async_block_till_done()
         bare.append(made)
-    assert await hass.config_entries.async_setup(bare[0].entry_id)
-    await hass.async_block_till_done()
     later = {"netsapiens_1002_acme_example", "netsapiens_1002_acme_example_ann"}
     assert names(hass) == {"netsapiens", "netsapiens_ann"} | later
     assert [entry.data["action"] for entry in bare] == ["netsapiens", "netsapiens_1002_acme_example"]
