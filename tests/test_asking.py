@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - fixtures of another module
 
 import asyncio
+from datetime import timedelta
 import logging
 import sys
 import time
@@ -11,6 +12,7 @@ from typing import Any
 from homeassistant.components import media_source
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -318,6 +320,39 @@ async def test_a_hint_beyond_the_hourly_limit(
     await hass.async_block_till_done()
     call = ask(hass, entity_id="notify.ann", hint=HINT)
     await asked(pbx, ANN)
+    await pbx.receive(from_number=ANN, text="What?")
+    await until(lambda: "What a question expects was not texted to Ann: " in caplog.text)
+    await pbx.receive(from_number=ANN, text="1")
+    assert (await call)["id"] == "close"
+    assert sent_to(pbx, ANN) == [LINES]
+
+
+async def test_a_hint_waits_no_longer_than_its_question(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry
+) -> None:
+    """Once the question is over, it would only confuse, however long the account keeps its texts."""
+    call = ask(hass, entity_id="notify.ann", hint=HINT, timeout=30)
+    await asked(pbx, ANN)
+    queue = home.runtime_data.queue
+    pbx.fault(FaultKind.STATUS, path="/messages", method="POST", code=503, times=None)
+    await pbx.receive(from_number=ANN, text="What?")
+    await until(lambda: queue.queued)
+    assert queue.first_deadline is not None
+    assert queue.first_deadline < dt_util.utcnow() + timedelta(seconds=31)
+    pbx.clear_faults()
+    await asked(pbx, ANN, HINT)
+    await pbx.receive(from_number=ANN, text="1")
+    assert (await call)["id"] == "close"
+
+
+async def test_a_limit_that_was_set_meanwhile_holds_for_a_hint(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A question may wait for days: what counts is the option as it is when a text goes out."""
+    call = ask(hass, entity_id="notify.ann", hint=HINT)
+    await asked(pbx, ANN)
+    hass.config_entries.async_update_entry(home, options={**home.options, "hourly_limit": 1})
+    await hass.async_block_till_done()
     await pbx.receive(from_number=ANN, text="What?")
     await until(lambda: "What a question expects was not texted to Ann: " in caplog.text)
     await pbx.receive(from_number=ANN, text="1")

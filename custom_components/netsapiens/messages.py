@@ -46,6 +46,11 @@ class _Party(NamedTuple):
         """The destinations' numbers."""
         return tuple([destination.number for destination in self.destinations])
 
+    @property
+    def label(self) -> str:
+        """Whom a person would say it is for."""
+        return self.recipient.title if self.recipient else label_of(self.numbers)
+
 
 def compose(account: SendingAccount, request: SendRequest, *, has_media: bool = False) -> list[Conversation]:
     """Return what each conversation gets that the request makes.
@@ -192,13 +197,11 @@ def _message(
     message_type = _type_of(request.message_type, party, has_media=has_media)
     from_number = None if message_type in _CHAT else sender_of(account, party.from_number, party.trusted)
     session = request.messagesession or stable_session_id(account.facts.account.uid, from_number, numbers)
-    recipient_id, label = (
-        (party.recipient.subentry_id, party.recipient.title) if party.recipient else (None, label_of(numbers))
-    )
+    recipient_id = party.recipient.subentry_id if party.recipient else None
     if message_type == "mms" and from_number is not None:
         check_mms(account, from_number, group=len(numbers) > 1)
     owner = account.facts.owner_of(from_number or "")
-    return OutgoingMessage(numbers, message_type, text, from_number, session, None, recipient_id, label, owner)
+    return OutgoingMessage(numbers, message_type, text, from_number, session, None, recipient_id, party.label, owner)
 
 
 def _conversation(message: OutgoingMessage, *, has_media: bool) -> Conversation:

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.exceptions import HomeAssistantError
@@ -18,7 +17,7 @@ from .request import SendRequest
 from .settings import Settings
 
 
-@dataclass
+@dataclass(slots=True)
 class PreparedSend:
     """What was asked of one account, by the rules, and what became of it.
 
@@ -44,9 +43,9 @@ class PreparedSend:
     lost: list[HomeAssistantError] = field(default_factory=list)
     refused: list[tuple[str, HomeAssistantError]] = field(default_factory=list)
 
-    @cached_property
+    @property
     def words(self) -> list[OutgoingMessage]:
-        """The words to each conversation; empty where there are none. Asked once it is known who gets any."""
+        """The words to each conversation; empty where there are none."""
         return [one.words for one in self.conversations if one.words is not None]
 
     @property
@@ -61,7 +60,7 @@ class PreparedSend:
         alone = bool(self.words) and not (media and self.settings.words_with_picture)
         return len(self.conversations) * (media + alone)
 
-    @cached_property
+    @property
     def keep_for(self) -> timedelta:
         """How long to keep trying: as asked, else as the account's option says."""
         asked = self.request.keep_for

@@ -93,7 +93,7 @@ def text_of(request: SendRequest) -> str:
 
 def is_visible(text: str) -> bool:
     """Whether a text has a character that a phone shows."""
-    for char in text:  # most often the first one is
-        if not char.isspace() and char not in _INVISIBLE and unicodedata.category(char) not in {"Cc", "Cf"}:
-            return True
-    return False
+    return any(
+        not char.isspace() and char not in _INVISIBLE and unicodedata.category(char) not in {"Cc", "Cf"}
+        for char in text
+    )

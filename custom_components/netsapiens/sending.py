@@ -83,7 +83,7 @@ async def async_try(
 
 def error_of(calls: Sequence[PreparedSend]) -> HomeAssistantError | None:
     """Return the one error that says what did not get out, and why; None where all did."""
-    return _summary(calls) if [call for call in calls if call.lost or _failed(call)] else None
+    return _summary(calls) if any(call.lost or _failed(call) for call in calls) else None
 
 
 async def async_prepare(
@@ -105,9 +105,8 @@ async def async_prepare(
     await async_load_metadata(hass)
     calls = [await _prepare(hass, entry, request, context) for entry, request in requests]
     conversations = [conversation for call in calls for conversation in call.conversations]
-    for call in calls:
-        if call.request.messagesession is not None:
-            check_one_conversation(conversations)
+    if any(call.request.messagesession is not None for call in calls):
+        check_one_conversation(conversations)
     for call in calls:
         _leave_out_opted_out(call)
     return calls
@@ -225,7 +224,7 @@ def check_limit(hass: HomeAssistant, call: PreparedSend) -> None:
     Raises:
         HomeAssistantError: the account's limit is reached.
     """
-    limit = call.settings.hourly_limit
+    limit = read_settings(call.entry).hourly_limit  # as it is now: a question may have waited for its turn
     if not limit or call.account.queue.taken_last_hour + call.messages <= limit:
         clear_hourly_limit(hass, call.entry)
         return

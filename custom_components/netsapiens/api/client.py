@@ -258,7 +258,7 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        return _domain_path(await self.signed_in())
+        return _domain_path((await self.signed_in()).domain)
 
     async def user_path(self, user: str | None = None) -> str:
         """Return the path of a user's records, ``domains/{domain}/users/{user}``, quoted.
@@ -269,7 +269,7 @@ class NetsapiensAPI:
         Raises:
             NetsapiensError: as ``get_token``.
         """
-        token = self._tokens.newest or await self._tokens.live()
+        token = self._tokens.newest or await self._tokens.live()  # any says who we are, also one that has expired
         return _user_path(token.account.domain, token.account.user, user)
 
 
@@ -278,12 +278,12 @@ def _user_path(domain: str, own: str, user: str | None) -> str:
     """Return the path of a user's records; of the login's own where none is named."""
     if user is None and not (domain and own):
         return "domains/~/users/~"
-    return f"domains/{_quoted(domain) if domain else '~'}/users/{_quoted(user or own)}"
+    return f"{_domain_path(domain)}/users/{_quoted(user or own)}"
 
 
-def _domain_path(account: Account) -> str:
-    """Return the path of the records of an account's domain."""
-    return f"domains/{_quoted(account.domain) if account.domain else '~'}"
+def _domain_path(domain: str) -> str:
+    """Return the path of a domain's records; of the login's own where it is not known."""
+    return f"domains/{_quoted(domain) if domain else '~'}"
 
 
 def _quoted(name: str) -> str:

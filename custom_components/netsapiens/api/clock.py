@@ -64,8 +64,7 @@ class PbxClock:
         if self._first is not None:
             self._begin(self._first, offset)
         elif abs(offset - self._estimate) <= _NEAR:
-            self._agreed.append(offset)
-            self._estimate = median(self._agreed)
+            self._agree([*self._agreed, offset])
             self._others = 0
         else:
             self._doubt(offset, at)

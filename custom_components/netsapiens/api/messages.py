@@ -187,14 +187,11 @@ def _page(limit: int | None, start: int) -> dict[str, str]:
 
 def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[str]:
     """Return the destination as the API takes it: a text, or a list of such."""
-    if isinstance(destination, str) and destination.strip():
-        return destination
-    if isinstance(destination, str | int):
-        return _destination_of([destination])[0]
-    numbers = [as_text(number) for number in destination]
-    if not numbers or not all(map(str.strip, numbers)):
+    numbers = [destination] if isinstance(destination, str | int) else destination
+    texts = [as_text(number) for number in numbers]
+    if not texts or not all(map(str.strip, texts)):
         raise ValueError("there is no destination, or an empty one")
-    return numbers
+    return texts[0] if isinstance(destination, str | int) else texts
 
 
 def _named_session(answer: Mapping[str, Any]) -> str:

@@ -64,6 +64,11 @@ class Fingerprint(NamedTuple):
     keys: tuple[str, str]
     likeness: tuple[str, bool]
 
+    @property
+    def is_media(self) -> bool:
+        """Whether it is media."""
+        return self.likeness[1]
+
 
 def fingerprint_of(message: OutgoingMessage) -> Fingerprint:
     """Return what finds the duplicates of a message."""
@@ -137,8 +142,7 @@ class RecentSends:
         count begins where it began for that one, with that one among the known. Else it begins a moment ago.
         """
         now = time.monotonic()
-        is_media = message.likeness[1]
-        texts = self._texts(message, now) if is_media else frozenset()
+        texts = self._texts(message, now) if message.is_media else frozenset()
         if (past := self._last_duplicate(message, now)) is not None:
             texts |= past.baseline.texts  # since the count began
             return Baseline(past.baseline.since, past.baseline.known + past.accepted, texts)
