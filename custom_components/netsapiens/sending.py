@@ -129,9 +129,8 @@ async def _prepare(
     """Check the rules of a request, and return what it makes."""
     account = _account_of(entry)
     request = await async_addressed(account, request)
-    sources = read_sources(hass, request.sources) if request.sources else []
-    if sources:
-        await async_check_sources(hass, sources, context)
+    sources = read_sources(hass, request.sources)
+    await async_check_sources(hass, sources, context)
     attached = attached_media(request)
     settings = read_settings(entry)
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)
@@ -209,7 +208,7 @@ async def _media(hass: HomeAssistant, call: PreparedSend) -> AsyncIterator[tuple
         yield await async_word_for(hass, media.mime_type), media
     for source in call.sources:  # one after the other: each may be large
         try:
-            media = await async_load_media(hass, source, call.settings.mms_limit_kb)
+            media = await async_load_media(hass, source, read_settings(call.entry).mms_limit_kb)
         except HomeAssistantError as err:
             if (task := asyncio.current_task()) is not None and task.cancelling():
                 raise asyncio.CancelledError from err  # Home Assistant's cameras take it for a failure

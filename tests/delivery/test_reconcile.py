@@ -246,10 +246,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def baseline(history: RecentSends, message: OutgoingMessage, clock: list[float]) -> tuple[float, int, bool]:
     """The baseline, its time as seconds before now."""
     asked = fingerprint_of(message)
-    found, certain = (
-        history.baseline(asked, NOW + timedelta(seconds=clock[0])),
-        history.is_certain(asked),
-    )
+    found, certain = history.baseline(asked, NOW + timedelta(seconds=clock[0])), history.is_certain(asked)
     return (NOW + timedelta(seconds=clock[0]) - found.since).total_seconds(), found.known, certain
 
 

@@ -92,17 +92,18 @@ class CircuitBreaker:
 
     def wait(self) -> float:
         """Return in how many seconds the next request may go, as far as is known now; 0 for now."""
-        now = self._clock()
-        if now < self._open_until:
-            return self._open_until - now
-        if self._failures and self._probe is not None:
-            return max(0.0, self._probe_until - now)
-        return 0.0
+        match self.state:
+            case CircuitState.OPEN:
+                return self._open_until - self._clock()
+            case CircuitState.HALF_OPEN if self._probe is not None:
+                return max(0.0, self._probe_until - self._clock())
+            case _:
+                return 0.0
 
     def admit(self) -> Permit:
         """Let a request go now. While the circuit is half open, it is the probe."""
         permit = Permit(self._failures)
-        if self._failures and self.state is CircuitState.HALF_OPEN:
+        if self.state is CircuitState.HALF_OPEN:
             self._probe, self._probe_until = permit, self._clock() + self._timing.probe_within
         return permit
 
