@@ -656,6 +656,7 @@ class ConversationCard extends HTMLElement {
     this._unsubscribe();
     this._rows.clear();
     this._nodes.clear();
+    this._links.clear();
     this._log.replaceChildren();
     this._first = this._last = 0;
     this._isLoaded = false;
@@ -1019,13 +1020,23 @@ class ConversationCard extends HTMLElement {
     const image = /** @type {HTMLImageElement} */ (make("img"));
     image.alt = "";
     image.decoding = "async";
-    image.addEventListener("error", () => button.replaceChildren(this._t("picture")));
-    button.append(image);
-    (local ? Promise.resolve(local) : this._link(String(row.media_content_id))).then((url) => {
+    const id = String(row.media_content_id);
+    const load = async () => {
+      const url = local || (await this._link(id));
       if (url) image.src = url;
-      else button.replaceChildren(this._t("picture"));
+      button.replaceChildren(url ? image : this._t("picture"));
+    };
+    image.addEventListener("error", () => {
+      this._links.delete(id);
+      button.replaceChildren(this._t("picture"));
     });
+    button.append(image);
+    load();
     button.addEventListener("click", () => {
+      if (!button.contains(image)) {
+        load(); // it could not be had: perhaps it can be now
+        return;
+      }
       this._large.src = image.src;
       this._large.alt = row.text || name || this._t("picture");
       this._dialog.showModal();
@@ -1034,7 +1045,8 @@ class ConversationCard extends HTMLElement {
   }
 
   /**
-   * The address of a picture; its signature is for a while, so it is asked for when it is shown.
+   * The address of a picture; its signature is for a while, so it is asked for when it is shown. One that could not be
+   * had is asked for again the next time.
    * @param {string} id
    */
   _link(id) {
@@ -1042,7 +1054,10 @@ class ConversationCard extends HTMLElement {
     if (!link) {
       link = this._hass.callWS({ type: "media_source/resolve_media", media_content_id: id }).then(
         (/** @type {{url: string}} */ found) => this._hass.hassUrl(found.url),
-        () => null,
+        () => {
+          this._links.delete(id);
+          return null;
+        },
       );
       this._links.set(id, /** @type {Promise<string|null>} */ (link));
       setTimeout(() => this._links.delete(id), 3600000);

@@ -1,0 +1,92 @@
+"""The card by itself, in a page that stands in for Home Assistant: what takes hours, or a home without HTTPS."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from playwright.async_api import Browser, Page, Route, expect
+import pytest
+
+FOLDER = Path(__file__).parents[2] / "custom_components" / "netsapiens" / "frontend"
+CARD = FOLDER / "netsapiens-conversation-card.js"
+ADDRESS = "http://homeassistant.test/"  # as at home: neither encrypted nor this machine
+PAGE = """<!doctype html><meta charset=utf-8><body style="height: 600px">
+<script type=module>
+  import "./card.js";
+  const words = (key) => key.split(".").pop();
+  const pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==";
+  window.asked = 0;
+  window.answers = []; // of what is asked for pictures: an address each, or null where there is none
+  window.row = (values) => ({ key: "1", status: "received", at: new Date().toISOString(), order: [0, 1, 1], text: "",
+    sender: "Ann", media_type: null, media_content_id: null, ...values });
+  const card = document.createElement("netsapiens-conversation-card");
+  const base = {
+    language: "en", localize: words, connected: true, states: {}, config: { time_zone: "UTC" }, hassUrl: (url) => url,
+    locale: { language: "en", time_format: "24", time_zone: "server" },
+    loadBackendTranslation: async () => words,
+    callWS: async ({ type }) => {
+      if (type !== "media_source/resolve_media") return { messages: [], has_older: false };
+      window.asked += 1;
+      const url = window.answers.length ? window.answers.shift() : pixel;
+      if (url === null) throw { code: "resolve_media_failed" };
+      return { url };
+    },
+    connection: { subscribeMessage: async (take) => {
+      setTimeout(() => take({ name: "Ann", is_group: false, is_sms: true, plain_characters: false, can_send: true,
+        has_older: false, opted_out: false, error: null, messages: window.rows }));
+      return () => undefined;
+    } },
+  };
+  window.tell = (values) => { card.hass = { ...base, ...values }; };
+  window.start = (rows) => {
+    window.rows = rows;
+    card.setConfig({ entity: "notify.ann" });
+    document.body.append(card);
+    window.tell({});
+  };
+</script>"""
+PICTURE = {"media_type": "image/jpeg", "media_content_id": "media-source://netsapiens/x"}
+
+
+@pytest.fixture
+async def page(browser: Browser) -> AsyncIterator[Page]:
+    context = await browser.new_context(locale="en-US", timezone_id="UTC")
+    page = await context.new_page()
+
+    async def answer(route: Route) -> None:
+        if route.request.url.endswith("card.js"):
+            await route.fulfill(path=CARD, content_type="text/javascript")
+        elif route.request.url == ADDRESS:
+            await route.fulfill(body=PAGE, content_type="text/html")
+        else:
+            await route.fulfill(status=404)
+
+    await page.route("**/*", answer)
+    yield page
+    await context.close()
+
+
+async def show(page: Page, *rows: dict[str, object]) -> None:
+    """Open the page, and show messages."""
+    await page.goto(ADDRESS)
+    await page.evaluate("(rows) => start(rows.map(row))", list(rows))
+
+
+async def test_a_picture_that_could_not_be_had_is_asked_for_again(page: Page) -> None:
+    """When it is selected, and when the connection is there again; not by itself, again and again."""
+    await page.goto(ADDRESS)
+    await page.evaluate("answers.push(null, null, '/gone.jpg')")
+    await page.evaluate("(values) => start([row(values)])", PICTURE)
+    picture = page.locator(".picture")
+    await expect(picture).to_have_text("card_picture")
+    for asked in (2, 3):  # once there is no address, once nothing at it
+        await picture.click()
+        await page.wait_for_function("(count) => asked === count", arg=asked)
+        await expect(picture).to_have_text("card_picture")
+    await page.wait_for_timeout(500)
+    assert await page.evaluate("asked") == 3
+    await expect(page.locator("dialog")).not_to_be_visible()
+    await page.evaluate("tell({ connected: false }); tell({ connected: true });")
+    await expect(picture.locator("img")).to_have_js_property("naturalWidth", 1)
+    await picture.click()
+    await expect(page.locator("dialog img")).to_have_js_property("naturalWidth", 1)
+    assert await page.evaluate("asked") == 4
