@@ -90,3 +90,14 @@ async def test_a_picture_that_could_not_be_had_is_asked_for_again(page: Page) ->
     await picture.click()
     await expect(page.locator("dialog img")).to_have_js_property("naturalWidth", 1)
     assert await page.evaluate("asked") == 4
+
+
+async def test_a_day_ends(page: Page) -> None:
+    """The next morning, the messages of the day before are no longer today's, though none came."""
+    await page.clock.install(time="2026-11-27T23:50:00Z")
+    await show(page, {"text": "Door open"})
+    day = page.locator(".day")
+    await expect(day).to_have_text("card_today")
+    await page.clock.fast_forward("09:00:00")
+    await page.evaluate("tell({ states: {} })")
+    await expect(day).to_have_text("card_yesterday")

@@ -338,6 +338,7 @@ class ConversationCard extends HTMLElement {
     this._formatters = new Map();
     /** @type {Map<string, string>} By the minute: to format a time is slow. */
     this._days = new Map();
+    this._today = ""; // the day that the others are named after
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this._timer = undefined;
     this._title = make("h2");
@@ -386,11 +387,14 @@ class ConversationCard extends HTMLElement {
     this._hass = hass;
     if (hass.language !== this._language) this._loadWords(hass);
     if (before && before.connected === false && hass.connected) this._restart();
-    if (before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone)) {
+    const isOther = before && (before.locale !== hass.locale || before.config?.time_zone !== hass.config?.time_zone);
+    if (isOther) {
       this._days.clear();
       this._nodes.clear();
-      this._showAll();
     }
+    const today = this._dayKey(new Date());
+    if (isOther || today !== this._today) this._showAll();
+    this._today = today;
     if (before && before.localize !== hass.localize && this._localize && this._text.placeholder !== this._t("text")) {
       this._loadWords(hass);
     }
