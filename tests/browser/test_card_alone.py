@@ -101,3 +101,22 @@ async def test_a_day_ends(page: Page) -> None:
     await page.clock.fast_forward("09:00:00")
     await page.evaluate("tell({ states: {} })")
     await expect(day).to_have_text("card_yesterday")
+
+
+@pytest.mark.parametrize("is_allowed", [True, False])
+async def test_a_code_is_copied_without_https(page: Page, is_allowed: bool) -> None:
+    """Where there is no clipboard to write to, as a selection; "Copied" is only said where that is so."""
+    await show(page, {"text": "Your code is 481516"})
+    assert await page.evaluate("navigator.clipboard === undefined")
+    if not is_allowed:
+        await page.evaluate("document.execCommand = () => false")
+    code = page.get_by_role("button", name="481516")
+    await code.click()
+    said = page.get_by_role("status").filter(has_text="card_copied")
+    await expect(said).to_have_count(1 if is_allowed else 0)
+    await expect(code).to_be_focused()
+    await expect(page.locator("textarea")).to_have_count(1)  # the box to answer in
+    if is_allowed:
+        await page.locator("textarea").focus()
+        await page.keyboard.press("Control+V")
+        await expect(page.locator("textarea")).to_have_value("481516")

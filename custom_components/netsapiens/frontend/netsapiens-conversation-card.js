@@ -187,6 +187,27 @@ function pickButton(root) {
 }
 
 /**
+ * Copy a text; say whether it was copied. Without HTTPS a page has no clipboard, and can only copy what is selected.
+ * @param {string} text
+ * @param {HTMLElement} button What was pressed: it has the focus again afterwards.
+ */
+async function copied(text, button) {
+  try {
+    await navigator.clipboard.writeText(text);
+    return true;
+  } catch {
+    const box = /** @type {HTMLTextAreaElement} */ (make("textarea", "unseen"));
+    box.value = text;
+    button.after(box); // beside it, so that nothing scrolls
+    box.select();
+    const isCopied = document.execCommand("copy");
+    box.remove();
+    button.focus({ preventScroll: true });
+    return isCopied;
+  }
+}
+
+/**
  * A picture of the clipboard, small enough to send.
  * @param {Blob} file
  * @param {string} name
@@ -957,8 +978,7 @@ class ConversationCard extends HTMLElement {
     button.title = this._t("copy");
     button.setAttribute("aria-label", `${code}, ${this._t("copy")}`);
     button.addEventListener("click", async () => {
-      await navigator.clipboard?.writeText(code);
-      this._news.textContent = this._t("copied");
+      if (await copied(code, button)) this._news.textContent = this._t("copied");
     });
     return button;
   }
