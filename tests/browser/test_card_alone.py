@@ -120,3 +120,59 @@ async def test_a_code_is_copied_without_https(page: Page, is_allowed: bool) -> N
         await page.locator("textarea").focus()
         await page.keyboard.press("Control+V")
         await expect(page.locator("textarea")).to_have_value("481516")
+
+
+LINKS = {
+    "Motion at 2026-11-28 00:47:07": [],
+    "2026-11-28 00:47:07.123456+00:00": [],
+    "2026-11-28 14 h": [],
+    "28.11.2026 14:05": [],
+    "28.11.26 14.05": [],
+    "28.11.2026-30.11.2026": [],
+    "11/28/2026 14": [],
+    "Router is 192.168.100.200 now": [],
+    "http is at 192.168.100.200:8123": [],
+    "19.5 20.1 21.3 20.9 C": [],
+    "It is at 48.8583701, 2.2944813": [],
+    "1.234.567.890 and 1234567890.50": [],
+    "DE89 3704 0044 0532 0130 00": [],
+    "GB29 NWBK 6016 1331 9268 19": [],
+    "call (858) 555-0123": ["tel:8585550123 (858) 555-0123"],
+    "(call (858) 555-0123)": ["tel:8585550123 (858) 555-0123"],
+    "(8585550123)": ["tel:8585550123 8585550123"],
+    "+1 (858) 555-0123, please": ["tel:+18585550123 +1 (858) 555-0123"],
+    "(+49) 176 12345678": ["tel:+4917612345678 (+49) 176 12345678"],
+    "Tel:0176 12345678.": ["tel:017612345678 0176 12345678"],
+    "858.555.0123": ["tel:8585550123 858.555.0123"],
+    "06.12.34.56.78": ["tel:0612345678 06.12.34.56.78"],
+    "044.123.45.67": ["tel:0441234567 044.123.45.67"],
+    "0176.12345678": ["tel:017612345678 0176.12345678"],
+    "2026-11-28 00:47 0176 12345678 10:30": ["tel:017612345678 0176 12345678"],
+    "DE89 3704 0044 0532 0130 00 0176 12345678": ["tel:017612345678 0176 12345678"],
+    "(HTTPS://a.example/x).": ["https://a.example/x HTTPS://a.example/x"],
+    "https://a.example/2026-11-28/192.168.1.10": [
+        "https://a.example/2026-11-28/192.168.1.10 https://a.example/2026-11-28/192.168.1.10"
+    ],
+    "https://a.example/wiki/A_(b)": ["https://a.example/wiki/A_(b) https://a.example/wiki/A_(b)"],
+}
+
+
+async def test_what_is_a_link(page: Page) -> None:
+    """Addresses and phone numbers are; dates, times, measurements and account numbers are not."""
+    await show(page, *({"key": str(at), "order": [0, 1, at], "text": text} for at, text in enumerate(LINKS)))
+    await expect(page.locator(".bubble")).to_have_count(len(LINKS))
+    found = await page.locator(".bubble").evaluate_all(
+        """(all) => all.map((one) => [one.textContent,
+          [...one.querySelectorAll("a")].map((link) => `${link.href} ${link.textContent}`)])"""
+    )
+    assert dict(found) == LINKS
+
+
+ENDLESS = ["1.1 ", "1 ", "(1", "1", "2026-11-28 ", "1.1.1.", "AB12 ", "1.11111-", "http://("]
+
+
+async def test_long_texts_are_read_in_no_time(page: Page) -> None:
+    """Each character of them is looked at a few times, whatever it looks like."""
+    texts = [part * (100_000 // len(part)) for part in ENDLESS]
+    await show(page, *({"key": str(at), "order": [0, 1, at], "text": text} for at, text in enumerate(texts)))
+    await expect(page.locator(".bubble")).to_have_count(len(ENDLESS), timeout=10_000)

@@ -72,7 +72,21 @@ const ICONS = {
 };
 
 /** Links, phone numbers and one-time codes; each as such, and nothing else as anything but text. */
-const LINK = /\bhttps?:\/\/[^\s<>"'“”]{1,2000}|(?<![\w+])\+?\d(?:[ .\-/]?\(?\d\)?){8,14}(?!\w)/giu;
+const LINK = new RegExp(
+  [
+    /(?<url>\b[Hh][Tt][Tt][Pp][Ss]?:\/\/[^\s<>"'“”]{1,2000})/u,
+    // No phone numbers, though they look like some: dates, account numbers (IBAN), IP addresses, measurements.
+    /(?<!\w)(?:19|20)\d\d(?<a>[.\-/])\d\d?\k<a>\d\d?(?!\d)/u,
+    /(?<!\w)[0-3]?\d(?<b>[.\-/])[0-3]?\d\k<b>(?:19|20)?\d\d(?!\k<b>?\d)/u,
+    /\b[A-Z]{2}\d\d(?: ?[A-Z\d]{4}){2,7}(?: ?[A-Z\d]{1,3})?\b/u,
+    /(?<![\w+])(?:0|[1-9]\d{0,2})(?:\.(?:0|[1-9]\d{0,2})){3}(?!\.?\d)/u,
+    /(?<![\w.+])(?:0|[1-9]\d*)\.\d+(?:(?:[ /-]\d+\.\d+)+|(?![ .\-/]?\d))/u,
+    /(?<phone>(?:\((?=\+?\d{1,5}\)))?(?<![\w+]|\d[.,:])\+?\d(?:[ .\-/]?\(?\d\)?){8,14}(?!\w|:\d))/u,
+  ]
+    .map((one) => one.source)
+    .join("|"),
+  "gu",
+);
 const CODE = /(?<![\w.,:/€$£-])\d{4,8}(?![\w.,:/€$£%-]*\w)/u;
 const CODE_WORDS = /\b(?:code|pin|otp|passcode|token|tan|código|kode|codigo|bestätigungscode)\b/iu;
 
@@ -95,11 +109,14 @@ function appendText(node, text, codeButton) {
     at = end;
   };
   for (const match of text.matchAll(LINK)) {
-    const found = match[0].replace(/[.,;:!?)\]]+$/u, (tail) => (match[0].includes("(") && tail === ")" ? tail : ""));
+    const { url, phone } = match.groups || {};
+    if (!url && !phone) continue;
+    const isClosed = match[0].split("(").length === match[0].split(")").length;
+    const found = match[0].replace(/[.,;:!?)\]]+$/u, (tail) => (isClosed && tail === ")" ? tail : ""));
     if (code && match.index <= code.index && code.index < match.index + found.length) continue;
     plain(match.index);
     const link = /** @type {HTMLAnchorElement} */ (make("a", "", found));
-    if (/^https?:/iu.test(found)) {
+    if (url) {
       link.href = found;
       link.target = "_blank";
       link.rel = "noopener noreferrer nofollow";
