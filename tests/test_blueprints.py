@@ -195,6 +195,21 @@ async def test_without_a_picture_the_words_go_alone(
     assert {(message.type, message.text) for message in pbx.messages} == {("sms", "Somebody is at the door.")}
 
 
+@pytest.mark.parametrize(
+    ("entity", "state"), [("binary_sensor.motion", "on"), ("event.gate", "2026-11-01T12:00:00.000+00:00")]
+)
+async def test_what_only_appears_is_no_alert(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, camera: AsyncMock, entity: str, state: str
+) -> None:
+    """An entity that a reload brings back turned on before that, and a doorbell of one rang before."""
+    await use("camera_alert", **CAMERA | {"trigger_entity": [entity]})
+    hass.states.async_set(entity, state)
+    await nothing_more(pbx, 0.3)
+    hass.states.async_set(entity, "off")
+    hass.states.async_set(entity, "on")
+    await until(lambda: sent_to(pbx, ANN) != [])
+
+
 # --- alert_until_ok -------------------------------------------------------------------
 
 ALERT = "Water!\nReply OK to stop this alert."
