@@ -624,6 +624,21 @@ async def test_a_third_answer_and_silence(hass: HomeAssistant, pbx: Simulator, u
     await until(lambda: [run.data["what"] for run in runs] == ["nothing", "later"])
 
 
+@pytest.mark.parametrize("count", [1, 2])
+async def test_a_question_that_cannot_be_sent_is_answered_by_nobody(
+    hass: HomeAssistant, pbx: Simulator, use: UseBlueprint, caplog: pytest.LogCaptureFixture, count: int
+) -> None:
+    """The actions for silence run, and the log says once why."""
+    pbx.fault("status", path="/messages", method="POST", times=None, code=400, message="Not allowed")
+    await use("ask_and_do", **ASK | {"recipients": ASK["recipients"][:count]})
+    runs = async_capture_events(hass, "did")
+    hass.bus.async_fire("night")
+    await until(lambda: [run.data["what"] for run in runs] == ["nothing"])
+    await hass.async_block_till_done()
+    assert len([one for one in caplog.records if one.levelname == "ERROR" and "Not allowed" in one.message]) == 1
+    assert hass.states.get("automation.one").attributes["current"] == 0
+
+
 async def ask_ann(hass: HomeAssistant, pbx: Simulator, **data: Any) -> asyncio.Task[Any]:
     """Ask Ann, and return the call that waits for her answer once she has got the question."""
     data = {"entity_id": "notify.ann", "question": "Which?", "timeout": 20, **data}
