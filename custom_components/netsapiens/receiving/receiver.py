@@ -1,7 +1,7 @@
 """The way in of a loaded account, as its options say: live, polled, pushed, or off."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
 
 from homeassistant.components import webhook
@@ -19,6 +19,7 @@ from ..settings import read_settings, webhook_id_of
 from .announcer import Announcer
 from .inbox import Inbox
 from .live import Live
+from .opt_outs import OptOuts
 from .poller import Poller
 from .push import Push, async_end_push
 from .received import ReceivedMessage
@@ -32,7 +33,7 @@ class Receiver:
     Parameters:
         coordinator: the account.
         report: called with each message, once.
-        before_save: has on disk what the reported messages changed.
+        opt_outs: learns also from what is too old to be reported, and is on disk before anything counts as reported.
 
     Attributes:
         poller: what polls for messages; None where that is switched off.
@@ -42,13 +43,13 @@ class Receiver:
         self,
         coordinator: NetsapiensCoordinator,
         report: Callable[[ReceivedMessage], None],
-        before_save: Callable[[], Awaitable[None]] | None = None,
+        opt_outs: OptOuts,
     ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._report = report
-        self._before_save = before_save
+        self._opt_outs = opt_outs
         self._mode: str | None = None  # as it was started
         self._announcer: Announcer | None = None
         self._ends: list[CALLBACK_TYPE] = []
@@ -67,8 +68,9 @@ class Receiver:
         timing = timing_of(self._hass)
         inbox = Inbox(
             self._coordinator,
-            CheckpointStore(self._hass, entry.entry_id, self._before_save),
+            CheckpointStore(self._hass, entry.entry_id, self._opt_outs.async_save),
             self._received,
+            self._opt_outs.received,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
         )
