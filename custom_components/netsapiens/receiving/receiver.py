@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import datetime
+import logging
 
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
@@ -25,6 +26,8 @@ from .push import Push, async_end_push
 from .received import ReceivedMessage
 from .store import CheckpointStore
 from .timing import timing_of
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -54,6 +57,7 @@ class Receiver:
         self._announcer: Announcer | None = None
         self._ends: list[CALLBACK_TYPE] = []
         self._changing = asyncio.Lock()
+        self._forgetting: asyncio.Task[None] | None = None
         self.poller: Poller | None = None
 
     @callback
@@ -64,6 +68,8 @@ class Receiver:
         if self._mode != INCOMING_PUSH:
             self._forget_push()
         if self._mode == INCOMING_OFF:
+            check_conversations(self._hass, entry, cut=False)
+            self._forgetting = self._hass.async_create_task(self._forget_checkpoint(), "netsapiens end of polling")
             return
         timing = timing_of(self._hass)
         inbox = Inbox(
@@ -110,6 +116,9 @@ class Receiver:
         if self.poller is not None:
             await self.poller.async_stop()
             self.poller = None
+        if self._forgetting is not None:
+            await self._forgetting
+            self._forgetting = None
 
     async def async_apply(self) -> None:
         """Take over what the options say now."""
@@ -167,6 +176,13 @@ class Receiver:
         made = webhook.async_generate_id()
         self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_WEBHOOK_ID: made})
         return made
+
+    async def _forget_checkpoint(self) -> None:
+        """Forget how far the inbox is: what comes in while nothing is received is not reported later."""
+        try:
+            await CheckpointStore(self._hass, self._entry.entry_id).async_remove()
+        except OSError as err:
+            _LOGGER.warning("It could not be forgotten how far the poller was: %s", err.strerror)
 
     def _forget_push(self) -> None:
         """Take back what the PBX was asked to do."""
