@@ -535,6 +535,27 @@ def test_who_is_in_a_conversation() -> None:
     assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "participants", "expected"),
+    [
+        ("sms", f"{ANN},18585550199", ()),
+        ("sms", f"8585550199,{ANN}", ()),
+        ("chat", "1001@Acme.example,1002@acme.example", ()),
+        ("chat", "1001,1002", ()),
+        ("mms", f"{ANN},{BOB}", (ANN, BOB)),
+        ("mms", f"{ANN},{BOB},18585550199", (ANN, BOB, "18585550199")),
+        ("chat", "1002@acme.example,1001@other.example", ("1002@acme.example", "1001@other.example")),
+    ],
+)
+def test_two_are_no_group(kind: str, participants: str, expected: tuple[str, ...]) -> None:
+    """Some PBXs list both of two people, one of whom we are; a group is as the PBX lists it."""
+    account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
+    row = Message.from_row({"type": kind, "direction": "orig", "messagesession-participants": participants})
+    number = None if kind == "chat" else "18585550199"
+    session = MessageSession.from_row({"messagesession-id": "p", "messagesession-sms-number": number})
+    assert received_message(row, session, datetime.now(UTC), account, "entry").participants == expected
+
+
 # --- failures ------------------------------------------------------------------------
 
 
