@@ -97,6 +97,7 @@ class LonePoller:
             self._coordinator,
             CheckpointStore(hass, "bench"),
             lambda received: self.told.append(received.text),
+            lambda _old: None,
             lambda _cut: None,
             lambda _file: None,
         )

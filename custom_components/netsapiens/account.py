@@ -59,7 +59,7 @@ class NetsapiensData:
         self.conversations = Conversations(
             self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
         )
-        self.opt_outs = OptOuts(hass, entry)
+        self.opt_outs = OptOuts(hass, entry, lambda: self.coordinator.data.numbers)
         self.refusals = Refusals(self.coordinator, self.opt_outs, self.addresses, self.queue.async_refuse_waiting)
         self.questions = Questions(self.coordinator, lambda: self.poller, self.queue.async_refuse_waiting)
         self.contacts = ContactBook(self.coordinator)
@@ -74,7 +74,7 @@ class NetsapiensData:
             self._text_went_out,
             self.pictures,
         )
-        self.receiver = Receiver(self.coordinator, self.reports.received, self.opt_outs.async_save)
+        self.receiver = Receiver(self.coordinator, self.reports.received, self.opt_outs)
 
     def _text_went_out(self) -> None:
         """Let the way in know that an answer is likely."""

@@ -97,7 +97,7 @@ class OptedOutIssue(NamedTuple):
     """What the issue of somebody who opted out of texts says.
 
     Attributes:
-        ours: our number, digits; empty for chats.
+        ours: our number, as it is kept.
         theirs: the other's number.
         who: the name under which they are shown.
         number: our number as it is shown.

@@ -16,7 +16,7 @@ from .outgoing import OutgoingMessage
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import InvalidNumberError, mask, parse_destination
 from .phone_metadata import async_load_metadata
-from .receiving.opt_out_store import OptOut
+from .receiving.opt_out_store import EVERY_NUMBER, OptOut
 from .receiving.opt_outs import OptOuts
 from .recipients import DamagedRecipientError, read_recipient
 from .settings import read_settings
@@ -90,7 +90,7 @@ class Refusals:
     def error_of(self, message: OutgoingMessage) -> OptedOutError | None:
         """Return why a message must not go, where somebody whom it is for opted out; None where it may."""
         opted_out = self._opt_outs.among(message.from_number, message.destination)
-        return OptedOutError([self._refusal(one) for one in opted_out]) if opted_out else None
+        return OptedOutError([self._refusal(one, message.from_number) for one in opted_out]) if opted_out else None
 
     def opted_out(self, recipient: ConfigSubentry) -> bool | None:
         """Return whether a text to a recipient would be refused; None where its numbers cannot be read."""
@@ -121,9 +121,15 @@ class Refusals:
         """Whether a message goes to somebody from the number whose texts they do not want."""
         return one in self._opt_outs.among(message.from_number, message.destination)
 
-    def _refusal(self, one: OptOut) -> Refusal:
-        """Return why nothing goes to somebody."""
-        return Refusal(self._name(one.theirs), mask(one.ours or self._coordinator.data.account.user))
+    def _refusal(self, one: OptOut, from_number: str | None = None) -> Refusal:
+        """Return why nothing goes to somebody.
+
+        Parameters:
+            from_number: the number that they are texted from, where they opted out of all; None for the account's own.
+        """
+        default = from_number or read_settings(self._entry).from_number
+        ours = default if one.ours == EVERY_NUMBER else one.ours
+        return Refusal(self._name(one.theirs), mask(ours or self._coordinator.data.account.user))
 
     def _issue(self, one: OptOut) -> OptedOutIssue:
         """Return what the repair issue of somebody says."""

@@ -558,6 +558,31 @@ async def test_subscribing_where_nothing_is_connected(hass: HomeAssistant) -> No
     assert not session.closed
 
 
+@pytest.mark.parametrize(
+    ("said", "is_complete"),
+    [
+        ({"status": "Subscription Complete"}, True),
+        ([{"status": "Subscription Complete"}], True),
+        ("Complete", True),
+        (["Complete"], True),
+        ('[{"status":"Complete"}]', True),
+        ([{"status": "Unauthorized"}], False),
+        ([], False),
+        ([[{"status": "Complete"}]], False),
+        (None, False),
+    ],
+)
+async def test_a_status_in_every_form(hass: HomeAssistant, said: Any, is_complete: bool) -> None:
+    """An object, a word, JSON, or an array of one of them."""
+    ended: list[bool] = []
+    socket = LiveSocket(
+        async_get_clientsession(hass), LIVE, verify_ssl=True, on_event=lambda: None, on_end=lambda: ended.append(True)
+    )
+    socket._status(said)
+    assert bool(ended) is not is_complete
+    await socket.close()
+
+
 async def test_why_a_connection_ended_first_counts(hass: HomeAssistant) -> None:
     """A server that takes the subscription back and hangs up refused: it is not asked again as one that was lost."""
     socket = LiveSocket(

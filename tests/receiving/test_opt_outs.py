@@ -22,7 +22,7 @@ from custom_components.netsapiens.receiving.opt_out_store import OptOut
 from custom_components.netsapiens.refusals import Refusals
 from tests.conftest import AddAccount, EntityEvents, close, recipient
 from tests.helpers import until
-from tests.receiving.test_poller import hass_storage  # noqa: F401
+from tests.receiving.test_poller import hass_storage, set_place  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 ANN, BOB, EVE = "18585550123", "18585550124", "18585550125"
@@ -172,6 +172,51 @@ async def test_only_from_the_number_that_was_texted(
     assert len(await send(hass, destination="1003")) == 1
 
 
+async def test_a_pbx_that_does_not_say_which_number_was_texted(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    hass_client: ClientSessionGenerator,
+) -> None:
+    """It may have been any of ours, so nothing comes from any; opting in and the dialog undo it, and chats go on."""
+    assert await async_setup_component(hass, "repairs", {})
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=[OWN, SECOND])
+    pbx.names_our_number = False
+    entry = await add_account(recipient("Ann", ANN), recipient("Desk", "1002"))
+    await until(entry.runtime_data.poller.ready.is_set)
+    await text(pbx, entity_events, "STOP", to_number=SECOND)
+    assert "…0199" in await refused(hass, entity_id="notify.ann")
+    assert "…0142" in await refused(hass, destination=ANN, from_number=SECOND)
+    assert len(await send(hass, entity_id="notify.desk")) == 1
+    [issue] = issues(hass)
+    assert issue.translation_placeholders == {"account": "1001@acme.example", "recipient": "Ann", "number": "…0199"}
+    ann = next(one for one in entry.subentries.values() if one.title == "Ann")
+    assert entry.runtime_data.refusals.opted_out(ann)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await refused(hass, entity_id="notify.ann")
+    await text(pbx, entity_events, "START", to_number=SECOND)
+    assert issues(hass) == []
+    await text(pbx, entity_events, "STOP", to_number=SECOND)
+    client = await hass_client()
+    [issue] = issues(hass)
+    assert await confirm(client, await open_dialog(client, issue)) == "create_entry"
+    assert len(await send(hass, entity_id="notify.ann")) == 1
+
+
+async def test_opting_in_to_a_number_that_is_named_after_opting_out_of_one_that_was_not(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """The last word counts: they want texts."""
+    pbx.names_our_number = False
+    await text(pbx, entity_events, "STOP")
+    await refused(hass, entity_id="notify.ann")
+    pbx.names_our_number = True
+    await text(pbx, entity_events, "START")
+    assert len(await send(hass, entity_id="notify.ann")) == 1
+
+
 async def test_numbers_without_their_country_code(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:
@@ -197,6 +242,33 @@ async def test_what_came_in_during_an_outage_keeps_its_order(
     await until(lambda: len(entity_events.texts()) == 4)
     assert len(await send(hass, entity_id="notify.ann")) == 1
     await refused(hass, entity_id="notify.bob")
+
+
+async def test_what_is_too_old_to_be_reported_opts_out_and_in_all_the_same(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
+    """Home Assistant was down for two days. The last word counts; one from before the account was added does not."""
+    pbx.clock_offset = -60 * 3600.0
+    await pbx.receive(from_number=EVE, text="STOP")
+    pbx.clock_offset = 0.0
+    entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
+    await until(entry.runtime_data.poller.ready.is_set)
+    await close(hass, entry)
+    await set_place(hass, entry, lambda data: {**data, **{key: data[key] - 50 * 3600 for key in ("until", "wall")}})
+    words = ((40, BOB, "STOP"), (35, ANN, "START"), (30, ANN, "STOP"), (29, EVE, "Hi"), (28, BOB, "START"))
+    for hours, sender, word in (*words, (1, BOB, "Hello")):
+        pbx.clock_offset = -hours * 3600.0
+        await pbx.receive(from_number=sender, text=word)
+    pbx.clock_offset = 0.0
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: entity_events.texts() == ["Hello"])
+    await until(lambda: [one.theirs for one in entry.runtime_data.opt_outs.current] == [ANN])
+    await refused(hass, entity_id="notify.ann")
+    assert len(await send(hass, entity_id="notify.bob")) == 1
+    assert len(await send(hass, destination=EVE)) == 1
+    await close(hass, entry)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await refused(hass, entity_id="notify.ann")
 
 
 async def test_it_is_kept_over_reloads_and_restarts(

@@ -3,6 +3,7 @@
 # ruff: noqa: F811 - fixtures of another module
 
 import asyncio
+from collections.abc import Iterator
 import logging
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,34 @@ async def test_an_index_that_cannot_be_written(
     index.rmdir()
     await hass.config_entries.async_reload(looking.entry_id)
     assert kept(looking) == []
+
+
+async def test_a_folder_that_cannot_be_read(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The account loads, and texts go both ways; what is kept is there again once the folder can be read."""
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: hass.states.get(ANNS) is not None)
+    folder = files_of(hass, looking)[0].parent
+    iterdir = Path.iterdir
+
+    def refuse(path: Path) -> Iterator[Path]:
+        if path == folder:
+            raise PermissionError(13, "Permission denied")
+        return iterdir(path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Path, "iterdir", refuse)
+        assert await hass.config_entries.async_reload(looking.entry_id)
+        assert caplog.text.count("folder of the media that came in cannot be read") == 1
+        await pbx.receive(from_number=ANN, text="2", media=BLUE)
+        await until(lambda: len(kept(looking)) == 2)
+    assert await hass.config_entries.async_reload(looking.entry_id)
+    assert kept(looking) == ["image/jpeg", "image/jpeg"]
 
 
 async def test_the_account_ends_before_another_attempt(

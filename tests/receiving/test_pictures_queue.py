@@ -31,3 +31,17 @@ def test_the_oldest_of_who_sent_the_most_makes_room() -> None:
     assert len(queue) == MOST_KEPT
     assert queue.next() == job(BOB, 0)
     assert queue.next() == job(ANN, 4)
+
+
+def test_of_senders_that_were_dropped_nothing_is_left() -> None:
+    """More of them than may wait leave one each; the queue is as long as what waits, and ends."""
+    queue = FetchQueue()
+    for number in range(5000):
+        queue.add(job(str(number), number))
+    assert len(queue) == MOST_KEPT
+    turns = []
+    while (turn := queue.next()) is not None:
+        turns.append(turn)
+        queue.done(turn)
+    assert len(turns) == MOST_KEPT
+    assert not queue._waiting

@@ -18,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.netsapiens import address_book as address_book_module
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.issues import check_conversations
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
@@ -534,6 +535,27 @@ def test_who_is_in_a_conversation() -> None:
     assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
 
 
+@pytest.mark.parametrize(
+    ("kind", "participants", "expected"),
+    [
+        ("sms", f"{ANN},18585550199", ()),
+        ("sms", f"8585550199,{ANN}", ()),
+        ("chat", "1001@Acme.example,1002@acme.example", ()),
+        ("chat", "1001,1002", ()),
+        ("mms", f"{ANN},{BOB}", (ANN, BOB)),
+        ("mms", f"{ANN},{BOB},18585550199", (ANN, BOB, "18585550199")),
+        ("chat", "1002@acme.example,1001@other.example", ("1002@acme.example", "1001@other.example")),
+    ],
+)
+def test_two_are_no_group(kind: str, participants: str, expected: tuple[str, ...]) -> None:
+    """Some PBXs list both of two people, one of whom we are; a group is as the PBX lists it."""
+    account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
+    row = Message.from_row({"type": kind, "direction": "orig", "messagesession-participants": participants})
+    number = None if kind == "chat" else "18585550199"
+    session = MessageSession.from_row({"messagesession-id": "p", "messagesession-sms-number": number})
+    assert received_message(row, session, datetime.now(UTC), account, "entry").participants == expected
+
+
 # --- failures ------------------------------------------------------------------------
 
 
@@ -1039,6 +1061,37 @@ async def test_switched_off(
     await until(lambda: (data := getattr(entry, "runtime_data", None)) and data.poller and data.poller.checkpoint)
     await pbx.receive(from_number=ANN, text="On")
     await until(lambda: entity_events.texts() == ["On"])
+
+
+async def test_what_comes_in_while_it_is_switched_off_is_not_told_later(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """Switching it on begins as at the first time, also after a restart; and nobody is asked to mend what is off."""
+    hass.config_entries.async_update_entry(looking, options={**looking.options, "incoming": "off"})
+    await until(lambda: looking.runtime_data.poller is None)
+    await pbx.receive(from_number=ANN, text="4711 disarm")
+    await until(lambda: not place_path(hass, looking).exists())
+    check_conversations(hass, looking, cut=True)
+    await hass.config_entries.async_reload(looking.entry_id)
+    assert not is_cut(hass, looking)
+    hass.config_entries.async_update_entry(looking, options={**looking.options, "incoming": "poll"})
+    await until(lambda: (poller := looking.runtime_data.poller) is not None and poller.ready.is_set())
+    await pbx.receive(from_number=ANN, text="On")
+    await until(lambda: bool(entity_events.texts()))
+    assert entity_events.texts() == ["On"]
+
+
+async def test_switched_off_and_on_at_once(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """The new poller does not read what is about to be forgotten, nor loses what it kept itself."""
+    for incoming in ("off", "poll"):
+        hass.config_entries.async_update_entry(looking, options={**looking.options, "incoming": incoming})
+        await hass.async_block_till_done()
+    await until(lambda: (poller := looking.runtime_data.poller) is not None and poller.ready.is_set())
+    await pbx.receive(from_number=ANN, text="On")
+    await until(lambda: entity_events.texts() == ["On"])
+    await until(place_path(hass, looking).exists)
 
 
 def test_homes_do_not_ask_in_step() -> None:

@@ -21,7 +21,13 @@ from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
-from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, PushTiming, ReceivingTiming
+from custom_components.netsapiens.receiving.timing import (
+    RECEIVING_TIMING,
+    PollTiming,
+    ProofTiming,
+    PushTiming,
+    ReceivingTiming,
+)
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until, until_idle
 from tests.receiving.test_poller import ANN, BOB
@@ -39,7 +45,7 @@ def _quick(hass: HomeAssistant) -> None:
     hass.data[RECEIVING_TIMING] = ReceivingTiming(push=PushTiming(check=0.1, first_wait=0.05, longest_wait=0.2))
 
 
-def set_timing(hass: HomeAssistant, poll: PollTiming | None = None, **push: float) -> None:
+def set_timing(hass: HomeAssistant, poll: PollTiming | None = None, **push: Any) -> None:
     """Set the timing of accounts that are set up from now on."""
     timing = hass.data[RECEIVING_TIMING]
     hass.data[RECEIVING_TIMING] = ReceivingTiming(poll or timing.poll, replace(timing.push, **push))
@@ -102,9 +108,86 @@ async def test_the_diagnostics_say_whether_there_is_a_subscription(
 ) -> None:
     """It is how a user sees whether push works."""
     receiver = pushed.runtime_data.receiver
-    assert receiver.diagnostics == {"push": {"state": "subscribed"}}
+    assert receiver.diagnostics == {"push": {"state": "subscribed", "missed_in_a_row": 0}}
     pbx.fault(FaultKind.STATUS, path=PATH, times=None, code=403)
-    await until(lambda: receiver.diagnostics == {"push": {"state": "not_subscribed"}})
+    await until(lambda: receiver.diagnostics["push"]["state"] == "not_subscribed")
+
+
+# --- a PBX that does not post --------------------------------------------------------
+
+
+@pytest.fixture
+async def seldom(
+    hass: HomeAssistant, pbx: Simulator, web: TestClient[Any, Any], add_account: AddAccount
+) -> MockConfigEntry:
+    """An account with push whose polls are seldom, but not too seldom to be waited for."""
+    poll = PollTiming(interval=0.2, backstop_interval=1.5, answer_interval=0.1, follow_ups=(0.0,))
+    set_timing(hass, poll, proof=ProofTiming(after=0.3))
+    entry = await add_account(recipient("Ann", ANN), options=PUSH)
+    await until(lambda: is_pushed(entry))
+    return entry
+
+
+async def test_after_a_text_that_was_not_posted_it_is_polled(
+    pbx: Simulator, seldom: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """There is a subscription, and nothing comes of it; the next text is not late, until one is posted again."""
+    account, publish = seldom.runtime_data, pbx.on_event
+    pbx.on_event = None
+    await pbx.receive(from_number=ANN, text="Late")
+    await until(lambda: not account.poller.is_announced)
+    assert entity_events.texts() == ["Late"]
+    assert account.receiver.diagnostics["push"] == {"state": "subscribed", "missed_in_a_row": 1}
+    assert account.poller.interval == 0.2
+    end = account.poller.async_expect_answer()
+    assert account.poller.interval == 0.1
+    end()
+    await checks(pbx)  # which the subscription passes
+    assert not account.poller.is_announced
+    pbx.on_event = publish
+    await pbx.receive(from_number=ANN, text="Posted")
+    await until(lambda: entity_events.texts() == ["Late", "Posted"])
+    await until(lambda: account.poller.is_announced)
+
+
+async def test_posts_that_do_not_get_here(
+    hass: HomeAssistant, pbx: Simulator, seldom: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """The PBX itself says that they fail: the subscription does not count, whatever becomes of it."""
+    set_timing(hass, check=3600.0)
+    hass.config.external_url = "http://127.0.0.1:9"
+    await hass.config_entries.async_reload(seldom.entry_id)
+    await until(lambda: is_pushed(seldom))
+    account = seldom.runtime_data
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: entity_events.texts() == ["Hi"])
+    await until(lambda: not account.poller.is_announced)
+    hass.bus.async_fire("core_config_updated")
+    await until(lambda: account.receiver.diagnostics["push"] == {"state": "error", "missed_in_a_row": 1})
+
+
+async def test_a_subscription_in_error_does_not_count(pbx: Simulator, seldom: MockConfigEntry) -> None:
+    """Also where no text was missed yet."""
+    account = seldom.runtime_data
+    [row] = pbx.subscriptions
+    row.status = "error"
+    await until(lambda: account.receiver.diagnostics["push"] == {"state": "error", "missed_in_a_row": 0})
+    assert not account.poller.is_announced
+
+
+async def test_what_came_in_before_it_listened_was_not_missed(
+    hass: HomeAssistant, pbx: Simulator, seldom: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """Nobody posts again what came in while Home Assistant was down."""
+    await hass.config_entries.async_unload(seldom.entry_id)
+    pbx.clock_offset = -60.0
+    await pbx.receive(from_number=ANN, text="Down")
+    pbx.clock_offset = 0.0
+    await hass.config_entries.async_setup(seldom.entry_id)
+    await until(lambda: entity_events.texts() == ["Down"])
+    await asyncio.sleep(0.5)
+    await until(lambda: is_pushed(seldom))
+    assert seldom.runtime_data.receiver.diagnostics["push"]["missed_in_a_row"] == 0
 
 
 # --- the subscription ----------------------------------------------------------------

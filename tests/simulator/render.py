@@ -112,7 +112,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
         "type": row.type,
         "domain": row.domain,
         "direction": row.direction,
-        "dialed": ",".join(row.destination) if row.from_number else "",
+        "dialed": _dialed(row, settings),
         "text": _text(row, settings),
         "status": row.status,
         "messagesession-reciever-hostname": HOSTNAME,
@@ -134,6 +134,12 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     return body
 
 
+def _dialed(row: StoredMessage, settings: Settings) -> str:
+    """Empty where our number is not named, as in the vendor's own examples."""
+    is_hidden = row.direction == "orig" and not settings.names_our_number
+    return ",".join(row.destination) if row.from_number and not is_hidden else ""
+
+
 def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, Any]:
     """A session of the lists, as of its last visible message."""
     suffix = settings.key_suffix
@@ -142,7 +148,7 @@ def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, 
         "domain": row.domain,
         "messagesession-id": row.id,
         "messagesession-remote": ",".join(row.remote),
-        "messagesession-sms-number": row.sms_number,
+        "messagesession-sms-number": row.sms_number if settings.names_our_number else None,
         f"messagesession-last-{suffix}": _session_time(last.timestamp, last.bare_timestamp, settings),
         f"messagesession-start-{suffix}": _session_time(row.started, row.started, settings),
         "messagesession-last-message": _text(last, settings),

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 import logging
 from typing import NamedTuple
 
@@ -47,6 +48,7 @@ class Inbox:
         coordinator: the account.
         store: where the checkpoint is kept.
         report: called with each message, once.
+        report_old: called in its place with one that came in more than a day ago, in order with the others.
         report_cut: called with whether the PBX's list of conversations cannot be read completely.
         report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
             by the PBX's clock, messages were reported all the same, as far as is known.
@@ -62,6 +64,7 @@ class Inbox:
         coordinator: NetsapiensCoordinator,
         store: CheckpointStore,
         report: Callable[[ReceivedMessage], None],
+        report_old: Callable[[ReceivedMessage], None],
         report_cut: Callable[[bool], None],
         report_damaged: Callable[[str], datetime | None],
     ) -> None:
@@ -73,7 +76,7 @@ class Inbox:
         self._report_damaged = report_damaged
         self.wake_up = asyncio.Event()
         self._timing = PollTiming()
-        self._reporter = Reporter(store, self._report_message)
+        self._reporter = Reporter(store, self._report_message, partial(self._pass_on, report_old))
         self._is_aligned = False
         self._jumped = 0.0
         self._known: dict[str, int] = {}  # what the conversations looked like
@@ -274,9 +277,13 @@ class Inbox:
     def _report_message(self, one: Inbound) -> None:
         """Report one message."""
         self.reported += 1
+        self._pass_on(self._report, one)
+
+    def _pass_on(self, report: Callable[[ReceivedMessage], None], one: Inbound) -> None:
+        """Pass on one message."""
         try:
             entry_id, account = self._coordinator.config_entry.entry_id, self._coordinator.data.account
-            self._report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
+            report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
         except Exception as err:  # noqa: BLE001
             # One that cannot be reported must not keep the others back.
             log_unexpected(_LOGGER, "reporting a message", err)

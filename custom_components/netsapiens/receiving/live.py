@@ -5,7 +5,6 @@ proven by what polling finds.
 """
 
 import asyncio
-from datetime import datetime, timedelta
 from enum import StrEnum
 import logging
 import random
@@ -24,7 +23,7 @@ from .live_backoff import LiveBackoff
 from .live_jwt import LiveJwt
 from .live_socket import LiveRefusedError, LiveSocket, LiveUnreachableError
 from .poller import Poller
-from .proof import Proof
+from .proof_watch import ProofWatch
 from .received import ReceivedMessage
 from .timing import LiveTiming
 from .wake_ups import WakeUps
@@ -32,7 +31,6 @@ from .wake_ups import WakeUps
 _LOGGER = logging.getLogger(__name__)
 
 _APPLICATION = "home-assistant"
-_SECOND = timedelta(seconds=1)  # to which messages are dated
 
 
 class LiveState(StrEnum):
@@ -66,9 +64,7 @@ class Live(Announcer):
         self._backoff = LiveBackoff(timing)
         self._wake = asyncio.Event()  # set while the connection, or the wait for it, is to be looked at
         self._state = LiveState.CONNECTING
-        self._proof: Proof | None = None  # of the connection that is up
-        self._up_since: datetime | None = None  # by the PBX's clock
-        self._settling: set[asyncio.TimerHandle] = set()
+        self._proof: ProofWatch | None = None  # of the connection that is up
         self._task: asyncio.Task[None] | None = None
         self._events = self._connections = 0
 
@@ -121,27 +117,15 @@ class Live(Announcer):
     @callback
     def async_found(self, received: ReceivedMessage) -> None:
         """Learn whether a message that a poll found had been announced; it came in while the connection was up."""
-        if self._proof is None or self._up_since is None or received.timestamp < self._up_since - _SECOND:
-            return
-        self._proof.found(self._hass.loop.time())
-        proof = self._proof
-
-        def settle() -> None:
-            """Count it as missed, where no announcement came."""
-            self._settling.discard(timer)
-            proof.settle(self._hass.loop.time())
-            if proof.is_deaf:
-                self._wake.set()
-
-        timer = self._hass.loop.call_later(self._timing.proof.after, settle)
-        self._settling.add(timer)
+        if self._proof is not None:
+            self._proof.async_found(received)
 
     @override
     @callback
     def async_text_went_out(self) -> None:
         """Expect that a text of ours is announced as well."""
         if self._proof is not None:
-            self._proof.text_went_out(self._hass.loop.time())
+            self._proof.async_text_went_out()
 
     # --- the connection --------------------------------------------------------------
 
@@ -227,16 +211,15 @@ class Live(Announcer):
             await socket.connect(address)
             await self._subscribe(socket)
             self._connections += 1
-            self._up_since = self._coordinator.api.now()
-            self._proof = Proof(self._timing.proof)
+            proof = self._proof = ProofWatch(self._hass, self._timing.proof, self._missed)
+            proof.since = self._coordinator.api.now()
             _LOGGER.debug("The live connection is connected")
             self._poller.poll_once()
             return await self._hold(socket)
         finally:
-            self._proof = self._up_since = None
-            for timer in self._settling:
-                timer.cancel()
-            self._settling.clear()
+            if self._proof is not None:
+                self._proof.async_cancel()
+                self._proof = None
             await socket.close()
 
     async def _subscribe(self, socket: LiveSocket) -> None:
@@ -263,9 +246,16 @@ class Live(Announcer):
                 return LiveState.DEAF
 
     @callback
+    def _missed(self) -> None:
+        """Take up that a text was not announced: polling must not stay seldom, and the connection may be deaf."""
+        self._poller.async_replan()
+        if self._proof is not None and self._proof.is_deaf:
+            self._wake.set()
+
+    @callback
     def _announced(self) -> None:
         """Poll: something may have come in."""
         self._events += 1
         if self._proof is not None:
-            self._proof.announced(self._hass.loop.time())
+            self._proof.async_announced()
         self._wake_ups.async_ask()

@@ -151,7 +151,11 @@ class LiveSocket:
 
     def _status(self, *data: object) -> None:
         """Read how the subscription went."""
-        said = data[0].get("status") if data and isinstance(data[0], dict) else (data or (None,))[0]
+        said = data[0] if data else None
+        if isinstance(said, list) and len(said) == 1:
+            said = said[0]
+        if isinstance(said, dict):
+            said = said.get("status")
         is_complete = isinstance(said, str) and _COMPLETE in said
         if not is_complete:
             self._ended(LiveRefusedError("refused"))

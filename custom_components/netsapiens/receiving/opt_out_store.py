@@ -13,12 +13,14 @@ from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
 
 _LOGGER = logging.getLogger(__name__)
 
+EVERY_NUMBER = "*"  # of ours: where the PBX does not say which one was texted
+
 
 class OptOut(NamedTuple):
     """Somebody who opted out of texts from one of our numbers.
 
     Attributes:
-        ours: our number, digits with country code; empty for chats, which come from no number.
+        ours: our number, digits with country code; empty for chats, which come from no number; ``EVERY_NUMBER``.
         theirs: the other's number likewise, the user of an extension, or the name of a sender that is no number.
     """
 

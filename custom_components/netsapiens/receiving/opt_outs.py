@@ -7,11 +7,12 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from ..api.models import number_of
+from ..api.models import number_of, same_number
 from ..errors import call_safely
 from ..phone import from_pbx
+from ..recipients import readable_recipients
 from ..settings import read_settings
-from .opt_out_store import OptOut, OptOutStore
+from .opt_out_store import EVERY_NUMBER, OptOut, OptOutStore
 from .opt_out_words import is_opt_in_word, is_opt_out_word
 from .received import ReceivedMessage
 
@@ -21,11 +22,15 @@ class OptOuts:
 
     Parameters:
         entry: the account.
+        listed: gives the numbers that the PBX lists as ours.
     """
 
-    def __init__(self, hass: HomeAssistant, entry: ConfigEntry) -> None:
+    def __init__(
+        self, hass: HomeAssistant, entry: ConfigEntry, listed: Callable[[], Iterable[str]] = lambda: ()
+    ) -> None:
         self._hass = hass
         self._entry = entry
+        self._listed = listed
         self._store = OptOutStore(hass, entry.entry_id)
         self._opted_out: dict[OptOut, None] = {}  # in the order in which they came
         self._listeners: list[CALLBACK_TYPE] = []
@@ -79,10 +84,11 @@ class OptOuts:
         is_out = is_opt_out_word(received.text)
         if not is_out and not is_opt_in_word(received.text):
             return
-        is_chat = received.message_type.startswith("chat")
-        one = self._opt_out_of(None if is_chat else received.to_number, received.from_number)
-        if is_out != (one in self._opted_out):
-            self._set(one, is_out)
+        one = OptOut(self._texted(received), self._digits(received.from_number))
+        # Somebody who opts in wants texts, also if they opted out of those from a number that is not known.
+        for changed in (one,) if is_out else _same(one):
+            if is_out != (changed in self._opted_out):
+                self._set(changed, is_out)
 
     async def async_opt_in(self, one: OptOut) -> None:
         """Let somebody get texts again, and have that on disk.
@@ -108,15 +114,21 @@ class OptOuts:
         """
         if not self._opted_out or not self.is_on:
             return []
-        asked = dict.fromkeys(self._opt_out_of(from_number, number) for number in numbers)
+        ours = self._digits(from_number) if from_number else ""
+        asked = dict.fromkeys(one for number in numbers for one in _same(OptOut(ours, self._digits(number))))
         return [one for one in asked if one in self._opted_out]
 
-    def _opt_out_of(self, from_number: str | None, number: str) -> OptOut:
-        """Return what is kept of somebody who opts out: the PBX lists some numbers without their country code."""
-        return OptOut(self._digits(from_number) if from_number else "", self._digits(number))
+    def _texted(self, received: ReceivedMessage) -> str:
+        """Return to which of our numbers a message came, as it is kept."""
+        if received.message_type.startswith("chat"):
+            return ""
+        chosen = (data.from_number for _, data in readable_recipients(self._entry))
+        ours = (*self._listed(), read_settings(self._entry).from_number, *chosen)
+        is_known = any(number and same_number(received.to_number, number) for number in ours)
+        return self._digits(received.to_number) if is_known else EVERY_NUMBER
 
     def _digits(self, number: str) -> str:
-        """Return a number that the PBX gave as digits with country code; a name in one case."""
+        """Return a number as digits with country code, which the PBX leaves out of some; a name in one case."""
         return number_of(from_pbx(number_of(number), self._hass.config.country)).casefold()
 
     def _set(self, one: OptOut, is_out: bool) -> None:
@@ -128,3 +140,8 @@ class OptOuts:
         self._changes += 1
         for listener in list(self._listeners):
             call_safely(listener)
+
+
+def _same(one: OptOut) -> tuple[OptOut, ...]:
+    """Return under what an opt-out may be kept: that from a number of ours also as one from all of them."""
+    return (one, OptOut(EVERY_NUMBER, one.theirs)) if one.ours not in {"", EVERY_NUMBER} else (one,)

@@ -42,11 +42,14 @@ class FetchQueue:
         """Let media wait; where too many do, the oldest one of who sent the most is dropped."""
         self._waiting.setdefault(job.origin.sender, deque()).append(job)
         if len(self) > _MOST_WAITING:
-            max(self._waiting.values(), key=len).popleft()
+            most = max(self._waiting, key=lambda sender: len(self._waiting[sender]))
+            self._waiting[most].popleft()
+            if not self._waiting[most]:
+                del self._waiting[most]
 
     def next(self) -> FetchJob | None:
         """Return whose turn it is; None where nobody's is."""
-        sender = next((one for one, jobs in self._waiting.items() if jobs and one not in self._active), None)
+        sender = next((one for one in self._waiting if one not in self._active), None)
         if sender is None:
             return None
         jobs = self._waiting.pop(sender)

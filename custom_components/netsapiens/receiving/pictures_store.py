@@ -98,7 +98,12 @@ class MediaStore:
         except (HomeAssistantError, *DAMAGE) as err:
             _LOGGER.warning("The index of the media that came in cannot be read: %s", type(err).__name__)
             return
-        there = await self._hass.async_add_executor_job(_clean, self._folder, {one.file for one in stored})
+        there = named = {one.file for one in stored}
+        try:
+            there = await self._hass.async_add_executor_job(_clean, self._folder, named)
+        except OSError as err:
+            # It may be readable again later: what the index names must not get lost with the next save.
+            _LOGGER.warning("The folder of the media that came in cannot be read: %s", type(err).__name__)
         self._kept = {one.media_id: one for one in stored if one.file in there}
 
     @property
@@ -261,10 +266,15 @@ def _delete(paths: Iterable[Path]) -> None:
 
 
 def _clean(folder: Path, named: set[str]) -> set[str]:
-    """Delete the files of a folder that the index does not name; return the names of the others."""
-    if not folder.is_dir():
+    """Delete the files of a folder that the index does not name; return the names of the others.
+
+    Raises:
+        OSError: the folder is there, and cannot be read.
+    """
+    try:
+        files = [path for path in folder.iterdir() if path.is_file()]
+    except FileNotFoundError, NotADirectoryError:
         return set()
-    files = [path for path in folder.iterdir() if path.is_file()]
     _delete(path for path in files if path.name not in named)
     return {path.name for path in files} & named
 

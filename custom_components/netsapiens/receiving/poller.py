@@ -124,6 +124,11 @@ class Poller:
         await awaited
 
     @callback
+    def async_replan(self) -> None:
+        """Work out again how long to wait: whether messages are announced has changed."""
+        self._replan.set()
+
+    @callback
     def async_expect_answer(self) -> CALLBACK_TYPE:
         """Poll more often while a question waits for its answer, until the returned callback is called."""
         end = self._adaptive.async_expect_answer()

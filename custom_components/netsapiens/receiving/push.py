@@ -30,6 +30,7 @@ from ..pbx.throttle import Throttle, create_throttle
 from ..settings import cloudhook_url_of, webhook_id_of
 from .announcer import Announcer
 from .poller import Poller
+from .proof_watch import ProofWatch
 from .received import ReceivedMessage
 from .timing import PushTiming, timing_of
 from .wake_ups import WakeUps
@@ -64,20 +65,24 @@ class Push(Announcer):
         self._errors = 0  # how often in a row the subscription was in error
         self._moved = asyncio.Event()
         self._wake_ups = WakeUps(self._hass, poller)
+        self._proof = ProofWatch(self._hass, timing.proof, poller.async_replan)
         self._is_subscribed = False
         self._ends: list[Callable[[], object]] = []
 
     @property
     @override
     def is_proven(self) -> bool:
-        """Whether there is a subscription."""
-        return self._is_subscribed
+        """Whether there is a subscription that works; it counts as such until a text was not posted."""
+        return self._is_subscribed and not self._errors and not self._proof.missed
 
     @property
     @override
     def diagnostics(self) -> dict[str, int | str]:
-        """Whether there is a subscription."""
-        return {"state": "subscribed" if self._is_subscribed else "not_subscribed"}
+        """Whether there is a subscription, and how many texts in a row were not posted."""
+        state = "not_subscribed"
+        if self._is_subscribed:
+            state = "error" if self._errors else "subscribed"
+        return {"state": state, "missed_in_a_row": self._proof.missed}
 
     @override
     @callback
@@ -93,6 +98,7 @@ class Push(Announcer):
     async def async_stop(self) -> None:
         """Stop listening. The subscription stays: this may be a restart."""
         self._wake_ups.async_cancel()
+        self._proof.async_cancel()
         webhook.async_unregister(self._hass, self._webhook_id)
         for end in self._ends:
             end()
@@ -106,12 +112,15 @@ class Push(Announcer):
     @override
     @callback
     def async_found(self, received: ReceivedMessage) -> None:
-        """Do nothing: the subscription's own status says whether it works."""
+        """Learn whether a message that a poll found had been posted."""
+        if self._is_subscribed:
+            self._proof.async_found(received)
 
     @override
     @callback
     def async_text_went_out(self) -> None:
-        """Do nothing: its post leads to a poll like any other."""
+        """Expect that a text of ours is posted as well."""
+        self._proof.async_text_went_out()
 
     @callback
     def _note_move(self, _event: Event) -> None:
@@ -120,6 +129,7 @@ class Push(Announcer):
 
     async def _handle(self, _hass: HomeAssistant, _webhook_id: str, _request: Request) -> Response:
         """Answer at once and poll."""
+        self._proof.async_announced()
         self._wake_ups.async_ask()
         return Response()
 
@@ -136,7 +146,14 @@ class Push(Announcer):
 
     async def _check(self) -> float:
         """See to the subscription once; return how many seconds to wait until the next time."""
-        self._is_subscribed = False
+        wait = await self._try()
+        if wait is None and not self._is_subscribed:
+            self._proof.since = self._coordinator.api.now()
+        self._is_subscribed = wait is None
+        return self._timing.check if wait is None else wait
+
+    async def _try(self) -> float | None:
+        """See that there is a subscription; return how many seconds to wait for another attempt, None if there is."""
         try:
             url = await _post_url(self._hass, self._entry, self._webhook_id)
             await self._subscribe(url)
@@ -156,8 +173,7 @@ class Push(Announcer):
             return self._timing.check
         clear_push_issues(self._hass, self._entry)
         self._failures = 0
-        self._is_subscribed = True
-        return self._timing.check
+        return None
 
     def _back_off(self, err: NetsapiensError) -> float:
         """Return how long to wait after a failure."""

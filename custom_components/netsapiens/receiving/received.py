@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..api import Account, Message, MessageSession
-from ..api.models import number_of
+from ..api.models import number_of, same_number
 from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 
@@ -91,17 +91,26 @@ def received_message(
     user, _, domain = row.from_user_id.partition("@")
     inside = user if domain in {"", account.domain} else row.from_user_id
     dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
-    others = session.remotes if len(session.remotes) > 1 else ()
+    to_number = session.sms_number or dialed or account.user
+    listed_in_it = row.participants or session.remotes
+    others = [one for one in listed_in_it if not _is_us(one, to_number, account)]
     return ReceivedMessage(
         text=row.text,
         from_number=row.from_number or inside,
-        to_number=session.sms_number or dialed or account.user,
+        to_number=to_number,
         message_type=row.type,
         messagesession=session.id,
         message_id=row.id or None,
         timestamp=at,
-        participants=row.participants or others,
+        participants=listed_in_it if len(others) > 1 else (),
         media_type=row.media_type or None,
         media=media_id_of(entry_id, session, row),
         listed=listed,
     )
+
+
+def _is_us(participant: str, to_number: str, account: Account) -> bool:
+    """Whether somebody in a conversation is the account itself, which some PBXs list with the other one of two."""
+    user, _, domain = participant.partition("@")
+    is_inside = user == account.user and domain.lower() in {"", account.domain.lower()}
+    return is_inside or participant == account.uid or same_number(participant, to_number)

@@ -1,8 +1,9 @@
 """The way in of a loaded account, as its options say: live, polled, pushed, or off."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import datetime
+import logging
 
 from homeassistant.components import webhook
 from homeassistant.config_entries import ConfigEntry
@@ -19,11 +20,14 @@ from ..settings import read_settings, webhook_id_of
 from .announcer import Announcer
 from .inbox import Inbox
 from .live import Live
+from .opt_outs import OptOuts
 from .poller import Poller
 from .push import Push, async_end_push
 from .received import ReceivedMessage
 from .store import CheckpointStore
 from .timing import timing_of
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Receiver:
@@ -32,7 +36,7 @@ class Receiver:
     Parameters:
         coordinator: the account.
         report: called with each message, once.
-        before_save: has on disk what the reported messages changed.
+        opt_outs: learns also from what is too old to be reported, and is on disk before anything counts as reported.
 
     Attributes:
         poller: what polls for messages; None where that is switched off.
@@ -42,17 +46,18 @@ class Receiver:
         self,
         coordinator: NetsapiensCoordinator,
         report: Callable[[ReceivedMessage], None],
-        before_save: Callable[[], Awaitable[None]] | None = None,
+        opt_outs: OptOuts,
     ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._report = report
-        self._before_save = before_save
+        self._opt_outs = opt_outs
         self._mode: str | None = None  # as it was started
         self._announcer: Announcer | None = None
         self._ends: list[CALLBACK_TYPE] = []
         self._changing = asyncio.Lock()
+        self._forgetting: asyncio.Task[None] | None = None
         self.poller: Poller | None = None
 
     @callback
@@ -63,12 +68,15 @@ class Receiver:
         if self._mode != INCOMING_PUSH:
             self._forget_push()
         if self._mode == INCOMING_OFF:
+            check_conversations(self._hass, entry, cut=False)
+            self._forgetting = self._hass.async_create_task(self._forget_checkpoint(), "netsapiens end of polling")
             return
         timing = timing_of(self._hass)
         inbox = Inbox(
             self._coordinator,
-            CheckpointStore(self._hass, entry.entry_id, self._before_save),
+            CheckpointStore(self._hass, entry.entry_id, self._opt_outs.async_save),
             self._received,
+            self._opt_outs.received,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
         )
@@ -108,6 +116,9 @@ class Receiver:
         if self.poller is not None:
             await self.poller.async_stop()
             self.poller = None
+        if self._forgetting is not None:
+            await self._forgetting
+            self._forgetting = None
 
     async def async_apply(self) -> None:
         """Take over what the options say now."""
@@ -165,6 +176,13 @@ class Receiver:
         made = webhook.async_generate_id()
         self._hass.config_entries.async_update_entry(self._entry, data={**self._entry.data, CONF_WEBHOOK_ID: made})
         return made
+
+    async def _forget_checkpoint(self) -> None:
+        """Forget how far the inbox is: what comes in while nothing is received is not reported later."""
+        try:
+            await CheckpointStore(self._hass, self._entry.entry_id).async_remove()
+        except OSError as err:
+            _LOGGER.warning("It could not be forgotten how far the poller was: %s", err.strerror)
 
     def _forget_push(self) -> None:
         """Take back what the PBX was asked to do."""

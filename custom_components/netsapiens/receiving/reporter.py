@@ -25,14 +25,18 @@ class Reporter:
     Parameters:
         store: where the checkpoint is kept.
         report: called with each message, once.
+        report_old: called in its place with one that came in more than a day ago.
 
     Attributes:
         checkpoint: how far the inbox is; None before the very first poll came to its end.
     """
 
-    def __init__(self, store: CheckpointStore, report: Callable[[Inbound], None]) -> None:
+    def __init__(
+        self, store: CheckpointStore, report: Callable[[Inbound], None], report_old: Callable[[Inbound], None]
+    ) -> None:
         self._store = store
         self._report = report
+        self._report_old = report_old
         self.checkpoint: Checkpoint | None = None
         self._saved_at: datetime | None = None
         self._not_saved = False
@@ -74,6 +78,7 @@ class Reporter:
                 continue
             if one.at < now - OLDEST:
                 old += 1
+                self._report_old(one)
                 continue
             self._report(one)
             await asyncio.sleep(apart)
