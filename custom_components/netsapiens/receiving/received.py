@@ -9,6 +9,18 @@ from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 
 
+class OurText(NamedTuple):
+    """A text of ours as the PBX lists it.
+
+    Attributes:
+        text: what it says.
+        at: its time, by the PBX's clock.
+    """
+
+    text: str
+    at: datetime
+
+
 class ListedBetween(NamedTuple):
     """Where a message that came in stands among ours in the PBX's list of its conversation.
 
@@ -18,8 +30,8 @@ class ListedBetween(NamedTuple):
         read_at: when the list was read, by the event loop's clock.
     """
 
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: tuple[OurText, ...]
+    after: tuple[OurText, ...]
     read_at: float
 
 
