@@ -219,12 +219,13 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, target: dict[str, An
     assert response["messagesession"] == pbx.messages[0].messagesession
 
 
+@pytest.mark.parametrize("colleague", ["1002", "1002@Acme.Example"])
 @pytest.mark.usefixtures("home")
-async def test_a_colleague(hass: HomeAssistant, pbx: Simulator) -> None:
-    """An extension is asked by chat."""
+async def test_a_colleague(hass: HomeAssistant, pbx: Simulator, colleague: str) -> None:
+    """An extension is asked by chat, and known in its domain however that is written."""
     call = ask(hass, destination="1002")
     await until(lambda: [row.type for row in pbx.messages] == ["chat"])
-    await pbx.receive_chat(from_user="1002", text="1")
+    await pbx.receive_chat(from_user=colleague, text="1")
     response = await call
     assert (response["id"], response["from_number"]) == ("close", "1002")
 

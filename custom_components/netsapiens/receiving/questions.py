@@ -243,7 +243,7 @@ class Questions:
     def _person(self, number: str, *, is_chat: bool) -> str:
         """Return what somebody is known by: digits with country code; a user of our own domain without it."""
         if is_chat:
-            return number.removesuffix(f"@{self._coordinator.data.account.domain}")
+            return self._coordinator.data.account.without_domain(number)
         return self._digits(number)
 
     def _digits(self, number: str) -> str:

@@ -100,13 +100,11 @@ def received_message(
         entry_id: the account's.
         listed: where it stands among our own texts.
     """
-    user, _, domain = row.from_user_id.partition("@")
-    inside = user if domain in {"", account.domain} else row.from_user_id
     dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
     others = session.remotes if len(session.remotes) > 1 else ()
     return ReceivedMessage(
         text=row.text,
-        from_number=row.from_number or inside,
+        from_number=row.from_number or account.without_domain(row.from_user_id),
         to_number=session.sms_number or dialed or account.user,
         message_type=row.type,
         messagesession=session.id,
