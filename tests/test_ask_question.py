@@ -664,6 +664,15 @@ async def test_what_is_refused(hass: HomeAssistant, pbx: Simulator, key: str, da
     await refused(hass, pbx, key, **{"entity_id": "notify.ann", **data})
 
 
+@pytest.mark.parametrize("field", ["pin", "hint"])
+@pytest.mark.usefixtures("home")
+async def test_a_word_that_yaml_took_for_yes_or_no(hass: HomeAssistant, pbx: Simulator, field: str) -> None:
+    """No answer would have that PIN, and nobody means to text "False"."""
+    with pytest.raises(vol.Invalid, match="Write it in quotes"):
+        await ask(hass, entity_id="notify.ann", **{field: False})
+    assert not pbx.messages
+
+
 async def test_an_account_that_receives_nothing(hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry) -> None:
     """No answer could come, so it is said at once."""
     hass.config_entries.async_update_entry(home, options={**home.options, "incoming": "off"})

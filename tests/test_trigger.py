@@ -31,7 +31,7 @@ async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount)
     return entry
 
 
-async def use(hass: HomeAssistant, name: str, entity_id: str, **options: Any) -> list[Any]:
+async def use(hass: HomeAssistant, name: str, entity_id: str, state: str = "on", **options: Any) -> list[Any]:
     """Make an automation with a trigger, and return the list of its runs."""
     config = {
         "id": "one",
@@ -43,7 +43,7 @@ async def use(hass: HomeAssistant, name: str, entity_id: str, **options: Any) ->
     runs = async_capture_events(hass, "ran")
     assert await async_setup_component(hass, "automation", {"automation": [config]})
     await hass.async_block_till_done()
-    assert hass.states.get("automation.one").state == "on"
+    assert hass.states.get("automation.one").state == state
     return runs
 
 
@@ -122,6 +122,17 @@ async def test_only_our_events(hass: HomeAssistant, pbx: Simulator) -> None:
     hass.states.async_set("event.other", "2026-01-01T00:00:01.000+00:00", {"event_type": "received", "message": "a"})
     await hass.async_block_till_done()
     assert not runs
+
+
+@pytest.mark.parametrize("text", [True, False, ["yes", False]])
+@pytest.mark.usefixtures("house")
+async def test_a_phrase_that_yaml_took_for_yes_or_no(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture, text: Any
+) -> None:
+    """It would never trigger, so it is refused, and the log says what to write."""
+    caplog.clear()
+    await use(hass, "message_received", "event.ann_messages", state="unavailable", text=text)
+    assert 'Write it in quotes, such as "yes"' in caplog.text
 
 
 def test_the_form_has_every_option() -> None:

@@ -14,6 +14,7 @@ import voluptuous as vol
 
 from .const import DOMAIN, EVENT_FAILED, EVENT_RECEIVED
 from .receiving.answers import bare
+from .request import written_text
 
 if TYPE_CHECKING:
     from homeassistant.helpers.trigger import Trigger
@@ -36,7 +37,7 @@ def _visible(texts: list[str]) -> list[str]:
 
 
 RECEIVED_OPTIONS = {
-    vol.Optional(CONF_TEXT, default=list): vol.All(cv.ensure_list, [cv.string], _visible),
+    vol.Optional(CONF_TEXT, default=list): vol.All(cv.ensure_list, [written_text], _visible),
     vol.Optional(CONF_MATCH, default=MATCH_EQUALS): vol.In([MATCH_EQUALS, MATCH_STARTS_WITH, MATCH_CONTAINS]),
     vol.Optional(CONF_WITH_PICTURE, default=False): cv.boolean,
 }
