@@ -12,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from custom_components.netsapiens import trigger
+from custom_components.netsapiens.delivery.state import Reason
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
 from tests.fixtures import hass_storage  # noqa: F401
@@ -141,6 +142,8 @@ def test_the_form_has_every_option() -> None:
     assert set(form) == set(trigger.TRIGGERS)
     for name, options in (("message_received", trigger.RECEIVED_OPTIONS), ("message_failed", trigger.FAILED_OPTIONS)):
         assert set(form[name]["fields"]) == {str(key) for key in options}
+    reasons = form["message_failed"]["fields"]["reason"]["selector"]["select"]["options"]
+    assert set(reasons) == {reason.value for reason in Reason}
 
 
 @pytest.fixture
