@@ -2,6 +2,7 @@
 
 import asyncio
 from copy import replace
+from datetime import timedelta
 from typing import Any
 
 from homeassistant.auth.models import Group
@@ -20,6 +21,7 @@ from tests.delivery.test_queue import crash
 from tests.fixtures import hass_storage  # noqa: F401
 from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
+from tests.simulator.render import bare_time
 from tests.test_blueprints import sent_to
 
 ANN, BOB, EVE, STRANGER = "18585550123", "18585550124", "18585550125", "18585550177"
@@ -217,12 +219,13 @@ async def test_a_group(hass: HomeAssistant, pbx: Simulator, target: dict[str, An
     assert response["messagesession"] == pbx.messages[0].messagesession
 
 
+@pytest.mark.parametrize("colleague", ["1002", "1002@Acme.Example"])
 @pytest.mark.usefixtures("home")
-async def test_a_colleague(hass: HomeAssistant, pbx: Simulator) -> None:
-    """An extension is asked by chat."""
+async def test_a_colleague(hass: HomeAssistant, pbx: Simulator, colleague: str) -> None:
+    """An extension is asked by chat, and known in its domain however that is written."""
     call = ask(hass, destination="1002")
     await until(lambda: [row.type for row in pbx.messages] == ["chat"])
-    await pbx.receive_chat(from_user="1002", text="1")
+    await pbx.receive_chat(from_user=colleague, text="1")
     response = await call
     assert (response["id"], response["from_number"]) == ("close", "1002")
 
@@ -274,6 +277,26 @@ async def test_what_came_before_the_question(hass: HomeAssistant, pbx: Simulator
     assert await call == NOTHING
     assert entity_events.texts() == ["1"]
     assert entity_events.events[-1][1]["is_answer"] is False
+
+
+@pytest.mark.parametrize("fault", [{"kind": FaultKind.SLOW, "seconds": 1}, {"kind": FaultKind.FORBIDDEN_HTML}])
+@pytest.mark.usefixtures("quick_queue", "home")
+async def test_a_late_answer_to_the_same_question_before(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents, fault: dict[str, Any]
+) -> None:
+    """It does not answer the one that the PBX has not taken yet."""
+    assert await ask(hass, entity_id="notify.ann", timeout=0.3) == NOTHING
+    pbx.messages[0].bare_timestamp = bare_time(pbx.now() - timedelta(minutes=1))
+    pbx.fault(path="/messages", method="POST", times=None, **fault)
+    call = ask(hass, entity_id="notify.ann", timeout=1, keep_for=60)
+    await until(lambda: len([one for one in pbx.requests_to("/messages") if one.method == "POST"]) == 2)
+    await pbx.receive(from_number=ANN, text="1")
+    await until(lambda: entity_events.texts() == ["1"])
+    assert entity_events.events[-1][1]["is_answer"] is False
+    assert sent_to(pbx, ANN) == [LINES]
+    pbx.clear_faults()
+    assert await call == NOTHING
+    assert sent_to(pbx, ANN) == [LINES, LINES]
 
 
 @pytest.mark.usefixtures("home")
@@ -639,6 +662,15 @@ async def test_a_picture_with_the_question(
 async def test_what_is_refused(hass: HomeAssistant, pbx: Simulator, key: str, data: dict[str, Any]) -> None:
     """Rules are checked before anybody is asked."""
     await refused(hass, pbx, key, **{"entity_id": "notify.ann", **data})
+
+
+@pytest.mark.parametrize("field", ["pin", "hint"])
+@pytest.mark.usefixtures("home")
+async def test_a_word_that_yaml_took_for_yes_or_no(hass: HomeAssistant, pbx: Simulator, field: str) -> None:
+    """No answer would have that PIN, and nobody means to text "False"."""
+    with pytest.raises(vol.Invalid, match="Write it in quotes"):
+        await ask(hass, entity_id="notify.ann", **{field: False})
+    assert not pbx.messages
 
 
 async def test_an_account_that_receives_nothing(hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry) -> None:

@@ -161,11 +161,12 @@ async def test_the_conversation_of_a_group(
     assert sorted(pbx.messages[-1].destination) == [ANN, BOB]
 
 
+@pytest.mark.parametrize("colleague", ["1002", "1002@Acme.Example"])
 async def test_the_conversation_of_a_chat(
-    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents, colleague: str
 ) -> None:
-    """A chat is answered by chat."""
-    received = await pbx.receive_chat(from_user="1002", text="Hi")
+    """A chat is answered by chat, however the PBX writes the domain."""
+    received = await pbx.receive_chat(from_user=colleague, text="Hi")
     (row,) = await answer(hass, messagesession=received.messagesession)
     assert (row["destination"], row["from_number"], row["message_type"]) == (["1002"], None, "chat")
     assert pbx.messages[-1].requested_session == received.messagesession

@@ -12,6 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_capture_events
 
 from custom_components.netsapiens import trigger
+from custom_components.netsapiens.delivery.state import Reason
 from tests.conftest import AddAccount, recipient
 from tests.delivery.quick import set_timing
 from tests.fixtures import hass_storage  # noqa: F401
@@ -31,7 +32,7 @@ async def house(hass: HomeAssistant, quick_inbox: None, add_account: AddAccount)
     return entry
 
 
-async def use(hass: HomeAssistant, name: str, entity_id: str, **options: Any) -> list[Any]:
+async def use(hass: HomeAssistant, name: str, entity_id: str, state: str = "on", **options: Any) -> list[Any]:
     """Make an automation with a trigger, and return the list of its runs."""
     config = {
         "id": "one",
@@ -43,7 +44,7 @@ async def use(hass: HomeAssistant, name: str, entity_id: str, **options: Any) ->
     runs = async_capture_events(hass, "ran")
     assert await async_setup_component(hass, "automation", {"automation": [config]})
     await hass.async_block_till_done()
-    assert hass.states.get("automation.one").state == "on"
+    assert hass.states.get("automation.one").state == state
     return runs
 
 
@@ -124,12 +125,25 @@ async def test_only_our_events(hass: HomeAssistant, pbx: Simulator) -> None:
     assert not runs
 
 
+@pytest.mark.parametrize("text", [True, False, ["yes", False]])
+@pytest.mark.usefixtures("house")
+async def test_a_phrase_that_yaml_took_for_yes_or_no(
+    hass: HomeAssistant, caplog: pytest.LogCaptureFixture, text: Any
+) -> None:
+    """It would never trigger, so it is refused, and the log says what to write."""
+    caplog.clear()
+    await use(hass, "message_received", "event.ann_messages", state="unavailable", text=text)
+    assert 'Write it in quotes, such as "yes"' in caplog.text
+
+
 def test_the_form_has_every_option() -> None:
     """What the code takes is what the form offers."""
     form = load_yaml_dict(str(FOLDER / "triggers.yaml"))
     assert set(form) == set(trigger.TRIGGERS)
     for name, options in (("message_received", trigger.RECEIVED_OPTIONS), ("message_failed", trigger.FAILED_OPTIONS)):
         assert set(form[name]["fields"]) == {str(key) for key in options}
+    reasons = form["message_failed"]["fields"]["reason"]["selector"]["select"]["options"]
+    assert set(reasons) == {reason.value for reason in Reason}
 
 
 @pytest.fixture

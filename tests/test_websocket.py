@@ -319,6 +319,17 @@ async def test_the_senders_of_a_group(
     assert "Private" not in {text for _, text in trip.lines}
 
 
+async def test_a_colleague_whose_domain_is_written_otherwise(
+    pbx: Simulator, add_account: AddAccount, hass: HomeAssistant, hass_ws_client: Any
+) -> None:
+    """Case makes no difference to a domain: the conversation and its sender are found."""
+    await add_account(recipient("Desk", "1002"))
+    await pbx.receive_chat(from_user="1002@Acme.Example", text="Lunch?")
+    desk = Card(await hass_ws_client(hass), "event.desk_messages")
+    await desk.open()
+    assert [row["sender"] for row in desk.rows.values()] == ["Desk"]
+
+
 async def test_what_texts_cost(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, hass_ws_client: Any
 ) -> None:

@@ -16,7 +16,7 @@ from .const import CONF_DESTINATION, CONF_FROM_NUMBER, CONF_GROUP, DOMAIN
 from .errors import refuse
 from .receiving.answers import AnswerMatcher, Choice, numbered_lines
 from .receiving.question import Answer
-from .request import is_visible
+from .request import is_visible, written_text
 from .services import (
     ATTR_CONFIG_ENTRY_ID,
     ATTR_KEEP_FOR,
@@ -64,8 +64,8 @@ SCHEMA = vol.Schema(
         vol.Optional(ATTR_ANSWERS, default=list): vol.All(cv.ensure_list, [_ANSWER]),
         vol.Optional(ATTR_NUMBERED, default=True): cv.boolean,
         vol.Optional(ATTR_TIMEOUT, default=_TIMEOUT): cv.time_period,
-        vol.Optional(ATTR_HINT): cv.string,
-        vol.Optional(ATTR_PIN): cv.string,
+        vol.Optional(ATTR_HINT): written_text,
+        vol.Optional(ATTR_PIN): written_text,
     }
 )
 

@@ -21,7 +21,6 @@ from .prepared_send import PreparedSend
 from .receiving.answers import AnswerMatcher
 from .receiving.question import Answer, Ask, AskState, Question
 from .receiving.questions import Questions
-from .receiving.received import ReceivedMessage
 from .request import SendRequest
 from .sending import async_prepare, async_send_prepared, check_limit, check_space, left_out
 from .settings import read_settings
@@ -189,7 +188,7 @@ class _Asking:
             self._asks[ask].questions.async_end(ask, error)
 
     @callback
-    def _send_hint(self, ask: Ask, _received: ReceivedMessage) -> None:
+    def _send_hint(self, ask: Ask) -> None:
         """Text somebody whose text is no answer what is expected, if that was asked for."""
         if self._terms.hint is not None:
             entry = self._asks[ask].send.entry

@@ -209,5 +209,5 @@ def _others_of(everybody: Collection[str], our_number: str | None, account: Acco
     """Return everybody but us, each once; users of our own domain without it, as they are texted."""
     if our_number is not None:
         return tuple(dict.fromkeys(number_of(one) for one in everybody if not same_number(number_of(one), our_number)))
-    users = (one.removesuffix(f"@{account.domain}") for one in everybody)
+    users = map(account.without_domain, everybody)
     return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple
 import unicodedata
 
 from homeassistant.config_entries import ConfigSubentry
+from homeassistant.helpers import config_validation as cv
+import voluptuous as vol
 
 from .errors import refuse
 from .outgoing import Media
@@ -89,6 +91,19 @@ def text_of(request: SendRequest) -> str:
     except UnicodeEncodeError:
         refuse("invalid_text")
     return text
+
+
+def written_text(value: object) -> str:
+    """Return a text that people write in YAML as a word or two, and that is compared or sent as it is.
+
+    Raises:
+        vol.Invalid: it is none, or YAML made yes or no of it.
+    """
+    if isinstance(value, bool):
+        raise vol.Invalid(
+            'YAML reads yes, no, on and off without quotes as true and false. Write it in quotes, such as "yes"'
+        )
+    return cv.string(value)
 
 
 def is_visible(text: str) -> bool:

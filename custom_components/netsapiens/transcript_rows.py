@@ -51,9 +51,7 @@ def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
 def _name_of(entry: NetsapiensConfigEntry, listed: Listed) -> str:
     """Return who wrote a message: the name of the recipient with that number, else the number."""
     row, account = listed.row, entry.runtime_data
-    user, _, domain = row.from_user_id.partition("@")
-    inside = user if domain in {"", account.coordinator.data.account.domain} else row.from_user_id
-    number = row.from_number or inside
+    number = row.from_number or account.coordinator.data.account.without_domain(row.from_user_id)
     alone = (one for one in account.addresses.recipients_with(number) if len(read_recipient(one).destination) == 1)
     if (recipient := next(alone, None)) is not None:
         return recipient.title

@@ -1,7 +1,7 @@
 """Triggers: a message came in, such as the word "garage" from Ann; a text did not get out.
 
-Home Assistant's base class for them is younger than some of the releases that may come, and may move again. Where it is
-not there, these triggers are not there either, and the events work as ever.
+Home Assistant's base class for them is new, and a later release may move it. Where it is not there, these triggers are
+not there either, and the events work as ever.
 """
 
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,9 @@ from homeassistant.helpers import config_validation as cv, entity_registry as er
 import voluptuous as vol
 
 from .const import DOMAIN, EVENT_FAILED, EVENT_RECEIVED
+from .delivery.state import Reason
 from .receiving.answers import bare
+from .request import written_text
 
 if TYPE_CHECKING:
     from homeassistant.helpers.trigger import Trigger
@@ -27,8 +29,6 @@ MATCH_EQUALS: Final = "equals"
 MATCH_STARTS_WITH: Final = "starts_with"
 MATCH_CONTAINS: Final = "contains"
 
-_REASONS: Final = ("expired", "opted_out", "refused", "unconfirmed", "unexpected")
-
 
 def _visible(texts: list[str]) -> list[str]:
     """Return the phrases that say something."""
@@ -36,12 +36,12 @@ def _visible(texts: list[str]) -> list[str]:
 
 
 RECEIVED_OPTIONS = {
-    vol.Optional(CONF_TEXT, default=list): vol.All(cv.ensure_list, [cv.string], _visible),
+    vol.Optional(CONF_TEXT, default=list): vol.All(cv.ensure_list, [written_text], _visible),
     vol.Optional(CONF_MATCH, default=MATCH_EQUALS): vol.In([MATCH_EQUALS, MATCH_STARTS_WITH, MATCH_CONTAINS]),
     vol.Optional(CONF_WITH_PICTURE, default=False): cv.boolean,
 }
 FAILED_OPTIONS = {
-    vol.Optional(CONF_REASON, default=list): vol.All(cv.ensure_list, [vol.In(_REASONS)]),
+    vol.Optional(CONF_REASON, default=list): vol.All(cv.ensure_list, [vol.In([reason.value for reason in Reason])]),
 }
 
 

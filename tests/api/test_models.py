@@ -372,6 +372,9 @@ PORTAL = Account("ann@mail.example", "1001", "acme.example", "ann", "Basic User"
         ({"direction": "orig", "from-user-id": "1001@acme.example"}, False),
         ({"direction": "", "from-user-id": "1001@acme.example"}, True),
         ({"from-user-id": "1001@acme.example"}, True),
+        ({"from-user-id": "1001@Acme.Example"}, True),
+        ({"from-user-id": "1001"}, True),
+        ({"from-user-id": "1001@other.example"}, False),
         ({"direction": None, "from-user-id": "1002@acme.example"}, False),
         ({"direction": "", "from-user-id": ""}, False),
         ({"direction": "both", "from-user-id": "1002@acme.example"}, False),
@@ -380,6 +383,23 @@ PORTAL = Account("ann@mail.example", "1001", "acme.example", "ann", "Basic User"
 def test_direction(row: dict[str, Any], outbound: bool, account: Account) -> None:
     """A chat has none: it came in unless we sent it."""
     assert Message.from_row(row).is_outbound(account) is outbound
+
+
+@pytest.mark.parametrize(
+    ("user", "known_as"),
+    [
+        ("1002@acme.example", "1002"),
+        ("1002@ACME.Example", "1002"),
+        ("1002@", "1002"),
+        ("1002", "1002"),
+        ("1002@other.example", "1002@other.example"),
+        ("1002@acme.example.com", "1002@acme.example.com"),
+        ("", ""),
+    ],
+)
+def test_a_user_of_the_own_domain(user: str, known_as: str) -> None:
+    """They are known without it, however the PBX writes it; others with theirs."""
+    assert ANN.without_domain(user) == known_as
 
 
 @pytest.mark.parametrize(

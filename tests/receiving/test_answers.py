@@ -57,6 +57,32 @@ def test_letter_by_letter(text: str, expected: str | None) -> None:
     assert answer(text) == expected
 
 
+@pytest.mark.parametrize(
+    ("sentence", "text"),
+    [
+        ("Hay\u0131r", "HAYIR"),
+        ("Kap\u0131y\u0131 kapat", "KAPIYI KAPAT"),
+        ("İptal", "iptal"),
+        ("Wyłącz", "wylacz"),
+        ("Đóng cửa", "dong cua"),
+        ("Sluk på køkkenet", "SLUK PA KOKKENET"),
+        ("نعم", "نَعَمْ"),
+        ("هٰذا", "هذا"),
+        ("כן", "כֵּן"),
+        ("Straße", "STRASSE"),
+    ],
+)
+def test_case_and_accents(sentence: str, text: str) -> None:
+    """They make no difference in any language, whichever of the two has them."""
+    assert bare(sentence) == bare(text)
+
+
+@pytest.mark.parametrize(("one", "other"), [("कि", "की"), ("ไม่", "ไม"), ("が", "か"), ("בית־ספר", "ביתספר")])
+def test_marks_that_make_another_word(one: str, other: str) -> None:
+    """What looks like an accent and is a vowel, a tone or a hyphen of its script counts."""
+    assert bare(one) != bare(other)
+
+
 def test_without_numbers() -> None:
     """Then a number is none, unless it is a sentence or an ID."""
     assert [answer(text, numbered=False) for text in ("1", "1 close it", "7", "close")] == [

@@ -405,6 +405,18 @@ async def test_a_recipient_of_another_domain_is_somebody_else(
     assert hass.states.get(MESSAGES).attributes["recipient"] == "Desk"
 
 
+async def test_a_colleague_whose_domain_is_written_otherwise(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
+    """Case makes no difference to a domain."""
+    entry = await add_account(recipient("Desk", "1002"))
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive_chat(from_user="1002@Acme.Example", text="Colleague")
+    await until(lambda: entity_events.texts("event.desk_messages") == ["Colleague"])
+    attributes = hass.states.get(MESSAGES).attributes
+    assert (attributes["from_number"], attributes["recipient"]) == ("1002", "Desk")
+
+
 async def test_a_recipient_that_is_not_heard_keeps_nothing_back(
     hass: HomeAssistant,
     pbx: Simulator,

@@ -6,17 +6,27 @@ from typing import Any
 from hypothesis import given, strategies as st
 import pytest
 
-from custom_components.netsapiens.receiving.received import ListedBetween, ReceivedMessage
-from custom_components.netsapiens.receiving.taken import Taken, came_after, is_listed_before
+from custom_components.netsapiens.receiving.received import ListedBetween, OurText, ReceivedMessage
+from custom_components.netsapiens.receiving.taken import Taken, came_after, is_listed_after
 
 NOON = datetime(2026, 11, 27, 12, 0, 0, 700_000, UTC)
 QUESTION = Taken("Close it?", NOON, 100.0, NOON + timedelta(seconds=0.3), 0.0)
 
 
-def text(seconds: float, before: str = "", after: str = "", read_at: float = 110.0, *, listed: bool = True) -> Any:
-    """Return a text that the PBX lists so many seconds after noon."""
-    between = ListedBetween((before,) if before else (), (after,) if after else (), read_at)
+def text(
+    seconds: float,
+    before: str = "",
+    after: str = "",
+    read_at: float = 110.0,
+    *,
+    ours: float | None = None,
+    listed: bool = True,
+) -> Any:
+    """Return a text that the PBX lists so many seconds after noon, next to texts of ours of that or a given time."""
     at = NOON.replace(microsecond=0) + timedelta(seconds=seconds)
+    ours_at = at if ours is None else NOON.replace(microsecond=0) + timedelta(seconds=ours)
+    before_it, after_it = [(OurText(one, ours_at),) if one else () for one in (before, after)]
+    between = ListedBetween(before_it, after_it, read_at)
     return ReceivedMessage("1", "1", "2", "sms", "s", None, at, (), None, None, listed=between if listed else None)
 
 
@@ -32,6 +42,9 @@ def text(seconds: float, before: str = "", after: str = "", read_at: float = 110
         (text(0, after="Close it?"), False),
         (text(0, before="Close it?", after="Close it?"), False),
         (text(1, after="Something else"), True),
+        (text(-2, before="Close it?"), True),  # by a clock that is behind
+        (text(-2, before="Close it?", ours=-10), False),  # the same question before
+        (text(2, before="Close it?", ours=-10), True),
         (text(-3), False),
         (text(0, listed=False), True),
         (text(60, read_at=99.0), False),  # it was listed before the question was sent
@@ -56,9 +69,23 @@ def test_a_clock_that_was_set_changes_nothing(jump: float) -> None:
         assert came_after(QUESTION, text(seconds + jump), jump) is (seconds > 0)
 
 
-def test_listed_before() -> None:
+def test_listed_after() -> None:
     """Only an order that says so is taken for one."""
-    assert is_listed_before("Close it?", text(0, before="Close it?"))
-    assert not is_listed_before("Close it?", text(0))
-    assert not is_listed_before("Close it?", text(0, before="Close it?", after="Close it?"))
-    assert not is_listed_before("Close it?", text(0, listed=False))
+    assert is_listed_after(QUESTION, text(0, before="Close it?"), 0.0)
+    assert not is_listed_after(QUESTION, text(0), 0.0)
+    assert not is_listed_after(QUESTION, text(0, before="Close it?", after="Close it?"), 0.0)
+    assert not is_listed_after(QUESTION, text(0, listed=False), 0.0)
+
+
+@pytest.mark.parametrize("seconds", [-60, 0, 60])
+def test_the_same_question_before_is_another_one(seconds: float) -> None:
+    """While this one is sent, a text may still answer the one before."""
+    assert not is_listed_after(QUESTION, text(seconds, before="Close it?", ours=-60), 0.0)
+
+
+@pytest.mark.parametrize("jump", [-3600.0, 3600.0])
+def test_the_same_question_before_a_clock_was_set(jump: float) -> None:
+    """It is not taken for this one, whichever way the PBX's clock was set while this one is sent."""
+    assert not is_listed_after(QUESTION, text(60 + jump, before="Close it?", ours=-60), jump)
+    assert not is_listed_after(QUESTION, text(60 + jump, before="Close it?", ours=-60 + jump), jump)
+    assert not came_after(QUESTION, text(jump, after="Close it?"), jump)

@@ -68,6 +68,11 @@ class Account(NamedTuple):
         """Whether the login may act for the other users of its domain."""
         return has_domain_rights(self.scope)
 
+    def without_domain(self, user: str) -> str:
+        """Return a user of our own domain, in whatever case the PBX writes it, without it; anybody else as they are."""
+        name, _, domain = user.partition("@")
+        return name if domain.lower() in {"", self.domain.lower()} else user
+
     @classmethod
     def from_token(cls, answer: Mapping[str, Any], username: str) -> Account:
         """Read the answer to a token call; ``username`` stands in for what it lacks."""
@@ -189,8 +194,7 @@ class Message(NamedTuple):
         """Whether the account sent it. A chat has no direction, only a sender."""
         if self.direction in {"orig", "term"}:
             return self.direction == "term"
-        user, _, domain = self.from_user_id.partition("@")
-        is_own = user == account.user and domain.lower() in {"", account.domain.lower()}
+        is_own = account.without_domain(self.from_user_id) == account.user
         return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
 
 

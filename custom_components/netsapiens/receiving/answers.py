@@ -6,10 +6,18 @@ import re
 from typing import Any, Final, NamedTuple
 import unicodedata
 
-_ACCENTS: Final = range(0x0300, 0x0370)
+# Accents, and the vowel signs that Hebrew and Arabic mostly go without. In other scripts such marks make another word.
+_ACCENTS: Final = frozenset(
+    {
+        *range(0x0300, 0x0370),
+        *(*range(0x0591, 0x05BE), 0x05BF, 0x05C1, 0x05C2, 0x05C4, 0x05C5, 0x05C7),
+        *(*range(0x064B, 0x0660), 0x0670),
+    }
+)
 # What phones add to a character without changing it: a variation, a keycap, the tone of a skin.
 _VARIATIONS: Final = frozenset({0xFE0E, 0xFE0F, 0x20E3, *range(0x1F3FB, 0x1F400)})
-_APOSTROPHES: Final = str.maketrans("\u2018\u2019\u02bc\u00b4`", "'" * 5)
+# Apostrophes, and letters with an accent that Unicode does not take apart.
+_PLAIN: Final = str.maketrans("\u2018\u2019\u02bc\u00b4`\u0131łđø", "'" * 5 + "ildo")
 _TEMPLATE: Final = re.compile(r"[\[({<|]")
 _MOST_PARTS: Final = 50  # of a sentence template, as far as it is shown
 _GLUED: Final = re.compile(r"([,;:/])(?=\S)")
@@ -117,7 +125,7 @@ def bare(text: str) -> str:
     A text of punctuation alone stays as it is.
     """
     folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    kept = "".join(char for char in folded.translate(_APOSTROPHES) if not _is_ornament(char))
+    kept = "".join(char for char in folded.translate(_PLAIN) if not _is_ornament(char))
     words = " ".join(unicodedata.normalize("NFC", kept).casefold().split())
     start, end = 0, len(words)
     while start < end and _is_margin(words[start]):

@@ -85,6 +85,4 @@ def is_ours_last(session: MessageSession, account: Account) -> bool:
         return False
     if session.sms_number and same_number(sender, session.sms_number):
         return True
-    user, _, domain = sender.partition("@")
-    is_inside = domain.lower() == account.domain.lower() and user in {account.user, session.owner or account.user}
-    return sender in {account.uid, account.user} or is_inside
+    return sender == account.uid or account.without_domain(sender) in {account.user, session.owner or account.user}

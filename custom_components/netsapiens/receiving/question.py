@@ -90,7 +90,7 @@ class Question:
     Parameters:
         matcher: which texts are answers.
         timeout: seconds that each conversation has for its answer, once the PBX took the question.
-        not_understood: called with the conversation and the text where a text is none; once a person.
+        not_understood: called with the conversation where a text is none; once a person.
 
     Attributes:
         asks: the conversations that it is put to.
@@ -102,7 +102,7 @@ class Question:
         hass: HomeAssistant,
         matcher: AnswerMatcher,
         timeout: float,
-        not_understood: Callable[[Ask, ReceivedMessage], None],
+        not_understood: Callable[[Ask], None],
     ) -> None:
         self._hass = hass
         self._matcher = matcher
@@ -148,7 +148,7 @@ class Question:
                 self.outcome.set_result(Answer(ask, received, match))
             elif received.from_number not in self._asked_again:
                 self._asked_again.add(received.from_number)
-                self._not_understood(ask, received)
+                self._not_understood(ask)
 
     async def _match(self, text: str) -> Match | None:
         """Return the answer that a text is; sentence templates are matched in a thread, since that takes a while."""

@@ -18,7 +18,7 @@ from .opt_out_words import is_opt_out_word
 from .poller import Poller
 from .question import Ask, AskState, Question
 from .received import ReceivedMessage
-from .taken import Taken, came_after, is_listed_before
+from .taken import Taken, came_after, is_listed_after
 from .timing import timing_of
 
 _WHILE_MATCHING = 0.05  # seconds until it is looked again whether a text that came in time is an answer
@@ -185,10 +185,13 @@ class Questions:
 
     def _take(self, ask: Ask, received: ReceivedMessage) -> bool:
         """Take a text for a question that is under way; return whether the question was waiting for it."""
-        if ask.state is AskState.ASKED and self._is_after(ask, received):
+        if ask.taken is None:
+            return False
+        jumped = self._coordinator.api.clock.jumped
+        if ask.state is AskState.ASKED and came_after(ask.taken, received, jumped):
             ask.question.async_take(ask, received)
             return True
-        if ask.state is AskState.SENDING and is_listed_before(ask.message.text, received):
+        if ask.state is AskState.SENDING and is_listed_after(ask.taken, received, jumped):
             ask.early.append(received)
             return True
         return False
@@ -205,10 +208,6 @@ class Questions:
             if person in ask.persons and ask.message.messagesession == received.messagesession
         ]
         return [ask for ask in waiting if ask.state in {AskState.SENDING, AskState.ASKED}][:1]
-
-    def _is_after(self, ask: Ask, received: ReceivedMessage) -> bool:
-        """Whether a text came in after the PBX took a question."""
-        return ask.taken is not None and came_after(ask.taken, received, self._coordinator.api.clock.jumped)
 
     def _start_if_first(self, ask: Ask) -> None:
         """Let a question have its turn, unless another one to the same people comes before it."""
@@ -244,7 +243,7 @@ class Questions:
     def _person(self, number: str, *, is_chat: bool) -> str:
         """Return what somebody is known by: digits with country code; a user of our own domain without it."""
         if is_chat:
-            return number.removesuffix(f"@{self._coordinator.data.account.domain}")
+            return self._coordinator.data.account.without_domain(number)
         return self._digits(number)
 
     def _digits(self, number: str) -> str:

@@ -14,7 +14,7 @@ from ..pbx.listing import reaches, read_since
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .checkpoint import fingerprint
-from .received import ListedBetween
+from .received import ListedBetween, OurText
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -222,7 +222,7 @@ class Reader:
         found = []
         dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
         dated.sort(key=lambda one: one[:2])
-        ours = [row.text for _, _, row in dated if row.is_outbound(account)]
+        ours = [OurText(row.text, at) for at, _, row in dated if row.is_outbound(account)]
         passed = 0  # of ours
         read_at = self._coordinator.hass.loop.time()
         for at, listed, row in dated:

@@ -9,6 +9,18 @@ from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 
 
+class OurText(NamedTuple):
+    """A text of ours as the PBX lists it.
+
+    Attributes:
+        text: what it says.
+        at: its time, by the PBX's clock.
+    """
+
+    text: str
+    at: datetime
+
+
 class ListedBetween(NamedTuple):
     """Where a message that came in stands among ours in the PBX's list of its conversation.
 
@@ -18,8 +30,8 @@ class ListedBetween(NamedTuple):
         read_at: when the list was read, by the event loop's clock.
     """
 
-    before: tuple[str, ...]
-    after: tuple[str, ...]
+    before: tuple[OurText, ...]
+    after: tuple[OurText, ...]
     read_at: float
 
 
@@ -88,15 +100,13 @@ def received_message(
         entry_id: the account's.
         listed: where it stands among our own texts.
     """
-    user, _, domain = row.from_user_id.partition("@")
-    inside = user if domain in {"", account.domain} else row.from_user_id
     dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
     to_number = session.sms_number or dialed or account.user
     listed_in_it = row.participants or session.remotes
     others = [one for one in listed_in_it if not _is_us(one, to_number, account)]
     return ReceivedMessage(
         text=row.text,
-        from_number=row.from_number or inside,
+        from_number=row.from_number or account.without_domain(row.from_user_id),
         to_number=to_number,
         message_type=row.type,
         messagesession=session.id,
@@ -111,6 +121,5 @@ def received_message(
 
 def _is_us(participant: str, to_number: str, account: Account) -> bool:
     """Whether somebody in a conversation is the account itself, which some PBXs list with the other one of two."""
-    user, _, domain = participant.partition("@")
-    is_inside = user == account.user and domain.lower() in {"", account.domain.lower()}
-    return is_inside or participant == account.uid or same_number(participant, to_number)
+    inside = account.without_domain(participant)
+    return inside == account.user or participant == account.uid or same_number(participant, to_number)

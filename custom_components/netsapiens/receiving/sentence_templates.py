@@ -1,6 +1,6 @@
 """Sentence templates of ``hassil``, as Assist has them: ``[please] close (it|the garage) in {minutes} minutes``.
 
-Imported by `questions` where it is needed and in a thread: ``hassil`` comes with Home Assistant's ``conversation`` and
+Imported by `question` where it is needed and in a thread: ``hassil`` comes with Home Assistant's ``conversation`` and
 need not be there, and both to import it and to match takes a while.
 """
 

@@ -4,10 +4,11 @@ The PBX lists times in seconds, its clock is known to a second or so, and its li
 took the question, the order in its list decides.
 """
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from .received import ReceivedMessage
+from .received import OurText, ReceivedMessage
 
 _CLOSE = timedelta(seconds=3)
 _SECOND = timedelta(seconds=1)
@@ -52,24 +53,36 @@ def came_after(question: Taken, received: ReceivedMessage, jumped: float) -> boo
         return True
     if at < question.earliest - _CLOSE:
         return False
-    if _holds(received.listed.after if received.listed else (), question.text):
-        return False
-    if is_listed_before(question.text, received):
-        return True
-    return at >= question.earliest.replace(microsecond=0) - _SECOND
+    order = _order(question, received, jumped)
+    return at >= question.earliest.replace(microsecond=0) - _SECOND if order is None else order
 
 
-def is_listed_before(question: str, received: ReceivedMessage) -> bool:
-    """Return whether the PBX lists a question of ours before a text, and not after it.
+def is_listed_after(question: Taken, received: ReceivedMessage, jumped: float) -> bool:
+    """Return whether the PBX lists a text after a question, of which it may not be known yet that the PBX took it.
 
     Parameters:
-        question: its text.
+        question: since when it is sent.
         received: the text.
+        jumped: by how many seconds in all the PBX's clock has been set by now.
     """
-    between = received.listed
-    return between is not None and _holds(between.before, question) and not _holds(between.after, question)
+    return _order(question, received, jumped) is True
 
 
-def _holds(texts: tuple[str, ...], question: str) -> bool:
-    """Whether a question is among texts; PBXs drop spaces at the ends."""
-    return any(text.strip() == question.strip() for text in texts)
+def _order(question: Taken, received: ReceivedMessage, jumped: float) -> bool | None:
+    """Return whether a text is listed after a question, False for before it; None where the list does not say.
+
+    The same question from before this one was sent does not count. Whether the clock was set before or after the PBX
+    took it is not known: it counts where it is late enough by both.
+    """
+    if received.listed is None:
+        return None
+    if _holds(received.listed.after, question.text):
+        return False
+    since = question.started - _CLOSE + timedelta(seconds=max(jumped - question.jumped, 0.0))
+    recent = [one for one in received.listed.before if one.at >= since]
+    return True if _holds(recent, question.text) else None
+
+
+def _holds(ours: Iterable[OurText], question: str) -> bool:
+    """Whether a question is among texts of ours; PBXs drop spaces at the ends."""
+    return any(one.text.strip() == question.strip() for one in ours)
