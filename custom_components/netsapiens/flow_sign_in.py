@@ -43,7 +43,10 @@ _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
 # The credentials that were typed are of no use, or it is not known whether they are.
 _REFUSED = {"unknown", "invalid_auth", "invalid_api_key", "mfa_required", "read_only_key", "account_mismatch"}
 # What else is cannot_connect.
-_ERRORS = {"invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key", "timeout_connect"}
+_ERRORS = {
+    *("invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key"),
+    *("timeout_connect", "rate_limited", "pbx_failed"),
+}
 _OUT_OF_REACH = {401, 404}
 _LONGEST_TITLE = 64  # characters
 
