@@ -111,3 +111,9 @@ def test_titles_of_repair_dialogs_fit_a_phone(language: str) -> None:
     titles = {path: text for path, text in texts_in(language).items() if path.endswith(".step.confirm.title")}
     assert titles
     assert [text for text in titles.values() if len(text) > 28] == []
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_the_address_of_a_live_server_has_a_port(language: str) -> None:
+    """Without its port, the live server's address is another one."""
+    assert "core1.example.com:8001" in texts_in(language)[".options.error.invalid_url"]
