@@ -154,8 +154,10 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
     @callback
     def _take_over_from_others(self) -> None:
         """End the dialogs that were left, such as by closing the browser, before they made an entry of this account."""
-        for flow in self._async_in_progress(include_uninitialized=True, match_context={"unique_id": self.unique_id}):
-            self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        uid = (self.unique_id or "").casefold()
+        for flow in self._async_in_progress(include_uninitialized=True):
+            if (flow["context"].get("unique_id") or "").casefold() == uid:
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""

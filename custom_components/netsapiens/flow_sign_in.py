@@ -129,8 +129,12 @@ async def user_of(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> tuple[st
 
 
 async def is_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, account: Account) -> bool:
-    """Whether an entry is that of an account: by its uid, or by user and domain, since a key has no uid of its own."""
-    if entry.unique_id == account.uid:
+    """Whether an entry is that of an account: by its uid, or by user and domain, since a key has no uid of its own.
+
+    How they are spelled does not count, as it does not to the PBX.
+    """
+    if (entry.unique_id or "").casefold() == account.uid.casefold():
         return True
-    known = account.user, account.domain
-    return all(known) and known == await user_of(hass, entry)
+    user, domain = await user_of(hass, entry)
+    is_same_user = (user.casefold(), domain.casefold()) == (account.user.casefold(), account.domain.casefold())
+    return is_same_user and bool(account.user and account.domain)

@@ -8,7 +8,7 @@ from homeassistant.config_entries import (
     ConfigEntryState,
 )
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -17,7 +17,7 @@ from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.config_flow.conftest import again, dead_url, keyed, recovers, required, shown, start, submit
 from tests.conftest import recipient
-from tests.simulator import Simulator
+from tests.simulator import Simulator, SmsNumber
 
 
 @pytest.fixture
@@ -135,6 +135,37 @@ async def test_a_key_of_an_account_that_is_there(hass: HomeAssistant, pbx: Simul
     """One account is not set up twice by its two ways in."""
     result = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
+
+
+async def test_another_spelling_of_the_domain_is_the_same_account(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is not added twice, and its ways in can be changed; it goes on under the id that its entities have."""
+    key = pbx.add_key("nsr_")
+    pbx.first_user.domain = "Acme.Example"  # as a PBX has it that does not mind how domains are spelled
+    form = await submit(hass, await start(hass, "api_key"), keyed(pbx, key))
+    result = await submit(hass, form, {"domain": "Acme.Example", "user": "1001"})
+    assert (result["type"], result.get("reason")) == (FlowResultType.ABORT, "already_configured")
+    pbx.first_user.password = "new-password"
+    result = await submit(hass, await entry.start_reauth_flow(hass), {"password": "new-password"})
+    assert result["reason"] == "reauth_successful"
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key().key})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.unique_id == "1001@acme.example"
+
+
+async def test_a_dialog_that_was_left_with_another_spelling_of_the_domain(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
+) -> None:
+    """It cannot make a second entry of the account."""
+    pbx.first_user.numbers.append(SmsNumber("18585550198"))
+    left = await submit(hass, await start(hass), account)
+    pbx.first_user.domain = "Acme.Example"
+    form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
+    assert (left["step_id"], form["step_id"]) == ("sender", "sender")
+    with pytest.raises(UnknownFlow):
+        await submit(hass, left, {"from_number": "18585550198"})
 
 
 async def test_a_refused_key_is_asked_for_anew(
