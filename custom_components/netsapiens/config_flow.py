@@ -256,7 +256,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 @callback
-def _waiting(entry: ConfigEntry) -> tuple[str, str]:
+def _waiting(entry: NetsapiensConfigEntry) -> tuple[str, str]:
     """Return how many texts wait for the sign-in, and until when: values alone, since the browser has the words."""
     queue = entry.runtime_data.queue if entry.state is ConfigEntryState.LOADED else None
     if queue is None:

@@ -52,7 +52,7 @@ def _why_not(entry: NetsapiensConfigEntry) -> dict[str, str] | None:
     return None if key is None else _kind(key, entry.error_reason_translation_placeholders)
 
 
-def _kind_of(err: Exception | None) -> dict[str, str] | None:
+def _kind_of(err: BaseException | None) -> dict[str, str] | None:
     """Return of which kind an error is."""
     if err is None:
         return None
