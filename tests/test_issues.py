@@ -8,6 +8,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 from syrupy.assertion import SnapshotAssertion
 from syrupy.filters import props
@@ -122,5 +123,34 @@ async def test_diagnostics_of_an_account_that_could_not_be_loaded(
     await hass.config_entries.async_setup(entry.entry_id)
     found = await async_get_config_entry_diagnostics(hass, entry)
     assert (found["state"], found["sender"]) == ("setup_error", "…0199")
-    assert "refused the credentials" in found["why"]
+    assert found["why"] == {"kind": "invalid_auth"}
     assert [row["destinations"] for row in found["recipients"]] == [["…0123"]]
+
+
+async def test_diagnostics_leave_out_the_words_of_the_phone_system(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """They may name people; the kind of an error and its status do not."""
+    words = "User ann.acme (Ann Acme) of domain acme.example is suspended; login 1001@acme.example"
+    kind = {"kind": "refused", "status": "422"}
+    entry = await add_account()
+    pbx.fault("status", path="/smsnumbers", times=None, code=422, message=words)
+    await entry.runtime_data.coordinator.async_refresh()
+    running = await async_get_config_entry_diagnostics(hass, entry)
+    assert running["pbx"]["last_error"] == kind
+    await hass.config_entries.async_remove(entry.entry_id)
+    entry = await add_account(setup=False)
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    waiting = await async_get_config_entry_diagnostics(hass, entry)
+    assert (waiting["state"], waiting["why"]) == ("setup_retry", kind)
+    for word in ("ann.acme", "Ann Acme", "acme.example", "1001"):
+        assert word not in f"{running} {waiting}"
+
+
+async def test_diagnostics_of_an_error_that_nobody_foresaw(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """They say what it is, without its words."""
+    entry.runtime_data.coordinator.last_exception = RuntimeError("Ann")
+    found = await async_get_config_entry_diagnostics(hass, entry)
+    assert found["pbx"]["last_error"] == {"kind": "RuntimeError"}

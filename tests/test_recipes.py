@@ -203,8 +203,9 @@ async def test_a_warning_beyond_a_number_of_texts(hass: HomeAssistant, pbx: Simu
 
 def test_what_troubleshooting_quotes_is_what_home_assistant_shows() -> None:
     """Somebody who searches for an error finds it."""
-    words = (ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8")
-    shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(json.loads(words))).split())
+    words = json.loads((ROOT / "custom_components/netsapiens/translations/en.json").read_text(encoding="utf-8"))
+    errors = [words["config"]["error"], words["exceptions"], words["issues"]]
+    shown = " ".join(re.sub(r"\{\w+\}", "…", json.dumps(errors)).split())
     section = (ROOT / "docs/troubleshooting.md").read_text(encoding="utf-8")
     quotes = [quote for row in section.splitlines() if row.startswith("| ") for quote in re.findall(r'"([^"]+)"', row)]
     of_home_assistant = {"Action notify.netsapiens… not found", "requires a target", "No target set"}

@@ -111,3 +111,26 @@ def test_titles_of_repair_dialogs_fit_a_phone(language: str) -> None:
     titles = {path: text for path, text in texts_in(language).items() if path.endswith(".step.confirm.title")}
     assert titles
     assert [text for text in titles.values() if len(text) > 28] == []
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_the_address_of_a_live_server_has_a_port(language: str) -> None:
+    """Without its port, the live server's address is another one."""
+    assert "core1.example.com:8001" in texts_in(language)[".options.error.invalid_url"]
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_what_could_not_be_read_and_what_follows_are_two_sentences(language: str) -> None:
+    """Code before a full stop is avoided by other words, not by running the sentences into one."""
+    first, then, *_ = texts_in(language)[".issues.opt_outs_damaged.fix_flow.step.confirm.description"].split(". ")
+    assert "`{account}`" in first
+    assert "STOP" in then
+
+
+@pytest.mark.parametrize("language", ["en", *LANGUAGES])
+def test_where_a_key_goes_is_said_wherever_a_second_factor_is_asked_for(language: str) -> None:
+    """The dialog to sign in again has no field for a key."""
+    texts = texts_in(language)
+    name = {"en": "Reconfigure", "de": "Neu konfigurieren", "es": "Reconfigurar", "fr": "Reconfigurer"}
+    for path in (".config.error.mfa_required", ".exceptions.mfa_required.message"):
+        assert name.get(language, "Configureer opnieuw") in texts[path]

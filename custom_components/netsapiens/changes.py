@@ -13,7 +13,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 from .account import NetsapiensConfigEntry
 from .const import SUBENTRY_RECIPIENT
 from .entity import async_name_devices
-from .issues import check_options, check_recipients, check_sender
+from .issues import check_hourly_limit, check_options, check_recipients, check_sender
 from .notify_actions import NamedActions
 from .pbx.coordinator import login_of
 from .signals import recipients_changed
@@ -62,6 +62,7 @@ class Changes:
         async_dispatcher_send(hass, recipients_changed(entry))
         account.refusals.async_check()
         check_options(hass, entry)
+        check_hourly_limit(hass, entry, account.queue.taken_last_hour)
         check_recipients(hass, entry)
         check_sender(hass, entry, account.coordinator.data)
         await account.receiver.async_apply()

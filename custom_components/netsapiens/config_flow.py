@@ -20,7 +20,9 @@ from homeassistant.const import (
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
+from .account import NetsapiensConfigEntry
 from .api import (
+    Account,
     NetsapiensNoUserError,
     normalise_base_url,
 )
@@ -46,7 +48,7 @@ from .flow_forms import (
     cleaned,
     sender_schema,
 )
-from .flow_sign_in import sign_in, title_of, to_show_again, with_key_instead, without_secrets
+from .flow_sign_in import is_of, sign_in, title_of, to_show_again, user_of, with_key_instead, without_secrets
 from .markdown import plain
 from .notify_actions import name_for_new_account
 from .options_flow import NetsapiensOptionsFlow
@@ -133,7 +135,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         account, numbers, errors = await sign_in(self.hass, typed, typed_user=CONF_USER in typed)
         if account is None:
             return None, errors
-        await self.async_set_unique_id(account.uid, raise_on_progress=False)
+        await self.async_set_unique_id(await self._uid_of(account), raise_on_progress=False)
         self._abort_if_unique_id_configured()
         self._take_over_from_others()
         self._data = {**typed, CONF_BASE_URL: normalise_base_url(typed[CONF_BASE_URL])}
@@ -142,11 +144,20 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         self._title, self._numbers = title_of(account), numbers
         return (self._create_entry(next(iter(numbers))) if len(numbers) == 1 else await self.async_step_sender()), {}
 
+    async def _uid_of(self, account: Account) -> str | None:
+        """Return the unique id under which an account is known, or its uid where it is new."""
+        for entry in self._async_current_entries():
+            if await is_of(self.hass, entry, account):
+                return entry.unique_id
+        return account.uid
+
     @callback
     def _take_over_from_others(self) -> None:
         """End the dialogs that were left, such as by closing the browser, before they made an entry of this account."""
-        for flow in self._async_in_progress(include_uninitialized=True, match_context={"unique_id": self.unique_id}):
-            self.hass.config_entries.flow.async_abort(flow["flow_id"])
+        uid = (self.unique_id or "").casefold()
+        for flow in self._async_in_progress(include_uninitialized=True):
+            if (flow["context"].get("unique_id") or "").casefold() == uid:
+                self.hass.config_entries.flow.async_abort(flow["flow_id"])
 
     async def async_step_sender(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask which number texts come from."""
@@ -219,19 +230,22 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
         )
 
     async def _take_over(
-        self, entry: ConfigEntry, user_input: dict[str, Any]
+        self, entry: NetsapiensConfigEntry, user_input: dict[str, Any]
     ) -> tuple[ConfigFlowResult | None, dict[str, str]]:
         """Sign in with what was typed, and keep it; what was left empty stays as it was."""
         data = {**entry.data, **{key: value for key, value in user_input.items() if value != ""}}
         if CONF_API_KEY in data and not isinstance(data.get(CONF_USER), str):
-            data = with_key_instead(data, entry.unique_id or "")
-        account, _, errors = await sign_in(self.hass, data)
+            data = with_key_instead(data, *await user_of(self.hass, entry))
+        try:
+            account, _, errors = await sign_in(self.hass, data)
+        except NetsapiensNoUserError:
+            return None, {CONF_API_KEY: "user_unknown"}
         if account is None:
             return None, errors
-        if account.uid != entry.unique_id and self.source == SOURCE_RECONFIGURE:
-            return None, {CONF_API_KEY if CONF_API_KEY in data else CONF_USERNAME: "account_mismatch"}
-        await self.async_set_unique_id(account.uid, raise_on_progress=False)
-        self._abort_if_unique_id_mismatch(reason="account_mismatch")
+        if not await is_of(self.hass, entry, account):
+            if self.source == SOURCE_RECONFIGURE:
+                return None, {CONF_API_KEY if CONF_API_KEY in data else CONF_USERNAME: "account_mismatch"}
+            return self.async_abort(reason="account_mismatch"), {}
         data[CONF_BASE_URL] = normalise_base_url(data[CONF_BASE_URL])
         # The update listener reloads. An entry whose setup failed has none, and unchanged data do not call it.
         reloads = bool(entry.update_listeners) and data != entry.data
@@ -242,7 +256,7 @@ class NetsapiensConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 @callback
-def _waiting(entry: ConfigEntry) -> tuple[str, str]:
+def _waiting(entry: NetsapiensConfigEntry) -> tuple[str, str]:
     """Return how many texts wait for the sign-in, and until when: values alone, since the browser has the words."""
     queue = entry.runtime_data.queue if entry.state is ConfigEntryState.LOADED else None
     if queue is None:

@@ -1,11 +1,13 @@
 """What helps to find a fault, and nothing that must stay at home."""
 
+from collections.abc import Mapping
 import math
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import CONF_API_KEY
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
 
 from .account import NetsapiensConfigEntry
 from .api.naive_times import in_hours
@@ -30,7 +32,7 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
         **(
             _running(entry)
             if entry.state is ConfigEntryState.LOADED
-            else {"state": entry.state.value, "why": entry.reason}
+            else {"state": entry.state.value, "why": _why_not(entry)}
         ),
         "recipients": [
             {
@@ -42,6 +44,27 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Netsapi
         ],
         "damaged_recipients": sum(map(is_damaged, entry.get_subentries_of_type(SUBENTRY_RECIPIENT))),
     }
+
+
+def _why_not(entry: NetsapiensConfigEntry) -> dict[str, str] | None:
+    """Return why an account is not loaded."""
+    key = entry.error_reason_translation_key
+    return None if key is None else _kind(key, entry.error_reason_translation_placeholders)
+
+
+def _kind_of(err: BaseException | None) -> dict[str, str] | None:
+    """Return of which kind an error is."""
+    if err is None:
+        return None
+    if isinstance(err, HomeAssistantError) and err.translation_key is not None:
+        return _kind(err.translation_key, err.translation_placeholders)
+    return {"kind": type(err).__name__}
+
+
+def _kind(key: str, placeholders: Mapping[str, str] | None) -> dict[str, str]:
+    """Return the kind of an error, and the status that the PBX gave; never its words, which may be of people."""
+    status = (placeholders or {}).get("status")
+    return {"kind": key} if status is None else {"kind": key, "status": status}
 
 
 def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
@@ -64,7 +87,7 @@ def _running(entry: NetsapiensConfigEntry) -> dict[str, Any]:
         },
         "pbx": {
             "reached_last_time": coordinator.last_update_success,
-            "last_error": str(coordinator.last_exception) if coordinator.last_exception else None,
+            "last_error": _kind_of(coordinator.last_exception),
             "token_left": round(token_left) if math.isfinite(token_left) else None,
             "clock": coordinator.api.now().isoformat(timespec="seconds"),
             "clock_is_settled": coordinator.api.clock.is_settled,

@@ -6,7 +6,7 @@ from homeassistant.helpers.start import async_at_started
 
 from .account import NetsapiensConfigEntry
 from .entity import async_show_sender, version_shown
-from .issues import check_sender
+from .issues import check_hourly_limit, check_sender
 from .pbx.store import FactsStore
 
 
@@ -22,6 +22,7 @@ def async_follow_facts(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> Non
         if coordinator.last_update_success:
             devices.async_update_device(account.device_id, sw_version=version_shown(coordinator.data))
             check_sender(hass, entry, coordinator.data)
+            check_hourly_limit(hass, entry, account.queue.taken_last_hour)  # seen now and then: the hour may be over
             entry.async_create_task(hass, store.async_save(coordinator.data))
 
     entry.async_on_unload(coordinator.async_add_listener(take_over))

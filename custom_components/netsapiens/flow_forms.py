@@ -3,10 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.config_entries import (
-    ConfigEntry,
-    ConfigEntryState,
-)
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import (
     CONF_API_KEY,
     CONF_CLIENT_ID,
@@ -30,6 +27,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.typing import VolDictType
 import voluptuous as vol
 
+from .account import NetsapiensConfigEntry
 from .api import (
     SmsNumber,
 )
@@ -164,9 +162,8 @@ def with_shown_sender(kept: Mapping[str, Any], region: str | None) -> dict[str, 
     return {**kept, **shown}
 
 
-def known_numbers(entry: ConfigEntry) -> Numbers:
+def known_numbers(entry: NetsapiensConfigEntry) -> Numbers:
     """Return the sender numbers that an account has, as far as that is known now."""
     if entry.state is not ConfigEntryState.LOADED:
         return {}
-    numbers: Numbers = entry.runtime_data.coordinator.data.numbers
-    return numbers
+    return entry.runtime_data.coordinator.data.numbers

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 import logging
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import (
     CONF_API_KEY,
     CONF_CLIENT_ID,
@@ -15,6 +16,7 @@ from homeassistant.const import (
 )
 from homeassistant.core import HomeAssistant
 
+from .account import NetsapiensConfigEntry
 from .api import (
     Account,
     NetsapiensError,
@@ -24,6 +26,7 @@ from .api import (
     NetsapiensTLSError,
     NetsapiensURLError,
 )
+from .api.models import as_text
 from .const import (
     CONF_BASE_URL,
     CONF_USER,
@@ -31,6 +34,7 @@ from .const import (
 from .errors import error_key, log_unexpected
 from .flow_forms import Numbers
 from .pbx.coordinator import async_get_numbers, create_api
+from .pbx.store import FactsStore
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -39,7 +43,10 @@ _SECRETS = (CONF_CLIENT_SECRET, CONF_PASSWORD, CONF_API_KEY)
 # The credentials that were typed are of no use, or it is not known whether they are.
 _REFUSED = {"unknown", "invalid_auth", "invalid_api_key", "mfa_required", "read_only_key", "account_mismatch"}
 # What else is cannot_connect.
-_ERRORS = {"invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key", "timeout_connect"}
+_ERRORS = {
+    *("invalid_auth", "invalid_api_key", "user_refused", "mfa_required", "read_only_key"),
+    *("timeout_connect", "rate_limited", "pbx_failed"),
+}
 _OUT_OF_REACH = {401, 404}
 _LONGEST_TITLE = 64  # characters
 
@@ -103,8 +110,31 @@ def to_show_again(user_input: Mapping[str, Any] | None, errors: Mapping[str, str
     return without_secrets(typed) if _REFUSED.intersection(errors.values()) else dict(typed)
 
 
-def with_key_instead(data: dict[str, Any], uid: str) -> dict[str, Any]:
+def with_key_instead(data: dict[str, Any], user: str, domain: str) -> dict[str, Any]:
     """Return an entry's data with the key in place of the login that it had."""
-    user, _, domain = uid.partition("@")
     login = {CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD}
     return {key: value for key, value in data.items() if key not in login} | {CONF_DOMAIN: domain, CONF_USER: user}
+
+
+async def user_of(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> tuple[str, str]:
+    """Return an account's user and domain; empty where they are not known, as its uid may be without a domain."""
+    if isinstance(user := entry.data.get(CONF_USER), str):
+        return user, as_text(entry.data.get(CONF_DOMAIN))
+    is_loaded = entry.state is ConfigEntryState.LOADED
+    facts = entry.runtime_data.coordinator.data if is_loaded else await FactsStore(hass, entry.entry_id).async_load()
+    if facts is not None and facts.account.user and facts.account.domain:
+        return facts.account.user, facts.account.domain
+    user, _, domain = (entry.unique_id or "").partition("@")
+    return (user, domain) if domain else ("", "")
+
+
+async def is_of(hass: HomeAssistant, entry: NetsapiensConfigEntry, account: Account) -> bool:
+    """Whether an entry is that of an account: by its uid, or by user and domain, since a key has no uid of its own.
+
+    How they are spelled does not count, as it does not to the PBX.
+    """
+    if (entry.unique_id or "").casefold() == account.uid.casefold():
+        return True
+    user, domain = await user_of(hass, entry)
+    is_same_user = (user.casefold(), domain.casefold()) == (account.user.casefold(), account.domain.casefold())
+    return is_same_user and bool(account.user and account.domain)

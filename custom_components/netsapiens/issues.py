@@ -37,6 +37,18 @@ def clear_hourly_limit(hass: HomeAssistant, entry: ConfigEntry) -> None:
 
 
 @callback
+def check_hourly_limit(hass: HomeAssistant, entry: ConfigEntry, taken: int) -> None:
+    """Delete that issue where texts would be taken again: the limit is another one, or the hour has passed.
+
+    Parameters:
+        taken: how many texts were taken within the last hour.
+    """
+    limit = read_settings(entry).hourly_limit
+    if not limit or taken < limit:
+        clear_hourly_limit(hass, entry)
+
+
+@callback
 def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
     """Create an issue if the PBX no longer lists the number that texts are sent from, else delete it."""
     sender = read_settings(entry).from_number

@@ -46,7 +46,7 @@ from .const import (
     SAVE_NOBODY,
     SAVE_RECIPIENTS,
 )
-from .flow_forms import async_read_sender, known_numbers, sender_schema, with_shown_sender
+from .flow_forms import async_read_sender, cleaned, known_numbers, sender_schema, with_shown_sender
 from .markdown import plain
 from .phone_metadata import async_load_metadata
 from .settings import HOURLY_LIMIT_RANGE, KEEP_UNDELIVERED_RANGE, MMS_LIMIT_RANGE, Settings, read_settings
@@ -116,7 +116,7 @@ _CHOSEN = (CONF_INCOMING, CONF_PICTURE_TEXT, CONF_PLAIN_CHARACTERS, CONF_SAVE_PI
 
 def _read_live_url(user_input: dict[str, Any], errors: dict[str, str]) -> dict[str, str]:
     """Return the address of the live server as it is kept, nothing where there is none; note what is wrong with it."""
-    text = user_input.get(CONF_LIVE_URL, "").strip()
+    text = cleaned(user_input).get(CONF_LIVE_URL, "")
     try:
         return {CONF_LIVE_URL: normalise_base_url(text)} if text else {}
     except NetsapiensInsecureURLError:

@@ -2,10 +2,10 @@
 
 import logging
 
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
+from .account import NetsapiensConfigEntry
 from .card import async_remove_card
 from .delivery.spool import Spool
 from .issues import clear_all, raise_texts_dropped
@@ -20,7 +20,7 @@ from .runtime import async_end, async_forget, async_give_up
 _LOGGER = logging.getLogger(__name__)
 
 
-async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
+async def async_remove_account(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Delete what is kept of an account, and say what will not be sent any more."""
     if hasattr(entry, "runtime_data"):  # it could not be unloaded
         await async_give_up(entry.runtime_data)
@@ -37,7 +37,7 @@ async def async_remove_account(hass: HomeAssistant, entry: ConfigEntry) -> None:
     async_remove_card(hass)
 
 
-async def _async_drop_waiting(hass: HomeAssistant, entry: ConfigEntry) -> None:
+async def _async_drop_waiting(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None:
     """Delete the texts that waited, and say how many."""
     spool = Spool(hass, entry.entry_id)
     try:

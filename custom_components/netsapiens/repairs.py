@@ -3,10 +3,11 @@
 from typing import override
 
 from homeassistant.components.repairs import ConfirmRepairFlow, RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
+from .account import NetsapiensConfigEntry
 from .const import CONF_INCOMING, INCOMING_POLL
 from .receiving.opt_out_store import OptOut
 from .receiving.opt_outs import OptOuts
@@ -17,7 +18,7 @@ async def async_create_fix_flow(
 ) -> RepairsFlow:
     """Return the dialog of an issue: most ask to confirm that it was read."""
     known = {key: str(value) for key, value in (data or {}).items()}
-    entry = hass.config_entries.async_get_entry(known.get("entry_id", ""))
+    entry: NetsapiensConfigEntry | None = hass.config_entries.async_get_entry(known.get("entry_id", ""))
     if entry is not None and issue_id.startswith("push_without_url"):
         return PollRepairFlow(entry)
     if entry is not None and "theirs" in known:
@@ -28,7 +29,7 @@ async def async_create_fix_flow(
 class PollRepairFlow(ConfirmRepairFlow):
     """Sets an account to polling, once that is confirmed."""
 
-    def __init__(self, entry: ConfigEntry) -> None:
+    def __init__(self, entry: NetsapiensConfigEntry) -> None:
         self._entry = entry
 
     @override
@@ -48,7 +49,7 @@ class OptInRepairFlow(ConfirmRepairFlow):
         opt_out: who, and from which number.
     """
 
-    def __init__(self, entry: ConfigEntry, opt_out: OptOut) -> None:
+    def __init__(self, entry: NetsapiensConfigEntry, opt_out: OptOut) -> None:
         self._entry = entry
         self._opt_out = opt_out
 
@@ -66,8 +67,7 @@ class OptInRepairFlow(ConfirmRepairFlow):
     async def _opt_outs(self) -> OptOuts:
         """Return who opted out, also where the account is not loaded."""
         if self._entry.state is ConfigEntryState.LOADED:
-            opt_outs: OptOuts = self._entry.runtime_data.opt_outs
-            return opt_outs
+            return self._entry.runtime_data.opt_outs
         opt_outs = OptOuts(self.hass, self._entry)
         await opt_outs.async_load()
         return opt_outs

@@ -45,6 +45,10 @@ GOOD = {
     "BÜCHER.example": "https://xn--bcher-kva.example",
     "xn--bcher-kva.example": "https://xn--bcher-kva.example",
     "例え.jp:8443": "https://xn--r8jz45g.jp:8443",
+    "pbx.straße.example": "https://pbx.xn--strae-oqa.example",
+    "pbx.STRASSE.example": "https://pbx.strasse.example",
+    "βόλος.example": "https://xn--nxasmm1c.example",
+    "bücher。example": "https://xn--bcher-kva.example",
     LONGEST_HOST: f"https://{LONGEST_HOST}",
     "192.0.2.7": "https://192.0.2.7",
     "192.0.2.7:8443": "https://192.0.2.7:8443",
@@ -141,6 +145,8 @@ BAD = [
     "a" * 64 + ".example.com",
     LONGEST_HOST + "d",
     "ü" * 64,
+    "☃.example",
+    "straße☃.example",
     "api\u2100example.com",
     "api\uff0fexample.com",
     "1.2.3",
@@ -171,6 +177,10 @@ def test_good(given: str, expected: str) -> None:
     assert normalise_base_url(expected) == expected
     # What aiohttp makes of it is the same.
     assert str(URL(f"{expected}/ns-api/v2/tokens", encoded=True)) == f"{expected}/ns-api/v2/tokens"
+    # And it would go to the same host by what was typed.
+    typed = given.strip()
+    host = URL(typed if "://" in typed else f"https://{typed}").raw_host or ""
+    assert host.removesuffix(".") == URL(expected).raw_host
 
 
 @pytest.mark.parametrize("text", INSECURE)
@@ -208,7 +218,7 @@ def test_the_client_refuses_it() -> None:
 PIECES = st.sampled_from(
     [
         *("https://", "http://", "HTTP://", "ftp://", "//", "/", "\\", "@", ":", "?", "#", "%", "[", "]", ".", ";"),
-        *("localhost", "127.0.0.1", "::1", "api.example.com", "bücher", "ß", "\u212a", "。", "٣", "xn--", "0x7f"),
+        *("localhost", "127.0.0.1", "::1", "api.example.com", "bücher", "ß", "ς", "\u212a", "。", "٣", "xn--", "0x7f"),
         *(
             "/ns-api",
             "/v2",
@@ -251,6 +261,8 @@ def check(text: str) -> None:
     seen = urlsplit(written if "://" in written else f"https://{written}").hostname or ""
     if seen.isascii() and "[" not in text:
         assert parts.hostname == seen.rstrip(".")
+    elif "[" not in text:
+        assert parts.hostname == (URL.build(scheme="https", host=seen).raw_host or "").rstrip(".")
     # And aiohttp goes there.
     target = URL(f"{url}/ns-api/v2/tokens", encoded=True)
     assert (target.raw_host, target.path, target.user) == (parts.hostname, "/ns-api/v2/tokens", None)

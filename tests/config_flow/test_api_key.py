@@ -1,21 +1,23 @@
 """Signing in with an API key."""
 
+import json
 from typing import Any
 
 from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
     ConfigEntryState,
 )
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, UnknownFlow
 from homeassistant.exceptions import HomeAssistantError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
-from tests.config_flow.conftest import dead_url, keyed, recovers, required, shown, start, submit
+from tests.config_flow.conftest import again, dead_url, keyed, recovers, required, shown, start, submit
 from tests.conftest import recipient
-from tests.simulator import Simulator
+from tests.simulator import Simulator, SmsNumber
 
 
 @pytest.fixture
@@ -135,6 +137,37 @@ async def test_a_key_of_an_account_that_is_there(hass: HomeAssistant, pbx: Simul
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 
+async def test_another_spelling_of_the_domain_is_the_same_account(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """It is not added twice, and its ways in can be changed; it goes on under the id that its entities have."""
+    key = pbx.add_key("nsr_")
+    pbx.first_user.domain = "Acme.Example"  # as a PBX has it that does not mind how domains are spelled
+    form = await submit(hass, await start(hass, "api_key"), keyed(pbx, key))
+    result = await submit(hass, form, {"domain": "Acme.Example", "user": "1001"})
+    assert (result["type"], result.get("reason")) == (FlowResultType.ABORT, "already_configured")
+    pbx.first_user.password = "new-password"
+    result = await submit(hass, await entry.start_reauth_flow(hass), {"password": "new-password"})
+    assert result["reason"] == "reauth_successful"
+    form = await entry.start_reconfigure_flow(hass)
+    result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key().key})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.unique_id == "1001@acme.example"
+
+
+async def test_a_dialog_that_was_left_with_another_spelling_of_the_domain(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]
+) -> None:
+    """It cannot make a second entry of the account."""
+    pbx.first_user.numbers.append(SmsNumber("18585550198"))
+    left = await submit(hass, await start(hass), account)
+    pbx.first_user.domain = "Acme.Example"
+    form = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
+    assert (left["step_id"], form["step_id"]) == ("sender", "sender")
+    with pytest.raises(UnknownFlow):
+        await submit(hass, left, {"from_number": "18585550198"})
+
+
 async def test_a_refused_key_is_asked_for_anew(
     hass: HomeAssistant, pbx: Simulator, key_entry: MockConfigEntry, expected_warnings: list[str]
 ) -> None:
@@ -193,6 +226,54 @@ async def test_a_password_gives_way_to_a_key(hass: HomeAssistant, pbx: Simulator
     assert entry.state is ConfigEntryState.LOADED
     await hass.services.async_call("notify", "netsapiens_ann", {"message": "Hi"}, blocking=True)
     assert [message.text for message in pbx.messages] == ["Hi"]
+
+
+def grant(pbx: Simulator, **who: str) -> None:
+    """Let each sign-in say no more of who it is."""
+    token = pbx.token_book.issue(pbx.first_user, 3600)
+    body = {"access_token": token.access_token, "expires_in": 3600, "token_type": "Bearer", **who}
+    pbx.fault("body", path="/tokens", times=None, body=json.dumps(body), content_type="application/json")
+
+
+@pytest.mark.parametrize("is_loaded", [True, False])
+@pytest.mark.parametrize("prefix", ["nsu_", "nsd_", "nss_"])
+async def test_a_key_for_an_account_whose_uid_is_without_a_domain(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], prefix: str, is_loaded: bool
+) -> None:
+    """User and domain are those that the phone system gave beside the uid; the key can be changed later as well."""
+    grant(pbx, uid="1001", user="1001", domain="acme.example")
+    entry = (await submit(hass, await start(hass), account))["result"]
+    assert entry.unique_id == "1001"
+    for _ in range(2):
+        if not is_loaded:
+            assert await hass.config_entries.async_unload(entry.entry_id)
+        form = await again(hass, entry, SOURCE_RECONFIGURE)
+        result = await submit(hass, form, {**shown(form), "api_key": pbx.add_key(prefix).key})
+        assert (result["type"], result.get("reason")) == (FlowResultType.ABORT, "reconfigure_successful")
+        assert (entry.data["domain"], entry.data["user"], entry.unique_id) == ("acme.example", "1001", "1001")
+        assert entry.state is ConfigEntryState.LOADED
+    form = await submit(hass, await again(hass, entry, SOURCE_RECONFIGURE), keyed(pbx, pbx.add_key(user="1002")))
+    assert form["errors"] == {"api_key": "account_mismatch"}
+    other = await submit(hass, await start(hass, "api_key"), keyed(pbx, pbx.add_key()))
+    assert (other["type"], other.get("reason")) == (FlowResultType.ABORT, "already_configured")
+
+
+@pytest.mark.parametrize("describes_keys", [True, False])
+@pytest.mark.parametrize("prefix", ["nsu_", "nsd_", "nss_"])
+async def test_a_key_for_an_account_whose_user_nobody_knows(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], prefix: str, describes_keys: bool
+) -> None:
+    """The form says so, or that the account is another one."""
+    pbx.users["ann"] = pbx.first_user
+    pbx.describes_keys = describes_keys
+    grant(pbx)
+    entry = (await submit(hass, await start(hass), {**account, "username": "ann"}))["result"]
+    assert entry.unique_id == "ann"
+    form = await again(hass, entry, SOURCE_RECONFIGURE)
+    form = await submit(hass, form, {**shown(form), "api_key": pbx.add_key(prefix).key})
+    error = "account_mismatch" if describes_keys and prefix == "nsu_" else "user_unknown"
+    assert (form["type"], form["errors"]) == (FlowResultType.FORM, {"api_key": error})
+    assert "api_key" not in entry.data
 
 
 async def test_a_key_of_another_user_is_not_taken(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

@@ -124,3 +124,17 @@ async def test_an_address_that_cannot_be_a_live_server(
     choices = {"from_number": "18585550199", "incoming": "live", "picture_text": "together"}
     form = await hass.config_entries.options.async_configure(form["flow_id"], {**choices, **counts, "live_url": typed})
     assert form["errors"] == {"live_url": error}
+
+
+@pytest.mark.parametrize("around", ["\u200b", "\ufeff \u2060", "\u00a0"])
+async def test_the_address_of_a_live_server_as_it_is_pasted(
+    hass: HomeAssistant, entry: MockConfigEntry, around: str
+) -> None:
+    """What comes along when it is pasted does no harm; alone, it is no address."""
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    typed = {"from_number": "18585550199", "incoming": "off", "live_url": f"{around}core1.example.com:8001{around}"}
+    result = await hass.config_entries.options.async_configure(form["flow_id"], typed)
+    assert result["data"]["live_url"] == "https://core1.example.com:8001"
+    form = await hass.config_entries.options.async_init(entry.entry_id)
+    result = await hass.config_entries.options.async_configure(form["flow_id"], {**typed, "live_url": around})
+    assert "live_url" not in result["data"]

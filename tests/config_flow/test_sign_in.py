@@ -159,27 +159,27 @@ async def test_nobody_listens(hass: HomeAssistant, account: dict[str, Any]) -> N
 
 
 @pytest.mark.parametrize(
-    ("fault", "details"),
+    ("fault", "details", "error"),
     [
-        ("no_route", {}),
-        ("status", {"code": 500}),
-        ("status", {"code": 404, "html": True}),
-        ("body", {"body": "<html>Hello</html>", "content_type": "text/html"}),
-        ("redirect", {}),
-        ("drop_before", {}),
-        ("rate_limit", {}),
-        ("forbidden_html", {}),
-        ("token_without_access_token", {}),
+        ("no_route", {}, "pbx_failed"),
+        ("redirect", {}, "cannot_connect"),
+        ("drop_before", {}, "cannot_connect"),
+        ("status", {"code": 500}, "pbx_failed"),
+        ("status", {"code": 404, "html": True}, "pbx_failed"),
+        ("body", {"body": "<html>Hello</html>", "content_type": "text/html"}, "pbx_failed"),
+        ("token_without_access_token", {}, "pbx_failed"),
+        ("rate_limit", {}, "rate_limited"),
+        ("forbidden_html", {}, "rate_limited"),
     ],
 )
 async def test_what_answers_is_no_pbx_or_an_ill_one(
-    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], fault: str, details: dict[str, Any]
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], fault: str, details: dict[str, Any], error: str
 ) -> None:
-    """Whatever else answers there is told as a PBX that cannot be reached."""
+    """Who only has to wait is told so; what else there may be instead of the PBX, to check the address."""
     # Twice: aiohttp tries a dropped connection once more.
     pbx.fault(fault, path="/tokens", times=None, **details)
     form = await submit(hass, await start(hass), account)
-    assert form["errors"] == {"base": "cannot_connect"}
+    assert form["errors"] == {"base": error}
     pbx.clear_faults()
     assert (await submit(hass, form, account))["type"] is FlowResultType.CREATE_ENTRY
 
@@ -187,7 +187,7 @@ async def test_what_answers_is_no_pbx_or_an_ill_one(
 async def test_the_numbers_cannot_be_read(hass: HomeAssistant, pbx: Simulator, account: dict[str, Any]) -> None:
     """An account is only made once its numbers are known."""
     pbx.fault("status", path="/smsnumbers", code=500)
-    await recovers(hass, await start(hass), account, {"base": "cannot_connect"}, account)
+    await recovers(hass, await start(hass), account, {"base": "pbx_failed"}, account)
 
 
 async def test_no_answer_in_time(

@@ -866,6 +866,38 @@ async def test_the_hour_of_the_limit_passes(hass: HomeAssistant, pbx: Simulator,
     assert texts(pbx) == ["One", "Two", "Four"]
 
 
+@pytest.mark.parametrize(("limit", "is_gone"), [(0, True), (2, True), (1, False)])
+async def test_the_issue_of_the_hourly_limit_goes_with_the_limit(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, limit: int, is_gone: bool
+) -> None:
+    """Who raised the limit need not send a text to be rid of the issue; one whom it still stops keeps it."""
+    entry = await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 1})
+    await send(hass, "One")
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Two")
+    assert ir.async_get(hass).issues
+    hass.config_entries.async_update_entry(entry, options={**entry.options, "hourly_limit": limit, "plain": True})
+    await hass.async_block_till_done()
+    assert (not ir.async_get(hass).issues) is is_gone
+
+
+async def test_the_issue_of_the_hourly_limit_goes_with_the_hour(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """It is gone once the account is read the next time."""
+    later = 0.0
+    send_quickly(hass, clock=lambda: time.monotonic() + later)
+    entry = await add_account(options={"from_number": pbx.numbers[0], "hourly_limit": 1})
+    await send(hass, "One")
+    with pytest.raises(HomeAssistantError):
+        await send(hass, "Two")
+    await entry.runtime_data.coordinator.async_refresh()
+    assert ir.async_get(hass).issues
+    later = 3610
+    await entry.runtime_data.coordinator.async_refresh()
+    assert not ir.async_get(hass).issues
+
+
 @pytest.mark.timing(answer_within=20.0)
 async def test_tokens_revoked_in_the_middle_of_a_burst(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount

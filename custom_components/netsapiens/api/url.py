@@ -6,6 +6,8 @@ import ipaddress
 import re
 from urllib.parse import urlsplit
 
+import idna
+
 from .exceptions import NetsapiensInsecureURLError, NetsapiensURLError
 
 _API_PATH = re.compile(r"(?:/ns-api(?:/v2)?)?/*", re.IGNORECASE)
@@ -53,7 +55,8 @@ def _normalise_host(host: str, *, bracketed: bool) -> str:
     """Return the host as it belongs in a URL; ValueError where it is none."""
     if bracketed:
         return f"[{ipaddress.IPv6Address(host).compressed}]"
-    ascii_host = host if host.isascii() else host.encode("idna").decode()
+    # Python's own codec has the rules of 2003, by which "straße" is another name than for browsers and aiohttp.
+    ascii_host = host if host.isascii() else idna.encode(host, uts46=True).decode()
     labels = ascii_host.lower().removesuffix(".").split(".")
     if len(ascii_host) > _MAX_HOST or not all(_LABEL.fullmatch(label) for label in labels):
         raise ValueError(host)

@@ -10,7 +10,7 @@ from typing import Any, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HassJob, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers.event import async_call_later
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.hass_dict import HassKey
@@ -140,7 +140,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             ConfigEntryNotReady: the PBX is away and nothing is known.
         """
         if known is None:
-            await self.async_config_entry_first_refresh()
+            await self._async_first_refresh()
             return
         self.data = known
         try:
@@ -150,6 +150,22 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             self.note_failure(NetsapiensTimeoutError("no answer while starting"))
         if isinstance(self.last_exception, ConfigEntryAuthFailed) and not self.last_update_success:
             raise self.last_exception
+
+    async def _async_first_refresh(self) -> None:
+        """Sign in for the first time.
+
+        Raises:
+            ConfigEntryAuthFailed: the credentials are refused.
+            ConfigEntryNotReady: the PBX is away.
+        """
+        try:
+            await self.async_config_entry_first_refresh()
+        except ConfigEntryNotReady as err:
+            # Older releases of Home Assistant pass on the words of what failed, and not its kind.
+            if isinstance(self.last_exception, UpdateFailed):
+                err.translation_key = self.last_exception.translation_key
+                err.translation_placeholders = self.last_exception.translation_placeholders
+            raise
 
     @override
     async def _async_update_data(self) -> AccountFacts:
