@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from typing import Any
+from unittest.mock import Mock
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
@@ -184,6 +185,37 @@ async def test_what_cannot_be_set_aside_stays(hass: HomeAssistant) -> None:
     assert spool.size == 0
 
 
+@pytest.mark.parametrize("kind", ["json", "media"])
+async def test_nothing_is_written_over(hass: HomeAssistant, kind: str) -> None:
+    """Whatever a folder has got meanwhile, by a restored backup for instance: a new message takes a free id."""
+    spool = await spool_of(hass)
+    [first] = await spool.async_add(rows("a"))
+    taken = [spool.path / f"{int(first) + number:012d}.{kind}" for number in (1, 2, 4)]
+    for path in taken:
+        path.write_bytes(b"another")
+    size = spool.size
+    ids = await spool.async_add(rows("b", "c", media=b"picture"))
+    assert [int(message_id) - int(first) for message_id in ids] == [3, 5]
+    assert [path.read_bytes() for path in taken] == [b"another"] * 3
+    await spool.async_discard(ids)
+    assert spool.size == size
+
+
+async def test_nothing_is_written_where_it_cannot_be_told_what_is_there(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is an error, as a full disk is."""
+    spool = await spool_of(hass)
+    await spool.async_add(rows("a"))
+    size = spool.size
+    with monkeypatch.context() as broken:
+        broken.setattr(Path, "lstat", Mock(side_effect=OSError(5, "Input/output error")))
+        with pytest.raises(HomeAssistantError):
+            await spool.async_add(rows("b", media=PICTURE))
+    assert await texts_in(hass) == ["a"]
+    assert spool.size == size
+
+
 async def test_what_a_kill_left_is_deleted(hass: HomeAssistant) -> None:
     """Media without a message, and temporary files; nothing else."""
     spool = await spool_of(hass)
@@ -324,8 +356,9 @@ from pathlib import Path
 from custom_components.netsapiens.delivery.spool_files import SpoolFiles
 
 files = SpoolFiles(Path(sys.argv[1]))
+files.load()
 for n in range(10**6):
-    files.add([(f"{n:012d}", {"text": "a" * 1000}, bytes([n % 256]) * 400_000)])
+    files.add([({"text": "a" * 1000}, bytes([n % 256]) * 400_000)])
     files.update(f"{n:012d}", {"text": "b" * 100_000}, 400_000)
     print(n, flush=True)
 """
