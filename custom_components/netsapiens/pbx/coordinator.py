@@ -226,6 +226,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     @callback
     def _read_anew(self, _now: datetime | None = None) -> None:
         """Read the account now, rather than at the next poll."""
+        self._cancel_retry()
         self._cancel_retry = _nothing
         if self._reading is None or self._reading.done():
             self._reading = self.config_entry.async_create_background_task(
