@@ -342,6 +342,22 @@ async def test_a_retry_is_not_waited_for_once_the_pbx_is_back(
     assert timer(hass, "netsapiens retry") is None
 
 
+async def test_the_first_wait_is_the_shortest(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """However the failure was noticed; a second one in a row doubles it."""
+    hass.data[COORDINATOR_TIMING] = CoordinatorTiming(retry=Backoff(60.0, 900.0, jitter=0))
+    coordinator = coordinator_of(await add_account())
+    pbx.fault("status", path="/tokens", code=500, times=2)
+    for wait in (60, 120):
+        await let_it_ring(hass)
+        assert rings_in(hass) == pytest.approx(wait, abs=5)
+    coordinator.async_set_updated_data(coordinator.data)
+    await coordinator.async_refresh()
+    coordinator.note_failure(NetsapiensConnectionError("away"))
+    retry = timer(hass, "netsapiens retry")
+    assert retry is not None
+    assert retry.when() - hass.loop.time() == pytest.approx(60, abs=5)
+
+
 async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Simulator) -> None:
     """With a key nothing is refreshed."""
     data = {"base_url": pbx.url, "api_key": pbx.add_key().key, "domain": "acme.example", "user": "1001"}

@@ -184,9 +184,9 @@ class Persistence:
             _LOGGER.error("%s", error("not_kept"))
         elif not self._failures and cause is not None:
             log_unexpected(_LOGGER, "keeping texts on disk", cause)
-        self._failures += 1
         self.writable.clear()
         self._tidy_in(self._timing.tidy_delay + self._timing.retry.wait(self._failures))
+        self._failures += 1
 
     async def _probe(self) -> None:
         """See with one message that waits for it whether the disk takes something again."""

@@ -270,5 +270,5 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return failed
 
     def _backoff(self) -> float:
-        """Return how many seconds to wait after a failure."""
-        return self._timing.retry.wait(self._failures)
+        """Return how many seconds to wait after a failure that was counted."""
+        return self._timing.retry.wait(self._failures - 1)

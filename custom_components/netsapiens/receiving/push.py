@@ -164,7 +164,7 @@ class Push(Announcer):
         self._coordinator.note_failure(err)
         self._failures += 1
         first, longest = self._timing.first_wait, self._timing.longest_wait
-        return first + Backoff(first, longest).wait(self._failures)
+        return first + Backoff(first, longest).wait(self._failures - 1)
 
     async def _subscribe(self, url: str) -> None:
         """Make sure that there is one subscription, that it posts here, and that it does not end soon."""
