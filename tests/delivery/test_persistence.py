@@ -17,7 +17,7 @@ from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSend
 from custom_components.netsapiens.delivery.spool import Spool
 from custom_components.netsapiens.delivery.spool_files import SpoolFiles
 from custom_components.netsapiens.delivery.state import Delivery, Event, Step
-from custom_components.netsapiens.delivery.timing import QueueTiming
+from custom_components.netsapiens.delivery.timing import SLACK, QueueTiming
 from tests.delivery.test_backlog import bulk
 from tests.fixtures import hass_storage  # noqa: F401
 
@@ -35,7 +35,7 @@ async def kept(hass: HomeAssistant) -> Kept:
     """A message that is not on disk yet."""
     spool = Spool(hass, "account")
     await spool.async_load()
-    outcomes = Outcomes(RecentSends(), HeldReports(lambda _: None, 0.0), lambda _: None, lambda _: None)
+    outcomes = Outcomes(RecentSends(SLACK), HeldReports(lambda _: None, 0.0), lambda _: None, lambda _: None)
     persistence = Persistence(hass, spool, outcomes, QueueTiming(), lambda: None)
     entry = QueueEntry(bulk(1, "18585550199"), hass.loop.time() + 60, 0, Delivery())
     outcomes.count(entry)

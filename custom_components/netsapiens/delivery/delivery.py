@@ -277,8 +277,6 @@ class Deliverer:
             self._coordinator.note_success()
             if found > baseline.known:
                 return Event.FOUND
-            if not is_last:
-                self._apply(entry, Event.NOT_YET_LISTED)
         return Event.NOT_FOUND
 
 

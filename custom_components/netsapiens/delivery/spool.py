@@ -67,11 +67,6 @@ class Spool:
         """The folder."""
         return self._files.folder
 
-    @property
-    def size(self) -> int:
-        """How many bytes wait."""
-        return self._size
-
     def has_room_for(self, size: int) -> bool:
         """Whether so many bytes may be added."""
         return self._size + size <= self.limit

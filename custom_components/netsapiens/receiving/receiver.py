@@ -43,7 +43,7 @@ class Receiver:
         self,
         coordinator: NetsapiensCoordinator,
         report: Callable[[ReceivedMessage], None],
-        before_save: Callable[[], Awaitable[None]] | None = None,
+        before_save: Callable[[], Awaitable[None]],
     ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
