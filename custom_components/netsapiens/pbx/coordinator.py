@@ -35,9 +35,6 @@ from .throttle import Throttle, create_throttle
 
 _LOGGER = logging.getLogger(__name__)
 
-__all__ = ["AccountFacts", "NetsapiensCoordinator", "async_get_numbers", "create_api", "login_of"]
-
-
 _RETRY = Backoff(5.0, 900.0, jitter=0.5)
 
 
