@@ -26,7 +26,7 @@ from bench_speed import entry_of
 from homeassistant.core import HomeAssistant
 
 from custom_components.netsapiens.api import Account, NetsapiensAPI
-from custom_components.netsapiens.pbx.coordinator import AccountFacts
+from custom_components.netsapiens.pbx.facts import AccountFacts
 from custom_components.netsapiens.pbx.throttle import Throttle
 from custom_components.netsapiens.receiving.inbox import Inbox, PollResult
 from custom_components.netsapiens.receiving.poller import Poller

@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # the integrati
 
 from bench_speed import table, yes
 
-from custom_components.netsapiens.api import NetsapiensConnectionError
+from custom_components.netsapiens.api import Account, NetsapiensConnectionError
+from custom_components.netsapiens.pbx.facts import AccountFacts
 from custom_components.netsapiens.pbx.throttle import Throttle
 from custom_components.netsapiens.phone_metadata import load_metadata
 from custom_components.netsapiens.receiving.inbox import PollResult
@@ -114,10 +115,19 @@ class Pbx:
         self.back_at = asyncio.get_running_loop().time()
 
 
+FACTS = AccountFacts(
+    Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", ""), "", {}
+)
+
+
 class Entry:
-    """A config entry with the default options."""
+    """A config entry with the default options, and no recipients."""
 
     options: dict[str, Any] = {}  # noqa: RUF012 - never changed
+
+    def get_subentries_of_type(self, _subentry_type: str) -> tuple[()]:
+        """Return none."""
+        return ()
 
 
 class VirtualLive(Live):
@@ -155,6 +165,7 @@ class Home:
             hass=hass,
             throttle=throttle,
             config_entry=Entry(),
+            data=FACTS,
             api=SimpleNamespace(api_url="https://pbx.example.com", get_hostname=ask),
             note_failure=lambda _: None,
             note_success=lambda: None,
@@ -167,9 +178,7 @@ class Home:
         async def nothing() -> None:
             pass
 
-        inbox: Any = SimpleNamespace(
-            poll=poll, load=nothing, finish=nothing, wake_up=asyncio.Event(), foreign_senders={}, reported=0
-        )
+        inbox: Any = SimpleNamespace(poll=poll, load=nothing, finish=nothing, wake_up=asyncio.Event(), reported=0)
         self.poller = Poller(coordinator, inbox, PollTiming())
         self.live: VirtualLive | None = None
         if incoming == "live":

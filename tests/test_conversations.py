@@ -12,7 +12,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens import conversations as conversations_module
 from custom_components.netsapiens.addressing import async_conversation
-from custom_components.netsapiens.api import MessageAPI, NetsapiensRequestError, NetsapiensTimeoutError
+from custom_components.netsapiens.api import MessageAPI, NetsapiensTimeoutError
 from custom_components.netsapiens.const import DOMAIN
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import shown, until
@@ -260,30 +260,55 @@ async def test_many_answers_at_once(hass: HomeAssistant, pbx: Simulator, looking
 # --- long lists, other users, and a PBX that does not answer ----------------------------
 
 
-def row(identity: str, number: str = "18585550199") -> Any:
-    """One conversation of a list."""
-    return SimpleNamespace(id=identity, sms_number=number, remotes=("18585550123",), participants=())
+SHARED, PRIVATE = "18585550188", "18585550177"
 
 
+@pytest.fixture
+async def sharing(pbx: Simulator, add_account: AddAccount, incoming: str) -> MockConfigEntry:
+    """An account whose recipients are texted from numbers of two other users of its domain."""
+    pbx.first_user.scope = "Office Manager"
+    pbx.add_user("1002@acme.example", numbers=["18585550187"])
+    pbx.add_user("1003@acme.example", numbers=[SHARED, PRIVATE])
+    return await add_account(
+        recipient("Bob", BOB, from_number="18585550187"),
+        recipient("Ann", ANN, from_number=SHARED),
+        options={"from_number": OWN, "incoming": incoming},
+    )
+
+
+@pytest.mark.parametrize("incoming", ["poll", "off"])
 async def test_it_is_looked_for_in_long_lists_and_those_of_other_users(
-    looking: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    pbx: Simulator, sharing: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is found wherever it is."""
-    lists = {None: [row("other")] * 50, "1003": [row("here", "18585550100")], "1004": [row("here")]}
-
-    async def listed(_: Any, *, limit: int, start: int, user: str | None) -> list[Any]:
-        if user == "1002":
-            raise NetsapiensRequestError(403, "No")
-        return lists[user][start : start + limit]
-
-    monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
+    """It is found wherever it is, unless it is private, and whether or not we look for messages."""
+    there = await pbx.receive(from_number=ANN, text="Hi", to_number=SHARED)
+    private = await pbx.receive(from_number=ANN, text="Psst", to_number=PRIVATE)
+    for number in (OWN, SHARED):
+        for other in range(2):
+            await pbx.receive(from_number=f"1858555020{other}", text="Later", to_number=number)
+    pbx.fault(FaultKind.STATUS, path="/users/1002/messagesessions", code=403, message="No", times=None)
     monkeypatch.setattr(conversations_module, "MAX_ROWS", 1)
-    users = {user: {"18585550199"} for user in ("1002", "1003", "1004")}
-    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, lambda: users)
-    found = await conversations.async_find("here")
+    conversations = sharing.runtime_data.conversations
+    found = await conversations.async_find(there.messagesession)
     assert found is not None
-    assert found.others == ("18585550123",)
+    assert found.others == (ANN,)
+    assert await conversations.async_row(private.messagesession) is None
     assert await conversations.async_find("nowhere") is None
+
+
+@pytest.mark.parametrize("incoming", ["poll", "off"])
+async def test_a_conversation_under_the_number_of_another_user(
+    hass: HomeAssistant, pbx: Simulator, sharing: MockConfigEntry
+) -> None:
+    """It can be read and answered whether or not we look for messages."""
+    received = await pbx.receive(from_number=ANN, text="Hello", to_number=SHARED)
+    history = await hass.services.async_call(
+        DOMAIN, "get_messages", {"entity_id": "notify.ann"}, blocking=True, return_response=True
+    )
+    assert [one["message"] for one in history["messages"]] == ["Hello"]
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert row["from_number"] == shown(SHARED)
+    assert [(one.user, one.messagesession) for one in pbx.messages] == [("1003", received.messagesession)]
 
 
 async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
@@ -296,7 +321,7 @@ async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
         return []
 
     monkeypatch.setattr(MessageAPI, "get_messagesessions", listed)
-    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, dict, ask_within=0.05)
+    conversations = conversations_module.Conversations(looking.runtime_data.coordinator, ask_within=0.05)
     between = [str(number) for number in range(conversations_module.MOST_REMEMBERED - 1)]
     for identity in ("older", *between, "newer"):
         received = SimpleNamespace(

@@ -320,6 +320,38 @@ async def test_a_failure_while_the_entities_go_away_is_told_afterwards(
     await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "expired")
 
 
+@pytest.mark.parametrize("loaded", ["as the entities have gone", "once all has gone"])
+async def test_a_failure_is_not_told_to_an_account_that_is_unloaded_as_it_begins_to_listen(
+    hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry, loaded: str
+) -> None:
+    """It waits for the rules of numbers, and an unload may come first: what failed is told after the next set-up."""
+    await pbx.stop()
+    rules, genuine = asyncio.Event(), hass.config_entries.async_unload_platforms
+    queue = family.runtime_data.queue
+
+    async def wait(_hass: HomeAssistant) -> None:
+        await rules.wait()
+
+    async def unload(*args: Any) -> bool:
+        done = await genuine(*args)
+        if loaded == "as the entities have gone":
+            rules.set()
+            await asyncio.sleep(0.05)
+        return done
+
+    with patch("custom_components.netsapiens.reports.async_load_metadata", wait):
+        assert await hass.config_entries.async_reload(family.entry_id)  # from now on nobody listens
+        await send(hass, "Alarm", keep_for=1.2)
+        await until(lambda: queue.queued == 0)
+        with patch.object(hass.config_entries, "async_unload_platforms", unload):
+            assert await hass.config_entries.async_unload(family.entry_id)
+        rules.set()
+        await asyncio.sleep(0.05)
+    assert await hass.config_entries.async_setup(family.entry_id)
+    await until(lambda: hass.states.get(MESSAGES).attributes.get("reason") == "expired")
+    await until(lambda: on_disk(hass, family) == [])
+
+
 async def test_sent_during_a_reload_is_shown_afterwards(
     hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry
 ) -> None:

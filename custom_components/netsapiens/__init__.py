@@ -76,9 +76,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: NetsapiensConfigEntry) 
     await account.receiver.async_stop()  # first: what it reports must still be heard
     await account.pictures.async_stop()
     await account.contacts.async_stop()
-    account.queue.async_hold_reports()
+    account.reports.async_hold()
     if not await hass.config_entries.async_unload_platforms(entry, PLATFORMS):
-        entry.async_on_unload(account.reports.async_follow(account.queue))
+        account.reports.async_follow(account.queue)
         account.receiver.async_start()
         return False
     await async_park(hass, entry)

@@ -56,9 +56,7 @@ class NetsapiensData:
         """Make what needs the others."""
         hass, entry = self.coordinator.hass, self.coordinator.config_entry
         self.addresses = AddressBook(hass, entry)
-        self.conversations = Conversations(
-            self.coordinator, lambda: self.poller.foreign_senders if self.poller is not None else {}
-        )
+        self.conversations = Conversations(self.coordinator)
         self.opt_outs = OptOuts(hass, entry, lambda: self.coordinator.data.numbers)
         self.refusals = Refusals(self.coordinator, self.opt_outs, self.addresses, self.queue.async_refuse_waiting)
         self.questions = Questions(self.coordinator, lambda: self.poller, self.queue.async_refuse_waiting)

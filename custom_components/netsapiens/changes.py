@@ -15,7 +15,7 @@ from .const import SUBENTRY_RECIPIENT
 from .entity import async_name_devices
 from .issues import check_hourly_limit, check_options, check_recipients, check_sender
 from .notify_actions import NamedActions
-from .pbx.coordinator import login_of
+from .pbx.login import login_of
 from .signals import recipients_changed
 
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from datetime import UTC, datetime
 import time
 
@@ -10,6 +10,7 @@ from .api import Account, MessageAPI, MessageSession, NetsapiensError, Netsapien
 from .api.messages import MAX_ROWS
 from .api.models import number_of, same_number
 from .pbx.coordinator import NetsapiensCoordinator
+from .pbx.facts import shared_senders
 from .pbx.listing import read_since
 from .phone import from_pbx
 from .receiving.received import ReceivedMessage
@@ -29,18 +30,11 @@ class Conversations:
 
     Parameters:
         coordinator: the account.
-        shared_senders: gives the sender numbers that are other users' of the domain, by their owners.
         ask_within: seconds to wait for the PBX; after that, what came in since the start has to do.
     """
 
-    def __init__(
-        self,
-        coordinator: NetsapiensCoordinator,
-        shared_senders: Callable[[], Mapping[str, Collection[str]]],
-        ask_within: float = _ASK_WITHIN,
-    ) -> None:
+    def __init__(self, coordinator: NetsapiensCoordinator, ask_within: float = _ASK_WITHIN) -> None:
         self._coordinator = coordinator
-        self._shared_senders = shared_senders
         self._ask_within = ask_within
         self._api = MessageAPI(coordinator.api)
         self._latest: OrderedDict[str, ExistingConversation] = OrderedDict()  # by id; those that a message came in on
@@ -151,7 +145,7 @@ class Conversations:
         self, read: Callable[[str], Awaitable[ReadT]]
     ) -> AsyncIterator[tuple[ReadT, Collection[str]]]:
         """Yield what is read of each other user whose numbers we send from, with those numbers."""
-        for owner, senders in self._shared_senders().items():
+        for owner, senders in shared_senders(self._coordinator.config_entry, self._coordinator.data).items():
             try:
                 found = await read(owner)
             except NetsapiensRequestError:

@@ -12,7 +12,7 @@ from homeassistant.exceptions import HomeAssistantError
 from .account import NetsapiensConfigEntry
 from .api.naive_times import in_hours
 from .const import SUBENTRY_RECIPIENT
-from .pbx.coordinator import login_of
+from .pbx.login import login_of
 from .phone import mask
 from .recipients import is_damaged, readable_recipients
 from .settings import read_settings

@@ -13,7 +13,8 @@ from homeassistant.helpers.typing import UNDEFINED
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN, MANUFACTURER, SUBENTRY_RECIPIENT
-from .pbx.coordinator import AccountFacts, NetsapiensCoordinator
+from .pbx.coordinator import NetsapiensCoordinator
+from .pbx.facts import AccountFacts
 from .phone import from_pbx, last_digits, national
 from .phone_metadata import async_load_metadata, is_metadata_loaded
 from .recipients import DamagedRecipientError, read_recipient

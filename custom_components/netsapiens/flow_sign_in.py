@@ -33,7 +33,8 @@ from .const import (
 )
 from .errors import error_key, log_unexpected
 from .flow_forms import Numbers
-from .pbx.coordinator import async_get_numbers, create_api
+from .pbx.facts import async_get_numbers
+from .pbx.login import create_api
 from .pbx.store import FactsStore
 
 _LOGGER = logging.getLogger(__name__)

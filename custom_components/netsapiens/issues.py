@@ -10,7 +10,7 @@ from homeassistant.helpers import issue_registry as ir
 
 from .const import DOMAIN, SUBENTRY_RECIPIENT
 from .markdown import plain
-from .pbx.coordinator import AccountFacts
+from .pbx.facts import AccountFacts
 from .phone import mask
 from .recipients import is_damaged
 from .settings import read_settings

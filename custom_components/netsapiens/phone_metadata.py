@@ -60,7 +60,11 @@ def load_metadata() -> None:
 
 @cache
 def library() -> ModuleType:
-    """Return the library with all its rules. Nobody waits for it at the start: it takes as long as all the rest."""
+    """Return the library with all its rules.
+
+    It takes as long as all the rest of a start, so that an account's set-up waits for it only where somebody opted out
+    of texts: nothing may go to them.
+    """
     import phonenumbers  # noqa: PLC0415
 
     phonenumbers.PhoneMetadata.load_all()

@@ -26,6 +26,10 @@ from .signals import message_failed, message_out, message_received, message_sent
 _LOGGER = logging.getLogger(__name__)
 
 
+def _nothing() -> None:
+    """End a wait that there is not."""
+
+
 class Reports:
     """Reports an account's messages: to its own entities first, then to those of the recipients.
 
@@ -58,18 +62,32 @@ class Reports:
         self._questions = questions
         self._text_went_out = text_went_out
         self._pictures = pictures
+        self._queue: DeliveryQueue | None = None
+        self._end_wait: CALLBACK_TYPE = _nothing
 
     @callback
     def async_follow(self, queue: DeliveryQueue) -> CALLBACK_TYPE:
-        """Report what the queue sends from now on, and failures once automations listen; return what ends the wait."""
+        """Report what the queue sends from now on, and failures once automations listen; return what ends that."""
+        self._queue = queue
         queue.async_report_sent(self.sent)
 
         async def report_failures(_hass: HomeAssistant) -> None:
             """Report failures from now on, and those from before."""
             await async_load_metadata(self._hass)  # events show numbers as people read them
-            queue.async_report_failures(self.failed)
+            if self._queue is queue:
+                queue.async_report_failures(self.failed)
 
-        return async_at_started(self._hass, report_failures)
+        self._end_wait = async_at_started(self._hass, report_failures)
+        return self.async_hold
+
+    @callback
+    def async_hold(self) -> None:
+        """Report nothing any more: what comes up is held back until somebody follows again."""
+        self._end_wait()
+        self._end_wait = _nothing
+        if self._queue is not None:
+            self._queue.async_hold_reports()
+            self._queue = None
 
     @callback
     def sent(self, message: OutgoingMessage) -> None:

@@ -23,27 +23,14 @@ class DurableStore(Store[dict[str, Any]]):
     """A Store whose save has happened when it returns, or raises.
 
     Store itself only logs a failure, and puts off a save while Home Assistant stops.
+
+    Parameters:
+        key: the file's name.
+        not_written: the key of the error's words where it cannot be written.
     """
 
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        version: int,
-        key: str,
-        private: bool = False,
-        *,
-        not_written: str,
-        atomic_writes: bool = False,
-        serialize_in_event_loop: bool = True,
-    ) -> None:
-        super().__init__(
-            hass,
-            version,
-            key,
-            private,
-            atomic_writes=atomic_writes,
-            serialize_in_event_loop=serialize_in_event_loop,
-        )
+    def __init__(self, hass: HomeAssistant, key: str, *, not_written: str) -> None:
+        super().__init__(hass, VERSION, key, private=True, atomic_writes=True)
         self._not_written = not_written
 
     @override

@@ -21,9 +21,10 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.netsapiens.api import MessageAPI
 from custom_components.netsapiens.const import DOMAIN
-from custom_components.netsapiens.delivery import reconcile as lookup
+from custom_components.netsapiens.delivery import reconcile as lookup, spool_files
 from custom_components.netsapiens.delivery.spool_files import SpoolFiles
 from custom_components.netsapiens.delivery.state import Step
+from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
 from tests.conftest import AddAccount, close
@@ -313,6 +314,36 @@ async def test_order_in_one_conversation_side_by_side_in_others(
 
 
 # --- not kept ------------------------------------------------------------------------
+
+
+async def test_the_first_wait_is_the_shortest(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A text that fails once is soon tried again, and so is a disk that takes nothing once."""
+    waits: list[int] = []
+    retry, genuine = entry.runtime_data.queue._timing.retry, Backoff.wait
+
+    def wait(self: Backoff, failures: int) -> float:
+        if self is retry:
+            waits.append(failures)
+        return genuine(self, failures)
+
+    monkeypatch.setattr(Backoff, "wait", wait)
+    pbx.fault(FaultKind.DROP_BEFORE, path="/messages", method="POST")
+    pbx.fault(FaultKind.STATUS, path="/messages", method="GET", code=400, message="Bad", times=None)
+    call = asyncio.create_task(send(hass))
+    await until(lambda: len(waits) >= 2)
+    pbx.clear_faults()
+    assert (await call)["status"] in {"sent", "queued"}
+    await until(lambda: texts(pbx) == ["Hi"])
+    assert waits[:2] == [0, 1]
+    await until(lambda: on_disk(hass, entry) == [])
+    waits.clear()
+    disk.is_full = True
+    await pbx.stop()
+    with pytest.raises(HomeAssistantError):
+        await send(hass)
+    assert waits[:2] == [0, 1]
 
 
 async def test_not_kept_is_told_when_the_pbx_is_away(
@@ -777,6 +808,27 @@ async def test_a_spool_that_cannot_be_read_stops_nothing(
     [issue] = ir.async_get(hass).issues.values()
     assert issue.translation_key == "outbox_damaged"
     assert (await send(hass))["status"] == "sent"
+
+
+async def test_what_waits_stays_where_its_folder_cannot_be_read_once(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """New texts wait beside it; once the folder can be read again, all of them go out, in the order they came in."""
+    await pbx.stop()
+    for text in ("First", "Second"):
+        assert (await send(hass, text, keep_for=3600))["status"] == "queued"
+    await close(hass, entry)
+    with patch.object(spool_files.os, "scandir", side_effect=OSError(24, "Too many open files")):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    for text in ("Third", "Fourth"):
+        assert (await send(hass, text, keep_for=3600))["status"] == "queued"
+    assert [row["text"] for row in on_disk(hass, entry)] == ["First", "Second", "Third", "Fourth"]
+    await close(hass, entry)
+    await pbx.start()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await until(lambda: len(texts(pbx)) == 4)
+    assert texts(pbx) == ["First", "Second", "Third", "Fourth"]
+    await until(lambda: on_disk(hass, entry) == [])
 
 
 async def test_what_is_known_of_the_account_is_damaged(

@@ -11,6 +11,7 @@ import pytest
 from custom_components.netsapiens.api import Account, NetsapiensRequestError, NetsapiensServerError
 from custom_components.netsapiens.api.models import Message, MessageSession
 from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSends, Reconciler, fingerprint_of, text_key
+from custom_components.netsapiens.delivery.timing import SLACK
 from custom_components.netsapiens.outgoing import Media, OutgoingMessage
 from custom_components.netsapiens.pbx.throttle import Throttle
 
@@ -260,7 +261,7 @@ def remember(history: RecentSends, message: OutgoingMessage, clock: list[float],
 @pytest.fixture
 def history(clock: list[float]) -> RecentSends:
     """The history of a process that runs for a while."""
-    history = RecentSends()
+    history = RecentSends(SLACK)
     clock[0] += 100
     return history
 
@@ -286,7 +287,7 @@ def test_history_goes_on_from_what_was_known_before_a_restart(history: RecentSen
 
 def test_history_never_goes_back_before_the_process(clock: list[float]) -> None:
     """What is older than the process cannot be its own."""
-    history = RecentSends()
+    history = RecentSends(SLACK)
     clock[0] += 1
     assert baseline(history, outgoing(), clock) == (1, 0, True)
 

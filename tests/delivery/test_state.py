@@ -79,7 +79,7 @@ class Machine(RuleBasedStateMachine):
 
     @precondition(lambda self: not self.message.is_done and (self.message.step is not Step.WAIT or not self.writes))
     @rule(
-        count=st.sampled_from([None, None, None, Event.LIST_UNREADABLE, Event.NOT_SENT]),
+        count=st.sampled_from([None, None, None, Event.NOT_SENT]),
         delay=st.integers(0, _LAG),
         answer=ANSWERS,
         fate=FATES,
@@ -137,9 +137,7 @@ class Machine(RuleBasedStateMachine):
             self.apply(Event.FOUND)
         elif last:
             self.pbx.unresolved = False
-            self.apply(Event.NOT_FOUND)
-        else:
-            self.apply(Event.NOT_YET_LISTED)
+            self.apply(Event.NOT_FOUND)  # before the last look, the lists may still lag
 
     def cut_off(self, fate: str) -> None:
         """End a request without an answer; it may even arrive a little later."""

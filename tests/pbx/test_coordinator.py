@@ -14,7 +14,7 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.netsapiens.api import NumberAPI
+from custom_components.netsapiens.api import NetsapiensConnectionError, NumberAPI
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming, NetsapiensCoordinator
@@ -40,13 +40,12 @@ def _quick_circuit(hass: HomeAssistant) -> None:
     hass.data[THROTTLE_TIMING] = ThrottleTiming(circuit=QUICK)
 
 
-def timer(hass: HomeAssistant) -> asyncio.TimerHandle | None:
-    """Return the timer of the token's refresh."""
+def timer(hass: HomeAssistant, name: str = "netsapiens token refresh") -> asyncio.TimerHandle | None:
+    """Return the timer of the token's refresh, or another one."""
     found = [
         handle
         for handle in get_scheduled_timer_handles(hass.loop)
-        if not handle.cancelled()
-        and any(isinstance(one, HassJob) and one.name == "netsapiens token refresh" for one in handle._args or ())
+        if not handle.cancelled() and any(isinstance(one, HassJob) and one.name == name for one in handle._args or ())
     ]
     assert len(found) <= 1
     return found[0] if found else None
@@ -328,6 +327,35 @@ async def test_nothing_goes_on_after_an_unload(hass: HomeAssistant, pbx: Simulat
     assert timer(hass) is None
     assert coordinator._unsub_refresh is None
     assert coordinator.api.on_token is None
+
+
+async def test_a_retry_is_not_waited_for_once_the_pbx_is_back(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """A request that succeeds takes its place; nothing of it outlives an unload."""
+    coordinator: NetsapiensCoordinator = entry.runtime_data.coordinator
+    coordinator.note_failure(NetsapiensConnectionError("away"))
+    assert timer(hass, "netsapiens retry") is not None
+    coordinator.note_success()
+    assert timer(hass, "netsapiens retry") is None
+    await close(hass, entry)
+    assert timer(hass, "netsapiens retry") is None
+
+
+async def test_the_first_wait_is_the_shortest(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
+    """However the failure was noticed; a second one in a row doubles it."""
+    hass.data[COORDINATOR_TIMING] = CoordinatorTiming(retry=Backoff(60.0, 900.0, jitter=0))
+    coordinator = coordinator_of(await add_account())
+    pbx.fault("status", path="/tokens", code=500, times=2)
+    for wait in (60, 120):
+        await let_it_ring(hass)
+        assert rings_in(hass) == pytest.approx(wait, abs=5)
+    coordinator.async_set_updated_data(coordinator.data)
+    await coordinator.async_refresh()
+    coordinator.note_failure(NetsapiensConnectionError("away"))
+    retry = timer(hass, "netsapiens retry")
+    assert retry is not None
+    assert retry.when() - hass.loop.time() == pytest.approx(60, abs=5)
 
 
 async def test_an_api_key_has_no_end_to_be_ahead_of(hass: HomeAssistant, pbx: Simulator) -> None:

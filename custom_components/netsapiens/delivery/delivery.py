@@ -234,9 +234,10 @@ class Deliverer:
 
     async def _pause(self, entry: QueueEntry) -> None:
         """Wait before the next attempt, longer each time."""
-        entry.failures += 1
         left = 0.0 if self.is_stopped else entry.deadline - self._loop.time()
-        await asyncio.sleep(min(self._timing.retry.wait(entry.failures), max(left, 0.0)))
+        wait = min(self._timing.retry.wait(entry.failures), max(left, 0.0))
+        entry.failures += 1
+        await asyncio.sleep(wait)
 
     # --- a lost answer ---------------------------------------------------------------
 
@@ -276,8 +277,6 @@ class Deliverer:
             self._coordinator.note_success()
             if found > baseline.known:
                 return Event.FOUND
-            if not is_last:
-                self._apply(entry, Event.NOT_YET_LISTED)
         return Event.NOT_FOUND
 
 

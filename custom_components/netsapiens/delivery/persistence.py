@@ -64,7 +64,7 @@ class Persistence:
         self._done: list[str] = []
         self._outdated: dict[QueueEntry, None] = {}
         self._timer: asyncio.TimerHandle | None = None
-        self._tidying: asyncio.Task[None] | None = None
+        self._tidying: set[asyncio.Task[None]] = set()
         self._is_stopped = self._is_abandoned = False
 
     # --- writing ---------------------------------------------------------------------
@@ -184,9 +184,9 @@ class Persistence:
             _LOGGER.error("%s", error("not_kept"))
         elif not self._failures and cause is not None:
             log_unexpected(_LOGGER, "keeping texts on disk", cause)
-        self._failures += 1
         self.writable.clear()
         self._tidy_in(self._timing.tidy_delay + self._timing.retry.wait(self._failures))
+        self._failures += 1
 
     async def _probe(self) -> None:
         """See with one message that waits for it whether the disk takes something again."""
@@ -224,7 +224,10 @@ class Persistence:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        self._tidying = create_eager_task(self._tidy(), name="netsapiens spool tidy", loop=self._hass.loop)
+        tidying = create_eager_task(self._tidy(), name="netsapiens spool tidy", loop=self._hass.loop)
+        if not tidying.done():
+            self._tidying.add(tidying)
+            tidying.add_done_callback(self._tidying.discard)
 
     async def _tidy(self) -> None:
         """Delete what is done, and write what is outdated; where the disk took nothing, see whether it does."""
@@ -263,8 +266,8 @@ class Persistence:
 
     async def async_finish(self) -> None:
         """Delete what is done; return once nothing is under way any more."""
-        if self._tidying is not None:
-            await asyncio.wait([self._tidying])
+        if self._tidying:
+            await asyncio.wait(self._tidying)
         await self._delete_done()
         if self._writer is not None and not self._writer.done():
             await asyncio.wait([self._writer])

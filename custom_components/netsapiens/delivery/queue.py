@@ -168,6 +168,7 @@ class DeliveryQueue:
             contents = await self._spool.async_load()
         except HomeAssistantError as err:
             _LOGGER.error("The waiting texts cannot be read: %s", type(err.__cause__).__name__)  # noqa: TRY400
+            self._next_number = int(time.time())  # behind them, once they can be read
             return ["*"]
         kept, damaged = await _read(self._spool, contents, label)
         entries = [self._restored(message, spool_id) for message, spool_id in kept]

@@ -21,7 +21,6 @@ from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
-from .timing import SLACK
 
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
@@ -106,7 +105,7 @@ class RecentSends:
         slack: seconds that the clocks of one PBX's servers may differ.
     """
 
-    def __init__(self, slack: float = SLACK) -> None:
+    def __init__(self, slack: float) -> None:
         self._slack = slack
         self._past: deque[_Past] = deque()
         self._duplicates: dict[tuple[str, bool], deque[_Past]] = {}  # the same, by what duplicates have in common

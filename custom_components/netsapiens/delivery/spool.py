@@ -43,7 +43,7 @@ class _Write(NamedTuple):
 
 
 class Spool:
-    """The files of an account's waiting messages. Must be loaded before anything is added.
+    """The files of an account's waiting messages. What is there already stays, also where it could not be loaded.
 
     Parameters:
         entry_id: the account's.
@@ -59,7 +59,6 @@ class Spool:
         self.limit = limit
         self._sizes: dict[str, tuple[int, int]] = {}  # bytes of each message's row and media
         self._size = 0
-        self._next = 0
         self._waiting: list[_Write] = []
         self._is_writing = False
 
@@ -67,11 +66,6 @@ class Spool:
     def path(self) -> Path:
         """The folder."""
         return self._files.folder
-
-    @property
-    def size(self) -> int:
-        """How many bytes wait."""
-        return self._size
 
     def has_room_for(self, size: int) -> bool:
         """Whether so many bytes may be added."""
@@ -83,7 +77,7 @@ class Spool:
         Raises:
             HomeAssistantError: the folder cannot be read.
         """
-        messages, self._sizes, self._size, damaged, self._next = await self._run(self._files.load)
+        messages, self._sizes, self._size, damaged = await self._run(self._files.load)
         if damaged:
             _LOGGER.warning("%s waiting texts cannot be read", len(damaged))
         return SpoolContents(messages, damaged)
@@ -100,14 +94,15 @@ class Spool:
         Raises:
             HomeAssistantError: they could not be written.
         """
-        new = [(f"{self._next + i:012d}", row, media) for i, (row, media) in enumerate(messages)]
-        self._next += len(new)
-        for message_id, _, media in new:
-            self._resize(message_id, (0, len(media or b"")))  # so that others do not take its room meanwhile
-        sizes = await self._run(partial(self._files.add, new), lambda: self._forget(item[0] for item in new))
+        room = sum(len(media or b"") for _, media in messages)
+        self._size += room  # so that others do not take it meanwhile
+        try:
+            sizes: dict[str, tuple[int, int]] = await self._run(partial(self._files.add, messages))
+        finally:
+            self._size -= room
         for message_id, size in sizes.items():
             self._resize(message_id, size)
-        return [message_id for message_id, _, _ in new]
+        return list(sizes)
 
     async def async_update(self, message_id: str, row: dict[str, Any]) -> None:
         """Write the row of a message anew; it is on disk when this returns.
@@ -159,7 +154,7 @@ class Spool:
         for message_id in message_ids:
             self._size -= sum(self._sizes.pop(message_id, (0, 0)))
 
-    async def _run(self, job: Callable[[], Any], on_failure: Callable[[], None] | None = None) -> Any:
+    async def _run(self, job: Callable[[], Any]) -> Any:
         """Run a job after those that were asked for before, also where its caller is cancelled.
 
         Raises:
@@ -167,8 +162,6 @@ class Spool:
         """
         write = _Write(job, self._hass.loop.create_future())
         self._waiting.append(write)
-        if on_failure is not None:
-            write.ended.add_done_callback(lambda ended: on_failure() if isinstance(ended.result(), Exception) else None)
         if not self._is_writing:
             self._write_next()
         result = await asyncio.shield(write.ended)

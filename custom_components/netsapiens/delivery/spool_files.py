@@ -1,10 +1,12 @@
 """What the spool does in the executor: rows and media, written, read and deleted."""
 
+from collections.abc import Sequence
 import logging
 import os
 from pathlib import Path
 import re
 import shutil
+import time
 from typing import Any, NamedTuple
 
 from homeassistant.helpers.json import save_json
@@ -45,16 +47,19 @@ class SpoolFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._next = int(time.time())  # behind all that was ever counted, in case the folder cannot be read
 
-    def add(self, messages: list[tuple[str, dict[str, Any], bytes | None]]) -> dict[str, tuple[int, int]]:
-        """Write new messages; return the sizes of their files. After a failure none of them is left.
+    def add(self, messages: Sequence[tuple[dict[str, Any], bytes | None]]) -> dict[str, tuple[int, int]]:
+        """Write new messages; return their ids with the sizes of their files. After a failure none of them is left.
 
         They are flushed to disk together, which costs far less than one by one. Nobody counts on them before that.
         """
         paths: list[Path] = []
+        ids: list[str] = []
         try:
             self._make_folder()
-            for message_id, row, media in messages:
+            for row, media in messages:
+                ids.append(message_id := self._free_id())
                 if media is not None:
                     paths.append(self._media(message_id))
                     write_utf8_file(str(paths[-1]), media, private=True, mode="wb")
@@ -70,7 +75,8 @@ class SpoolFiles:
                 path.unlink(missing_ok=True)
             raise
         return {
-            message_id: (self._row(message_id).stat().st_size, len(media or b"")) for message_id, _, media in messages
+            message_id: (self._row(message_id).stat().st_size, len(media or b""))
+            for message_id, (_, media) in zip(ids, messages, strict=True)
         }
 
     def update(self, message_id: str, row: dict[str, Any], media_size: int) -> int:
@@ -118,11 +124,11 @@ class SpoolFiles:
         if self.folder.exists():
             shutil.rmtree(self.folder)
 
-    def load(self) -> tuple[list[SpooledMessage], dict[str, tuple[int, int]], int, list[str], int]:
+    def load(self) -> tuple[list[SpooledMessage], dict[str, tuple[int, int]], int, list[str]]:
         """Read the folder.
 
         Returns:
-            The messages, the sizes of their files and their sum, what was set aside, and the next message's number.
+            The messages, the sizes of their files and their sum, and what was set aside.
         """
         rows, media = self._scan()
         messages: list[SpooledMessage] = []
@@ -142,7 +148,8 @@ class SpoolFiles:
         for message_id in media.keys() - rows:
             number = max(number, int(message_id) + 1)
             self._media(message_id).unlink(missing_ok=True)
-        return messages, sizes, total, damaged, number
+        self._next = number
+        return messages, sizes, total, damaged
 
     def _scan(self) -> tuple[set[str], dict[str, int]]:
         """Return the ids of the rows, and of the media with their sizes; delete temporary files."""
@@ -187,6 +194,14 @@ class SpoolFiles:
             self.folder.mkdir(mode=0o700)
             _flush(self.folder.parent)
 
+    def _free_id(self) -> str:
+        """Return the next id under which there is nothing: what waits is never written over."""
+        while True:
+            message_id = f"{self._next:012d}"
+            self._next += 1
+            if not any(map(_is_there, (self._row(message_id), self._media(message_id)))):
+                return message_id
+
     def _row(self, message_id: str) -> Path:
         """Return the file of a row."""
         return self.folder / f"{message_id}.json"
@@ -200,6 +215,15 @@ def _save_row(path: Path, row: dict[str, Any], media_size: int, *, flush: bool) 
     """Write a row under its name in one step."""
     content = {"version": VERSION, "media_size": media_size, "message": row}
     save_json(str(path), content, private=True, atomic_writes=flush)
+
+
+def _is_there(path: Path) -> bool:
+    """Whether there is a file; raises where that cannot be told, which `Path.exists` takes for none."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    return True
 
 
 def _flush(path: Path) -> None:

@@ -47,7 +47,6 @@ class Event(IntEnum):
     NOT_SENT = auto()  # surely not accepted, but another attempt may be
     ANSWER_LOST = auto()
     FOUND = auto()  # in the PBX's lists
-    NOT_YET_LISTED = auto()  # the lists may still lag
     NOT_FOUND = auto()  # and the lists cannot lag any more
     LIST_UNREADABLE = auto()
     DEADLINE = auto()
@@ -107,7 +106,6 @@ TRANSITIONS = MappingProxyType(
         (State.PENDING, Event.ATTEMPT_MAY_BEGIN): _PENDING,
         (State.PENDING, Event.REQUEST_BEGINS): _ATTEMPTING,
         (State.PENDING, Event.NOT_SENT): _AGAIN,  # what comes before the request failed, the login for instance
-        (State.PENDING, Event.LIST_UNREADABLE): _AGAIN,  # no baseline
         (State.PENDING, Event.DEADLINE): _EXPIRED,
         (State.PENDING, Event.CANCELLED): _PENDING,
         (State.PENDING, Event.GIVEN_UP): _EXPIRED,
@@ -123,7 +121,6 @@ TRANSITIONS = MappingProxyType(
         (State.ATTEMPTING, Event.OPTED_OUT): _ATTEMPTING,
         (State.ATTEMPTING, Event.UNEXPECTED): _UNCONFIRMED,
         (State.UNKNOWN, Event.FOUND): _SENT,
-        (State.UNKNOWN, Event.NOT_YET_LISTED): _UNKNOWN,
         (State.UNKNOWN, Event.NOT_FOUND): _AGAIN,
         (State.UNKNOWN, Event.LIST_UNREADABLE): _LOOK_AGAIN,
         (State.UNKNOWN, Event.DEADLINE): _UNKNOWN,  # one more look says what became of it

@@ -35,9 +35,6 @@ from .throttle import Throttle, create_throttle
 
 _LOGGER = logging.getLogger(__name__)
 
-__all__ = ["AccountFacts", "NetsapiensCoordinator", "async_get_numbers", "create_api", "login_of"]
-
-
 _RETRY = Backoff(5.0, 900.0, jitter=0.5)
 
 
@@ -242,6 +239,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     @callback
     def _read_anew(self, _now: datetime | None = None) -> None:
         """Read the account now, rather than at the next poll."""
+        self._cancel_retry()
         self._cancel_retry = _nothing
         if self._reading is None or self._reading.done():
             self._reading = self.config_entry.async_create_background_task(
@@ -285,5 +283,5 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         return failed
 
     def _backoff(self) -> float:
-        """Return how many seconds to wait after a failure."""
-        return self._timing.retry.wait(self._failures)
+        """Return how many seconds to wait after a failure that was counted."""
+        return self._timing.retry.wait(self._failures - 1)

@@ -6,8 +6,12 @@ from functools import partial
 import logging
 from typing import NamedTuple
 
+from homeassistant.config_entries import ConfigEntry
+
 from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
 from ..api.models import same_number
+from ..recipients import readable_recipients
+from ..settings import read_settings
 from .throttle import Throttle
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,6 +44,17 @@ class AccountFacts(NamedTuple):
         """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""
         listed = self.numbers.get(number)
         return listed.owner if listed is not None and listed.owner not in {"", self.account.user} else None
+
+
+def shared_senders(entry: ConfigEntry, facts: AccountFacts) -> dict[str, set[str]]:
+    """Return the chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+    chosen = [read_settings(entry).from_number, *(data.from_number for _, data in readable_recipients(entry))]
+    found: dict[str, set[str]] = {}
+    for sender in chosen:
+        number = facts.listed(sender or "")
+        if number is not None and (owner := facts.owner_of(number)) is not None:
+            found.setdefault(owner, set()).add(number)
+    return found
 
 
 async def async_get_numbers(

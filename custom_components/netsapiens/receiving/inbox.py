@@ -103,11 +103,6 @@ class Inbox:
             "cut_polls": self.cut_polls,
         }
 
-    @property
-    def foreign_senders(self) -> dict[str, set[str]]:
-        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
-        return self._reader.foreign_senders
-
     async def load(self) -> None:
         """Go on from the checkpoint on disk, if it was not read yet."""
         if self.checkpoint is None:

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
-from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
+from ..storage import DAMAGE, DurableStore, async_set_aside, text_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -37,14 +37,7 @@ class OptOutStore:
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._hass = hass
-        self._store = DurableStore(
-            hass,
-            VERSION,
-            f"{DOMAIN}.opt_outs.{entry_id}",
-            private=True,
-            atomic_writes=True,
-            not_written="opt_outs_not_kept",
-        )
+        self._store = DurableStore(hass, f"{DOMAIN}.opt_outs.{entry_id}", not_written="opt_outs_not_kept")
 
     async def async_load(self) -> tuple[list[OptOut], str | None]:
         """Return who opted out; and where the file was damaged, the name under which it was set aside.

@@ -7,10 +7,10 @@ from functools import partial
 from ..api import Message, MessageAPI, NetsapiensRequestError
 from ..api.models import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.facts import shared_senders
 from ..pbx.listing import read_enough
 from .pictures_errors import PictureError, PictureReason
 from .pictures_id import MediaId
-from .reader import Reader
 
 _FEW = 100  # messages; mostly enough of a conversation
 _QUARTER = 900  # seconds; a time may turn out to be in another zone, and zones differ by entire quarters
@@ -30,7 +30,7 @@ async def async_fresh_link(coordinator: NetsapiensCoordinator, media_id: MediaId
 
     API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
     """
-    shared = Reader(coordinator).foreign_senders if media_id.owner is not None else {}
+    shared = shared_senders(coordinator.config_entry, coordinator.data)
     if media_id.owner is not None and media_id.owner not in shared:
         raise PictureError(PictureReason.NOT_FOUND)  # another user's, which is private
     try:

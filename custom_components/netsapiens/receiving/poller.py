@@ -13,6 +13,7 @@ from ..api import NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.backoff import Backoff
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.facts import shared_senders
 from ..phone_metadata import async_load_metadata
 from .announcer import Announcer
 from .checkpoint import Checkpoint
@@ -70,7 +71,9 @@ class Poller:
     @property
     def is_announced(self) -> bool:
         """Whether all messages are known to be announced. Replies to numbers of others in the domain are not."""
-        return self.announcer is not None and self.announcer.is_proven and not self.foreign_senders
+        if self.announcer is None or not self.announcer.is_proven:
+            return False
+        return not shared_senders(self._coordinator.config_entry, self._coordinator.data)
 
     @property
     def checkpoint(self) -> Checkpoint | None:
@@ -81,11 +84,6 @@ class Poller:
     def diagnostics(self) -> dict[str, int | str]:
         """What helps to find a fault."""
         return self.inbox.diagnostics
-
-    @property
-    def foreign_senders(self) -> dict[str, set[str]]:
-        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
-        return self.inbox.foreign_senders
 
     @callback
     def async_start(self) -> None:

@@ -25,7 +25,8 @@ from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..errors import log_unexpected
 from ..issues import clear_push_issues, raise_push_issue
 from ..pbx.backoff import Backoff
-from ..pbx.coordinator import NetsapiensCoordinator, create_api
+from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.login import create_api
 from ..pbx.throttle import Throttle, create_throttle
 from ..settings import cloudhook_url_of, webhook_id_of
 from .announcer import Announcer
@@ -180,7 +181,7 @@ class Push(Announcer):
         self._coordinator.note_failure(err)
         self._failures += 1
         first, longest = self._timing.first_wait, self._timing.longest_wait
-        return first + Backoff(first, longest).wait(self._failures)
+        return first + Backoff(first, longest).wait(self._failures - 1)
 
     async def _subscribe(self, url: str) -> None:
         """Make sure that there is one subscription, that it posts here, and that it does not end soon."""

@@ -10,9 +10,8 @@ from ..api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
 from ..api.models import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.facts import shared_senders
 from ..pbx.listing import reaches, read_since
-from ..recipients import readable_recipients
-from ..settings import read_settings
 from .checkpoint import fingerprint
 from .received import ListedBetween, OurText
 
@@ -100,13 +99,13 @@ class Reader:
             NetsapiensError: they could not be read.
         """
         sessions, whole = await self._sessions_of(None, since)
-        foreign = [
+        shared = [
             session
-            for owner, senders in self.foreign_senders.items()
-            for session in await self._foreign_sessions(owner, senders, since)
+            for owner, senders in shared_senders(self._coordinator.config_entry, self._coordinator.data).items()
+            for session in await self._shared_sessions(owner, senders, since)
         ]
-        if foreign:
-            sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
+        if shared:
+            sessions = sorted([*sessions, *shared], key=lambda row: row.last_time or since, reverse=True)
         rows = [session for session in sessions if session.id]
         if len({session.id for session in rows}) < len(rows):
             newest: dict[str, MessageSession] = {}
@@ -130,19 +129,7 @@ class Reader:
 
         return await read_since(page, lambda session: session.last_time, since)
 
-    @property
-    def foreign_senders(self) -> dict[str, set[str]]:
-        """The chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
-        entry, facts = self._coordinator.config_entry, self._coordinator.data
-        chosen = [read_settings(entry).from_number, *(data.from_number for _, data in readable_recipients(entry))]
-        found: dict[str, set[str]] = {}
-        for sender in chosen:
-            number = facts.listed(sender or "")
-            if number is not None and (owner := facts.owner_of(number)) is not None:
-                found.setdefault(owner, set()).add(number)
-        return found
-
-    async def _foreign_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
+    async def _shared_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
         """Return another user's conversations with the chosen senders, and no others: the rest is private."""
         now = self._coordinator.hass.loop.time()
         if self._not_shown.get(owner, 0.0) > now:

@@ -16,6 +16,7 @@ from ..api.models import as_time
 from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_LIVE, INCOMING_OFF, INCOMING_PUSH
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..pbx.facts import shared_senders
 from ..settings import read_settings, webhook_id_of
 from .announcer import Announcer
 from .inbox import Inbox
@@ -157,11 +158,10 @@ class Receiver:
 
     def _received(self, received: ReceivedMessage) -> None:
         """Report a message. One to a number of others in the domain is not expected to be announced."""
-        announcer, poller = self._announcer, self.poller
-        if announcer is not None and poller is not None:
-            others = poller.foreign_senders.values()
+        if self._announcer is not None:
+            others = shared_senders(self._entry, self._coordinator.data).values()
             if not any(received.to_number in numbers for numbers in others):
-                announcer.async_found(received)
+                self._announcer.async_found(received)
         self._report(received)
 
     def _report_damaged(self, aside: str) -> datetime | None:

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
-from ..storage import DAMAGE, VERSION, DurableStore, async_set_aside, text_of
+from ..storage import DAMAGE, DurableStore, async_set_aside, text_of
 from .checkpoint import Checkpoint
 
 _LOGGER = logging.getLogger(__name__)
@@ -29,14 +29,7 @@ class CheckpointStore:
     ) -> None:
         self._hass = hass
         self._before_save = before_save
-        self._store = DurableStore(
-            hass,
-            VERSION,
-            f"{DOMAIN}.inbox.{entry_id}",
-            private=True,
-            atomic_writes=True,
-            not_written="checkpoint_not_kept",
-        )
+        self._store = DurableStore(hass, f"{DOMAIN}.inbox.{entry_id}", not_written="checkpoint_not_kept")
 
     async def async_load(self) -> tuple[Checkpoint | None, str | None]:
         """Return the checkpoint, and where the file was damaged, the name under which it was set aside.
