@@ -35,16 +35,19 @@ def sender_of(account: SendingAccount, asked: str | None, trusted: Sequence[str]
     Raises:
         ServiceValidationError: there is none, or it is not the account's.
     """
-    if not asked and not account.from_number:
+    wanted = asked or account.from_number
+    if not wanted:
         refuse("no_sender")
+    if wanted in account.facts.numbers:
+        return wanted
     kept = [account.from_number, *trusted] if account.from_number else trusted
     own = [digits for number in kept if (digits := _kept(number, account.region)) is not None]
     if not asked:
-        number = _kept(account.from_number or "", account.region)
+        number = _kept(wanted, account.region)
     else:
         number = _meant(asked, [*account.facts.numbers, *own], account.region)
     if number is None:
-        _refuse_sender(asked or account.from_number or "", [*account.facts.numbers, *kept])
+        _refuse_sender(wanted, [*account.facts.numbers, *kept])
     return account.facts.listed(number) or number
 
 
