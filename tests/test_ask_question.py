@@ -687,6 +687,8 @@ async def test_it_always_answers(hass: HomeAssistant) -> None:
         await hass.services.async_call("netsapiens", "ask_question", {"question": "Hi"}, blocking=True)
     with pytest.raises(vol.Invalid):
         await ask(hass, entity_id="notify.ann", message="Hi")
+    with pytest.raises(vol.Invalid):
+        await ask(hass, entity_id="notify.ann", timeout=1e20)
 
 
 @pytest.mark.usefixtures("home")

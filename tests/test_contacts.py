@@ -173,6 +173,20 @@ async def test_a_contact_alone_makes_a_recipient(hass: HomeAssistant, pbx: Simul
     assert hass.states.get("notify.eve_evans") is not None
 
 
+async def test_bare_digits_of_a_contact_have_their_country_code(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """As the PBX writes numbers: they are not read as a number of the home's country."""
+    hass.config.country = "DE"
+    pbx.add_contact("Udo", "Ulm", cell="4915112345678")
+    pbx.add_contact("Eva", "Ernst", cell="089 1234567")
+    entry = await account(hass, add_account)
+    form = await form_of(hass, entry)
+    assert options_of(form, "contact") == ["Eva Ernst · 089 1234567", "Udo Ulm · 01511 2345678"]
+    await submit(hass, form, {"contact": "Udo Ulm · 01511 2345678"})
+    assert [one.data["destination"] for one in entry.subentries.values()] == [["+49 1511 2345678"]]
+
+
 @pytest.mark.parametrize(
     ("typed", "title", "numbers"),
     [

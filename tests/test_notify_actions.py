@@ -11,6 +11,7 @@ from homeassistant.const import STATE_OFF, STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceNotFound, ServiceValidationError
 from homeassistant.helpers.service import async_get_all_descriptions
+from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -125,6 +126,53 @@ async def test_data_that_is_meant_for_the_app_as_well(
     data = {"group": group, "tag": "door", "destination": [BOB, EVE]}
     await call(hass, "netsapiens", data=data)
     assert len(pbx.messages) == texts
+
+
+def render(hass: HomeAssistant, value: Any) -> Any:
+    """Return what Home Assistant makes of templates, in a list or not, in the data of an action."""
+    if isinstance(value, list):
+        return [render(hass, one) for one in value]
+    return Template(value, hass).async_render(parse_result=True)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [
+        "{{ '+18585550124' }}, {{ '+18585550125' }}",
+        "{{ '+18585550124, +18585550125' }}",
+        "{{ ('+18585550124', '+18585550125') }}",
+        "{{ ['+1 858-555-0124', '+1 858-555-0125', none, ''] }}",
+        "{{ [8585550124, 8585550125] }}",
+        ["{{ ['+18585550124', '+18585550125'] }}"],
+        ["{{ '+18585550124' }}", ["{{ ('858 555 0125',) }}"]],
+    ],
+)
+async def test_numbers_as_templates_make_them(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, numbers: Any
+) -> None:
+    """Each gets the text, in whatever list they are, and with the same words as by the other action."""
+    rendered = render(hass, numbers)
+    await call(hass, "netsapiens_ann", data={"destination": rendered})
+    assert sorted(message.destination for message in pbx.messages) == [[ANN], [BOB], [EVE]]
+    pbx.messages.clear()
+    await call(hass, "netsapiens", target=rendered)
+    await hass.services.async_call(DOMAIN, "send_message", {"message": "Hi", "destination": rendered}, blocking=True)
+    assert sorted(message.destination for message in pbx.messages) == [[BOB], [BOB], [EVE], [EVE]]
+
+
+async def test_media_and_a_conversation_as_templates_make_them(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, files: Path
+) -> None:
+    """Several pictures, and an id of nothing but digits, which is an int."""
+    pictures = [str(files / "red.jpg"), str(files / "blue.jpg")]
+    conversation = "12" * 16
+    data = {
+        "media": render(hass, f"{{{{ {tuple(pictures)} }}}}"),
+        "messagesession": render(hass, f"{{{{ '{conversation}' }}}}"),
+    }
+    assert isinstance(data["messagesession"], int)
+    await call(hass, "netsapiens_ann", message="", data=data)
+    assert [(message.type, message.messagesession) for message in pbx.messages] == [("mms", conversation)] * 2
 
 
 # What other notifiers take under the name of one of our fields.

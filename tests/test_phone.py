@@ -83,6 +83,15 @@ ARABIC = str.maketrans("0123456789", "".join(chr(0x0660 + digit) for digit in ra
         ("NO", "22 34 56 78", "4722345678"),
         ("NO", "4722345678", "4722345678"),
         ("IT", "02 1234 5678", "390212345678"),
+        ("MX", "55 1234 5678", "525512345678"),
+        ("MX", "+52 1 55 1234 5678", "525512345678"),  # as it was written until 2020, and as PBXs still give it
+        ("MX", "5215512345678", "525512345678"),
+        ("US", "+52 1 55 1234 5678", "525512345678"),
+        ("US", "011 52 1 55 1234 5678", "525512345678"),
+        ("US", "5215512345678", "525512345678"),
+        ("MX", "15512345678", "15512345678"),  # in New Jersey
+        ("BR", "(11) 91234-5678", "5511912345678"),
+        ("BR", "4004-1234", "5540041234"),
     ],
 )
 def test_phone_numbers(region: str | None, text: str, number: str) -> None:
@@ -204,6 +213,13 @@ def test_no_length_gives_a_slip_away_in_germany(text: str) -> None:
         parse_destination(text, "DE")
 
 
+@pytest.mark.parametrize("text", ["91234-5678", "912345678", "3456-7890", "+55 91234-5678"])
+def test_a_number_without_its_area_code_is_none(text: str) -> None:
+    """In Brazil it is long enough to be taken for another one."""
+    with pytest.raises(InvalidNumberError):
+        parse_destination(text, "BR")
+
+
 @pytest.mark.parametrize("text", ["1002", "101"])
 def test_an_extension_is_no_sender(text: str) -> None:
     """Texts come from a phone number."""
@@ -243,6 +259,8 @@ def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str
         ("15123456789", "DE", "+1 512-345-6789"),
         ("4792345678", "US", "+47 92 34 56 78"),
         ("436641234567", "DE", "+43 664 1234567"),
+        ("5215512345678", "MX", "+52 55 1234 5678"),
+        ("5215512345678", "US", "+52 55 1234 5678"),
         ("12345", "DE", "12345"),
         ("999", "US", "999"),
         ("1", "US", "1"),

@@ -266,6 +266,42 @@ async def test_the_hourly_limit_counts_all_messages(
     assert len(await send(hass, destination=[ANN, BOB], media=media)) == 4
 
 
+async def test_the_limits_count_pictures_that_are_being_loaded(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, slow: asyncio.Event
+) -> None:
+    """An automation in a loop is stopped at the limit, however long its camera takes."""
+    hass.config_entries.async_update_entry(entry, options={**entry.options, "hourly_limit": 4})
+    queue = entry.runtime_data.queue
+    stopped = hass.async_create_task(send(hass, destination=ANN, message="", media=CAMERA))
+    await until(lambda: queue.taken_last_hour == 1)
+    assert not queue.has_space_for(queue.space)
+    stopped.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await stopped
+    assert queue.taken_last_hour == 0
+    assert queue.has_space_for(queue.space)
+    calls = [hass.async_create_task(send(hass, destination=ANN, message="Look", media=CAMERA)) for _ in range(9)]
+    results = asyncio.gather(*calls, return_exceptions=True)
+    await until(lambda: len(pbx.messages) == 2)
+    assert queue.taken_last_hour == 4
+    slow.set()
+    errors = [one.translation_key for one in await results if isinstance(one, HomeAssistantError)]
+    assert errors == ["hourly_limit"] * 7
+    assert len(pbx.messages) == 4
+    assert queue.taken_last_hour == 4
+
+
+async def test_a_picture_that_cannot_be_had_counts_for_no_limit(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, camera: Any
+) -> None:
+    """Only its words were sent."""
+    camera.sees = None
+    with pytest.raises(HomeAssistantError):
+        await send(hass, destination=ANN, message="Look", media=CAMERA)
+    assert rows_of(pbx) == [("sms", "Look", None)]
+    assert entry.runtime_data.queue.taken_last_hour == 1
+
+
 async def test_each_is_kept_for_as_long_as_the_call_says(
     hass: HomeAssistant, pbx: Simulator, camera: Any, quick: None
 ) -> None:

@@ -521,7 +521,7 @@ async def test_how_long_to_keep_trying(
     assert row["status"] == "sent"
 
 
-@pytest.mark.parametrize("keep_for", ["soon", [1], {"moons": 1}])
+@pytest.mark.parametrize("keep_for", ["soon", [1], {"moons": 1}, 1e20, "inf", "nan", {"days": 1e12}])
 async def test_no_duration(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, keep_for: Any) -> None:
     """What is none is refused."""
     with pytest.raises(vol.Invalid):

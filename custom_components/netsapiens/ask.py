@@ -24,6 +24,7 @@ from .services import (
     ATTR_MESSAGESESSION,
     HOW_FIELDS,
     async_requests_of,
+    period,
     without_empty,
 )
 
@@ -63,7 +64,7 @@ SCHEMA = vol.Schema(
         vol.Optional(ATTR_QUESTION): cv.string,
         vol.Optional(ATTR_ANSWERS, default=list): vol.All(cv.ensure_list, [_ANSWER]),
         vol.Optional(ATTR_NUMBERED, default=True): cv.boolean,
-        vol.Optional(ATTR_TIMEOUT, default=_TIMEOUT): cv.time_period,
+        vol.Optional(ATTR_TIMEOUT, default=_TIMEOUT): period,
         vol.Optional(ATTR_HINT): written_text,
         vol.Optional(ATTR_PIN): written_text,
     }

@@ -17,9 +17,9 @@ from .pbx.coordinator import NetsapiensCoordinator
 from .phone import (
     InvalidNumberError,
     from_pbx,
-    international,
     national,
     parse_destination,
+    to_store,
 )
 from .phone_metadata import async_load_metadata
 from .settings import read_settings
@@ -188,7 +188,7 @@ def _choices_of(contacts: list[Contact], region: str | None) -> list[ContactChoi
     for contact in contacts:
         for written in contact.numbers:
             try:
-                number = national(international(parse_destination(written, region).number), region)
+                number = national(to_store(from_pbx(written, region), region), region)
             except InvalidNumberError:
                 continue
             label = f"{contact.name} · {number}" if contact.name else number

@@ -36,7 +36,7 @@ from .const import (
     CONF_FROM_NUMBER,
     CONF_USER,
 )
-from .phone import InvalidNumberError, from_pbx, national, parse_sender
+from .phone import InvalidNumberError, from_pbx, international, national, parse_sender
 from .phone_metadata import async_load_metadata
 
 type Numbers = Mapping[str, SmsNumber]  # by their digits
@@ -107,8 +107,13 @@ def cleaned(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def written(number: str, region: str | None) -> str:
-    """Return a sender number as people at home write it."""
+    """Return a sender number that the PBX lists as people at home write it."""
     return national(from_pbx(number, region), region)
+
+
+def _kept_written(number: str, numbers: Numbers, region: str | None) -> str:
+    """Return the sender number that is kept as people at home write it: sent back, it means the same number."""
+    return written(number, region) if number in numbers else national(international(number), region)
 
 
 def sender_selector(numbers: Numbers, region: str | None, *, offer_none: bool = False) -> SelectSelector:
@@ -137,7 +142,9 @@ def sender_schema(numbers: Numbers, region: str | None, *, required: bool, defau
     selector = sender_selector(numbers, region, offer_none=not required)
     if not required:
         return vol.Schema({vol.Optional(CONF_FROM_NUMBER): selector})
-    marker = vol.Required(CONF_FROM_NUMBER, default=written(default, region) if default is not None else vol.UNDEFINED)
+    marker = vol.Required(
+        CONF_FROM_NUMBER, default=_kept_written(default, numbers, region) if default is not None else vol.UNDEFINED
+    )
     return vol.Schema({marker: selector})
 
 
@@ -156,10 +163,16 @@ async def async_read_sender(
         return {}
 
 
-def with_shown_sender(kept: Mapping[str, Any], region: str | None) -> dict[str, Any]:
-    """Return what is kept as a form shows it: the sender as people write it."""
-    shown = {CONF_FROM_NUMBER: written(kept[CONF_FROM_NUMBER], region)} if kept.get(CONF_FROM_NUMBER) else {}
-    return {**kept, **shown}
+def with_shown_sender(kept: Mapping[str, Any], numbers: Numbers, region: str | None) -> dict[str, Any]:
+    """Return what is kept as a form shows it: the sender as people write it.
+
+    Parameters:
+        kept: what is.
+        numbers: those that the PBX lists.
+        region: the country of the house.
+    """
+    sender = kept.get(CONF_FROM_NUMBER)
+    return {**kept, CONF_FROM_NUMBER: _kept_written(sender, numbers, region)} if sender else dict(kept)
 
 
 def known_numbers(entry: NetsapiensConfigEntry) -> Numbers:

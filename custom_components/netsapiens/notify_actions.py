@@ -39,6 +39,7 @@ from .services import (
     ATTR_MIME_TYPE,
     HOW_FIELDS,
     NUMBERS,
+    flat,
     request_of,
     without_empty,
 )
@@ -47,8 +48,9 @@ _LOGGER = logging.getLogger(__name__)
 
 # Of what else Home Assistant would make a text.
 _TYPES: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys((FIELD_DATA, ATTR_MESSAGE_TYPE, ATTR_MESSAGESESSION, ATTR_MIME_TYPE), (str,)),
+    **dict.fromkeys((FIELD_DATA, ATTR_MESSAGE_TYPE, ATTR_MIME_TYPE), (str,)),
     **dict.fromkeys((CONF_DESTINATION, CONF_FROM_NUMBER), (str, int, float)),
+    ATTR_MESSAGESESSION: (str, int),  # a template makes an int of one that has only digits
     ATTR_MEDIA: (str, dict),
 }
 _FIELDS = {str(marker): vol.Schema(check) for marker, check in HOW_FIELDS.items()}
@@ -74,16 +76,17 @@ def _ours(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def _typed(key: str, value: Any) -> Any:
-    """Return the value of a field, or a list of such values.
+    """Return the value of a field; numbers and media as a list.
 
     Raises:
         vol.Invalid: a value is of a type that nobody gives this field, though a text could be made of it.
     """
     types = _TYPES.get(key, (object,))
-    for one in value if isinstance(value, list) else [value]:
+    values = flat(value) if key in (CONF_DESTINATION, ATTR_MEDIA) else [value]
+    for one in values:
         if not isinstance(one, types) or (isinstance(one, bool) and key != CONF_GROUP):
             raise vol.Invalid("another type")
-    return value
+    return values if key in (CONF_DESTINATION, ATTR_MEDIA) else value
 
 
 def _app_picture(data: dict[str, Any]) -> str | None:

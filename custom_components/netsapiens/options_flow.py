@@ -147,7 +147,7 @@ class NetsapiensOptionsFlow(OptionsFlow):
         schema = sender_schema(numbers, region, required=bool(numbers), default=settings.from_number)
         schema = schema.extend(_delivery_fields(settings))
         kept = {key: value for key, value in self.config_entry.options.items() if key not in settings.damaged}
-        shown = with_shown_sender(kept, region) if user_input is None else user_input
+        shown = with_shown_sender(kept, numbers, region) if user_input is None else user_input
         return self.async_show_form(
             step_id="init",
             data_schema=self.add_suggested_values_to_schema(schema, shown),

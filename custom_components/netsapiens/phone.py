@@ -35,6 +35,8 @@ _LETTERS = re.compile(r"[A-Za-z]")
 _FEWEST_LETTERS = 3  # fewer are a slip of the finger, and no word on the keys
 _KEYPAD_COUNTRY = 1  # only there do numbers have one length, so that a note behind one cannot become part of it
 _FIRST_AREA_CODE = 2_000_000_000
+_MEXICO = 52
+_MEXICAN_PREFIX = 10_000_000_000  # the 1 before ten digits, which mobiles there had until 2020 and PBXs still give
 _REMEMBERED = 1024  # numbers; to read one took a quarter of the time that a text needs here
 
 
@@ -249,9 +251,10 @@ def _with_country_code(text: str, region: str) -> str:
     tries = [text] if text.startswith("+") or not text.isdigit() else [text, f"+{text}"]
     possible = [number for one in tries if (number := _possible(one, region)) is not None]
     best = next((number for number in possible if library().is_valid_number(number)), None)
-    if best is None and not possible:
+    best = best or next((number for number in possible if not _lacks_area_code(number)), None)
+    if best is None:
         raise InvalidNumberError("not a phone number")
-    found = _formatted(best or possible[0], "E164")
+    found = _formatted(best, "E164")
     again = _possible(found, region)
     if again is None or _formatted(again, "E164") != found:
         raise InvalidNumberError("not a phone number")  # such as one with two trunk zeros: read again, it is another
@@ -276,10 +279,27 @@ def _possible(text: str, region: str) -> PhoneNumber | None:
         number: PhoneNumber = numbers.parse(text, region)
     except numbers.NumberParseException:
         return None
+    _drop_mexican_prefix(number, text)
     possible = numbers.ValidationResult.IS_POSSIBLE
     if number.extension or numbers.is_possible_number_with_reason(number) != possible:
         return None
     return number if _is_plausible(number, len(_LETTERS.findall(text))) else None
+
+
+def _drop_mexican_prefix(number: PhoneNumber, text: str) -> None:
+    """Drop the former prefix of Mexico's mobiles, where it stands behind the country code."""
+    national = number.national_number or 0
+    if number.country_code != _MEXICO or not _FIRST_AREA_CODE <= national - _MEXICAN_PREFIX < _MEXICAN_PREFIX:
+        return
+    if "".join(char for char in text if char.isdigit()).endswith(f"{_MEXICO}{national}"):
+        number.national_number = national - _MEXICAN_PREFIX
+
+
+def _lacks_area_code(number: PhoneNumber) -> bool:
+    """Whether a number that is none of the country's is as short as a mobile's there without its area code."""
+    numbers = library()
+    length = numbers.is_possible_number_for_type_with_reason(number, numbers.PhoneNumberType.MOBILE)
+    return bool(length == numbers.ValidationResult.IS_POSSIBLE_LOCAL_ONLY)
 
 
 def _is_plausible(number: PhoneNumber, letters: int) -> bool:

@@ -94,7 +94,8 @@ class RecipientFlow(ConfigSubentryFlow):
         shown = user_input
         if shown is None:
             await async_load_metadata(self.hass)
-            shown = with_shown_sender(_form_of(recipient, self.hass.config.country), self.hass.config.country)
+            region = self.hass.config.country
+            shown = with_shown_sender(_form_of(recipient, region), known_numbers(self._get_entry()), region)
         return await self._async_show("reconfigure", shown, errors)
 
     async def _async_show(self, step_id: str, shown: Mapping[str, Any], errors: dict[str, str]) -> SubentryFlowResult:

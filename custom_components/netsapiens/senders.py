@@ -1,13 +1,13 @@
 """The number that a message is sent from."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from .api.models import SmsNumber, same_number
 from .errors import refuse
 from .outgoing import label_of
 from .pbx.facts import AccountFacts
-from .phone import InvalidNumberError, mask, parse_sender
+from .phone import InvalidNumberError, international, mask, parse_sender, readings
 
 
 class SendingAccount(NamedTuple):
@@ -35,20 +35,35 @@ def sender_of(account: SendingAccount, asked: str | None, trusted: Sequence[str]
     Raises:
         ServiceValidationError: there is none, or it is not the account's.
     """
-    asked = asked or account.from_number
-    if not asked:
+    wanted = asked or account.from_number
+    if not wanted:
         refuse("no_sender")
-    known = [account.from_number, *trusted] if account.from_number else trusted
+    if wanted in account.facts.numbers:
+        return wanted
+    kept = [account.from_number, *trusted] if account.from_number else trusted
+    own = [digits for number in kept if (digits := _kept(number, account.region)) is not None]
+    if not asked:
+        number = _kept(wanted, account.region)
+    else:
+        number = _meant(asked, [*account.facts.numbers, *own], account.region)
+    if number is None:
+        _refuse_sender(wanted, [*account.facts.numbers, *kept])
+    return account.facts.listed(number) or number
+
+
+def _kept(number: str, region: str | None) -> str | None:
+    """Return the digits of a number that is kept, with the country code that it had when it was typed."""
     try:
-        number = parse_sender(asked, account.region)
+        return parse_sender(international(number), region)
     except InvalidNumberError:
-        _refuse_sender(asked, [*account.facts.numbers, *known])
-    listed = account.facts.listed(number)
-    if listed is not None:
-        return listed
-    if not any(same_number(own, number) for own in known):
-        _refuse_sender(asked, [*account.facts.numbers, *known])
-    return number
+        return None
+
+
+def _meant(asked: str, known: Collection[str], region: str | None) -> str | None:
+    """Return the one of our numbers that a number means, as people or templates write it; None where it is none."""
+    meant = readings(asked, region)
+    exact = next((number for number in meant if number in known), None)
+    return exact or next((own for number in meant for own in known if same_number(own, number)), None)
 
 
 def check_mms(account: SendingAccount, from_number: str, *, group: bool) -> None:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.util.async_ import create_eager_task
 
 from .account import NetsapiensConfigEntry, NetsapiensData
 from .addressing import async_addressed
@@ -77,7 +78,8 @@ async def async_try(
     if len(calls) == 1:  # as is usual; needs no task of its own
         await async_send_prepared(hass, calls[0])
     else:
-        await asyncio.gather(*(async_send_prepared(hass, call) for call in calls))
+        # Each begins at once: of what was checked, nothing else may be sent in between.
+        await asyncio.gather(*[create_eager_task(async_send_prepared(hass, call), loop=hass.loop) for call in calls])
     return calls
 
 
@@ -158,12 +160,15 @@ async def async_send_prepared(hass: HomeAssistant, call: PreparedSend) -> None:
         call.results = list(zip(call.words, results, strict=True))
         return
     batches: list[list[OutgoingMessage]] = []
+    size = call.most_bytes if keep_for else 0
     async with asyncio.TaskGroup() as group:
         tasks = []
-        async for batch in _batches(hass, call):
-            batches.append(batch)
-            send = _send_batch(call.current_account, batch, keep_for)
-            tasks.append(group.create_task(send, eager_start=True))  # in the queue before the next media is loaded
+        with call.account.queue.expected.expect(call.messages, size) as expected:
+            async for batch in _batches(hass, call):
+                batches.append(batch)
+                expected.came(batch)
+                send = _send_batch(call.current_account, batch, keep_for)
+                tasks.append(group.create_task(send, eager_start=True))  # in the queue before the next media is loaded
     answers = [zip(batch, task.result(), strict=True) for batch, task in zip(batches, tasks, strict=True)]
     call.results = [pair for pairs in zip(*answers, strict=True) for pair in pairs]
 

@@ -1,6 +1,7 @@
 """The action ``netsapiens.send_message``."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import Any, Final, NoReturn
 
 from homeassistant.auth.permissions.const import POLICY_CONTROL
@@ -12,6 +13,7 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, entity_registry as er
 from homeassistant.helpers.service import async_get_config_entry
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
+from homeassistant.helpers.template import TupleWrapper
 from homeassistant.helpers.typing import VolDictType
 from homeassistant.util.json import JsonObjectType
 import voluptuous as vol
@@ -39,8 +41,34 @@ ATTR_MIME_TYPE = "mime_type"
 # What the media selector gives; the picker adds what it likes.
 _PICKED = vol.Schema({vol.Required("media_content_id"): cv.string}, extra=vol.ALLOW_EXTRA)
 
+
+def flat(value: Any) -> list[Any]:
+    """Return what a field holds, in lists as templates make them or not, as one list without what is empty.
+
+    Of ``+18585550124, +18585550125`` a template makes two ints, without the plus: there its text counts.
+    """
+    if not isinstance(value, (list, tuple)):
+        return [] if _is_empty(value) else [value]
+    if isinstance(value, TupleWrapper) and value.render_result and all(isinstance(one, int) for one in value):
+        return [value.render_result.strip("() ")]
+    return [element for one in value for element in flat(one)]
+
+
+def period(value: Any) -> timedelta:
+    """Return a duration.
+
+    Raises:
+        vol.Invalid: it is none, or one that nobody can count.
+    """
+    try:
+        found: timedelta = cv.time_period(value)
+    except OverflowError as err:
+        raise vol.Invalid("too long for a duration") from err
+    return found
+
+
 # Numbers as people write them: one, several in a text, or a list of either.
-NUMBERS: Final = vol.All(cv.ensure_list, [cv.string], split_numbers)
+NUMBERS: Final = vol.All(flat, [cv.string], split_numbers)
 
 # The types only: the rules are compose's, and have translated words.
 HOW_FIELDS: VolDictType = {
@@ -51,8 +79,8 @@ HOW_FIELDS: VolDictType = {
     vol.Optional(ATTR_MESSAGESESSION): cv.string,
     vol.Optional(ATTR_DATA): cv.string,
     vol.Optional(ATTR_MIME_TYPE): cv.string,
-    vol.Optional(ATTR_MEDIA): vol.All(cv.ensure_list, [vol.Any(cv.string, _PICKED)]),
-    vol.Optional(ATTR_KEEP_FOR): cv.positive_time_period,
+    vol.Optional(ATTR_MEDIA): vol.All(flat, [vol.Any(cv.string, _PICKED)]),
+    vol.Optional(ATTR_KEEP_FOR): vol.All(period, cv.positive_timedelta),
 }
 
 _TARGET = frozenset(map(str, cv.TARGET_SERVICE_FIELDS))

@@ -106,3 +106,30 @@ async def test_the_country_of_the_home_counts(hass: HomeAssistant, pbx: Simulato
     form = await _sender_form(hass, pbx, account)
     result = await submit(hass, form, {"from_number": "020 7946 0958"})
     assert dict(result["options"]) == {"from_number": "442079460958"}
+
+
+@pytest.mark.parametrize(
+    ("country", "typed", "sender"),
+    [
+        ("DE", "+49 1512 3456789", "4915123456789"),
+        ("DE", "+1 858-555-0199", "18585550199"),
+        ("ID", "+62 812-345-678", "62812345678"),
+        ("US", "+354 611 1234", "3546111234"),
+    ],
+)
+async def test_texts_come_from_the_number_that_was_typed(
+    hass: HomeAssistant, pbx: Simulator, account: dict[str, Any], country: str, typed: str, sender: str
+) -> None:
+    """Its digits are kept with the country code, and not read again as a number of the home's country."""
+    hass.config.country = country
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=(sender,))
+    pbx.fault("status", path="/smsnumbers", code=403, message="Permission denied", times=None)
+    form = await submit(hass, await start(hass), account)
+    result = await submit(hass, form, {"from_number": typed})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    for asked in ({}, {"from_number": typed}, {"from_number": int(sender)}):
+        fields = {"message": "Hi", "destination": "+1 858-555-0123", **asked}
+        await hass.services.async_call("netsapiens", "send_message", fields, blocking=True)
+    sent = [one.body["from-number"] for one in pbx.requests if one.method == "POST" and one.path.endswith("/messages")]
+    assert sent == [sender] * 3

@@ -22,6 +22,7 @@ from ..storage import DAMAGE
 from .backlog import Backlog
 from .deadline import time_left
 from .entry import Call, QueueEntry, size_of
+from .expected import AllExpected
 from .hourly_limit import HourlyLimit
 from .persistence import BATCH
 from .reconcile import Baseline, RecentSends
@@ -45,6 +46,9 @@ def _nothing() -> None:
 class DeliveryQueue:
     """Sends an account's messages, and keeps those that cannot go now.
 
+    Attributes:
+        expected: what calls will put into it once their media is loaded, which counts for its limits.
+
     Parameters:
         coordinator: the account.
         spool: where the messages are kept.
@@ -58,6 +62,7 @@ class DeliveryQueue:
         self._timing = timing_of(self._hass)
         self._backlog = Backlog(coordinator, spool, history, self._timing)
         self._limit = HourlyLimit(self._timing.clock)
+        self.expected = AllExpected()
         self._next_number = 0
         self._stopping: asyncio.Task[None] | None = None
         self._forget_stop: CALLBACK_TYPE = _nothing
@@ -90,8 +95,8 @@ class DeliveryQueue:
 
     @property
     def taken_last_hour(self) -> int:
-        """How many messages were taken within the last hour."""
-        return self._limit.taken
+        """How many messages were taken within the last hour, or will be taken once their media is loaded."""
+        return self._limit.taken + self.expected.messages
 
     @property
     def space(self) -> int:
@@ -100,7 +105,7 @@ class DeliveryQueue:
 
     def has_space_for(self, size: int) -> bool:
         """Whether so many bytes may wait beside what waits already, or may have to."""
-        return self._spool.has_room_for(self._backlog.outcomes.unsaved + size)
+        return self._spool.has_room_for(self._backlog.outcomes.unsaved + self.expected.size + size)
 
     @callback
     def async_listen(self, listener: Callable[[], None]) -> Callable[[], None]:
