@@ -422,7 +422,9 @@ def test_version(said: object, version: str) -> None:
         (b'{"code": true}', 200),
         (b'{"code": "E404"}', 200),
         ('{"code": "٤٠٤"}'.encode(), 200),
-        (b'[{"code": 404}]', 200),
+        (b'[{"code": 404}]', 404),
+        (b'[{"code": 404}, {"code": 404}]', 200),
+        (b'[[{"code": 404}]]', 200),
     ],
 )
 def test_code_in_a_success(body: bytes, status: int) -> None:

@@ -65,7 +65,7 @@ def _parse(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     is_json, data = _json(stripped)
     kind = headers.get("Content-Type", "").lower()
     is_html = not is_json and bool(stripped) and ("html" in kind or stripped.startswith(b"<"))
-    if 200 <= status < 300 and is_json and isinstance(data, dict):  # noqa: PLR2004
+    if 200 <= status < 300 and is_json:  # noqa: PLR2004
         status = _in_band_code(data) or status
     return Answer(status, data, is_json, is_html, _seconds(headers.get("Retry-After")))
 
@@ -111,8 +111,12 @@ def _next(text: str, start: int) -> int:
     return start if blanks is None else blanks.end()
 
 
-def _in_band_code(data: Mapping[str, Any]) -> int | None:
-    """Return the error code that a 200 carries in its body, if any."""
+def _in_band_code(data: Any) -> int | None:
+    """Return the error code that a 200 carries in its body, if any: an object's, or that of a list's only row."""
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if not isinstance(data, dict):
+        return None
     code = as_text(data.get("code")).strip()
     return int(code) if _ERROR_CODE.fullmatch(code) else None
 

@@ -106,7 +106,7 @@ class MessageAPI:
             answer = answer[0] if answer else None
         if not isinstance(answer, dict):
             answer = {}
-        if answer.get("error"):
+        if _is_error(answer):
             raise NetsapiensServerError("the answer is a success and an error in one")
         return {**answer, "messagesession-id": _named_session(answer) or messagesession}
 
@@ -192,6 +192,13 @@ def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[
     if not texts or not all(map(str.strip, texts)):
         raise ValueError("there is no destination, or an empty one")
     return texts[0] if isinstance(destination, str | int) else texts
+
+
+def _is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether a success says that it is none."""
+    if answer.get("error") or answer.get("errors") or answer.get("success") in (False, "false"):
+        return True
+    return as_text(answer.get("status")).lower() == "error"
 
 
 def _named_session(answer: Mapping[str, Any]) -> str:
