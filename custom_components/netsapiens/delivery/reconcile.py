@@ -9,10 +9,12 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from datetime import datetime, timedelta
+import html
 import json
 import re
 import time
 from typing import NamedTuple
+import unicodedata
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
@@ -27,25 +29,41 @@ _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the 
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
+_ESCAPED = re.compile(r"&(?:amp;)*(#?[0-9A-Za-z]{1,32};)")  # once or several times
+_NOT_STORED = re.compile("[\ufffd\ud800-\udfff\U00010000-\U0010ffff]")
+_QUESTION_MARKS = re.compile(r"\?+")
+_COMPARED = 100  # characters of a text
+_READ = 1000  # characters that make those
 
 
 def text_key(text: str) -> str:
     """Return what texts have in common that the PBX gives back alike.
 
     It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
-    words are that by chance.
+    words are that by chance. It may escape them for HTML, join their blanks, compose their accents otherwise, give
+    question marks for an emoji, and cut a long one.
     """
-    trimmed = text.replace("\r\n", "\n").strip()
-    if _NUMERIC.fullmatch(trimmed):
-        return repr(float(trimmed) + 0.0)
-    if trimmed == "null":
+    words = " ".join(_ESCAPED.sub(_unescaped, text).split())
+    if _NUMERIC.fullmatch(words):
+        return repr(float(words) + 0.0)
+    if words == "null":
         return ""
-    if trimmed.startswith(("[", "{")):
-        try:
-            return json.dumps(json.loads(trimmed, parse_int=float), sort_keys=True)
-        except ValueError, RecursionError:
-            pass
-    return trimmed
+    if words.startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            words = json.dumps(json.loads(words, parse_int=float), sort_keys=True, ensure_ascii=False)
+    return _stored(words[:_READ])[:_COMPARED]
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    """Return the character that was escaped."""
+    return html.unescape(f"&{escaped[1]}")
+
+
+def _stored(text: str) -> str:
+    """Return a text as a poor database keeps it: what takes four bytes in UTF-8 becomes question marks, here one."""
+    if not text.isascii():
+        text = _NOT_STORED.sub("?", unicodedata.normalize("NFC", text))
+    return _QUESTION_MARKS.sub("?", text)
 
 
 def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
