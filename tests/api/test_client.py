@@ -259,6 +259,16 @@ async def test_no_conversations_yet(pbx: Simulator, messages: MessageAPI, fails:
         await messages.get_messagesessions()
 
 
+async def test_beyond_the_end_of_a_conversation(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """There is nothing, also where the PBX calls that an error; without an offset, the conversation is missing."""
+    pbx.fault(
+        FaultKind.BODY, path="/messages", status=404, body='{"code": 404, "message": "Record not found"}', times=2
+    )
+    assert await messages.get_messages(SESSION, start=1000) == []
+    with fails(NetsapiensRequestError):
+        await messages.get_messages(SESSION)
+
+
 @pytest.mark.parametrize(
     "error",
     [

@@ -195,6 +195,21 @@ async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simula
     assert texts(pbx) == ["Text 0", "Text 1", "Text 2"]
 
 
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_found_beyond_a_page_that_the_pbx_cuts_short(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, newest_first: bool
+) -> None:
+    """It is found in either order."""
+    pbx.newest_first, pbx.most_rows = newest_first, 3
+    for number in range(4):
+        await send(hass, f"Text {number}")
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2", "Text 3", "Alarm"]
+
+
 @pytest.mark.parametrize("text", ["0012", "12", " 12 ", "1" * 25, "1.50", "+5", "  padded  ", "1e3", "a\r\nb"])
 async def test_numbers_that_the_pbx_casts_are_recognised(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str

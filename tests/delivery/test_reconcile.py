@@ -227,6 +227,25 @@ async def test_a_cut_list_is_read_on_until_it_is_whole() -> None:
         await lookup(oldest_first).count(outgoing(), Baseline(NOW, 0))
 
 
+async def test_what_a_short_page_shows_once_more_counts_once() -> None:
+    """A PBX that does not know `start` gives it again, with links and conversations that have changed meanwhile."""
+
+    class Changing(Listing):
+        async def get_messages(
+            self, session: str, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[Message]:
+            found = await super().get_messages(session, limit=limit)
+            return [replace(one, media_url=f"https://pbx.example/{self.calls}") for one in found]
+
+        async def get_messagesessions(
+            self, *, limit: int, start: int = 0, user: str | None = None
+        ) -> list[MessageSession]:
+            return [session("x" * 32, last=NOW + timedelta(seconds=start))]
+
+    listing = Changing(**{"h" * 32: [row(type="mms")], "x" * 32: [row(type="mms")]})
+    assert await lookup(listing).count(picture(), Baseline(NOW, 9)) == 2
+
+
 async def test_a_list_without_end_tells_nothing() -> None:
     """And not for ever."""
     endless = Listing(**{"h" * 32: [row(f"Text {number}") for number in range(20_000)]})

@@ -15,6 +15,7 @@ class Settings:
     file_under_own_id: bool = False
     cast_numbers: bool = True
     newest_first: bool = True
+    most_rows: int = 1000  # that one page has, whatever limit says
     bare_single: bool = False
     key_suffix: Literal["datetime", "timestamp"] = "datetime"
     api_version: str = "45.0"

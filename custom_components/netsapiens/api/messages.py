@@ -122,14 +122,19 @@ class MessageAPI:
             user: whose conversation, where it is another user's of the domain.
 
         Raises:
-            NetsapiensRequestError: with status 404 where there is no such conversation.
+            NetsapiensRequestError: with status 404 where there is no such conversation, unless ``start`` is given.
             NetsapiensError: one of its kinds.
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
         """
         session = quote(messagesession, safe="", errors="replace")  # one that the PBX made can have any form
         path = f"{await self._api.user_path(user)}/messagesessions/{session}/messages"
-        answer = await self._api.request("GET", path, params=_page(limit, start))
+        try:
+            answer = await self._api.request("GET", path, params=_page(limit, start))
+        except NetsapiensRequestError as err:
+            if not (start and err.no_record):
+                raise
+            return []  # so some say that the list has ended
         found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
         return self._api.naive_times.corrected(messagesession, found, is_first_page=not start)
 

@@ -8,6 +8,7 @@ without the words that stand beside them.
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
+from copy import replace
 from datetime import datetime, timedelta
 import html
 import json
@@ -248,6 +249,7 @@ class Reconciler:
                 ),
                 lambda row: row.time,
                 baseline.since,
+                lambda row: replace(row, media_url=""),  # a link that is made anew each time
             )
         except NetsapiensRequestError as err:
             if err.no_record:
@@ -274,6 +276,7 @@ class Reconciler:
             ),
             lambda session: session.last_time,
             baseline.since,
+            lambda session: session.id,
         )
         return [
             session
@@ -311,14 +314,17 @@ def _same_remote(remote: str, destination: str) -> bool:
 
 
 async def _complete[RowT](
-    page: Callable[[int], Awaitable[list[RowT]]], time_of: Callable[[RowT], datetime | None], since: datetime
+    page: Callable[[int], Awaitable[list[RowT]]],
+    time_of: Callable[[RowT], datetime | None],
+    since: datetime,
+    identity: Callable[[RowT], Hashable],
 ) -> list[RowT]:
     """Return all rows since a time.
 
     Raises:
         NetsapiensServerError: not all of them could be had.
     """
-    rows, complete = await read_since(page, time_of, since)
+    rows, complete = await read_since(page, time_of, since, is_thorough=True, identity=identity)
     if not complete:
         raise NetsapiensServerError("the list is too long to be read to its end")
     return rows
