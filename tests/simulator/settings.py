@@ -22,6 +22,7 @@ class Settings:
     accept_body: Literal["accepted", "message", "list", "empty", "text"] = "accepted"
     send_status: int | None = None
     clock_offset: float = 0.0
+    shows_clock: bool = True  # in its answers' Date
     bare_offset: float = 0.0  # seconds that times without a zone are ahead of UTC
     push_form: Literal["array", "object"] = "array"
     push_names: Literal["v1", "v2"] = "v1"

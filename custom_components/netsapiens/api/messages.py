@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
+import math
 import re
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,7 @@ from .transport import UPLOAD_TIMEOUT
 
 MAX_ROWS = 1000  # the most that one list answer can hold
 _CLOCK_READINGS = 5  # at the most
+_CLOCK_AGAIN = 600.0  # seconds
 _SESSION_ID = re.compile(r"[A-Za-z0-9_]{32,}")
 
 
@@ -37,6 +40,7 @@ class MessageAPI:
 
     def __init__(self, api: NetsapiensAPI) -> None:
         self._api = api
+        self._clock_asked_until = -math.inf  # by the monotonic clock
 
     async def __aenter__(self) -> Self:
         """Return this API."""
@@ -169,19 +173,30 @@ class MessageAPI:
         """Whether the zone of times without one is known for sure."""
         return self._api.naive_times.is_confirmed
 
+    @property
+    def needs_clock(self) -> bool:
+        """Whether the PBX's clock is not known for sure, and ``settle_clock`` did not find that out a while ago."""
+        clock = self._api.clock
+        return not clock.is_settled and clock.monotonic() >= self._clock_asked_until
+
     async def settle_clock(self) -> None:
         """Make small requests until the PBX's clock is known for sure, which mostly takes none.
 
+        A refusal shows the clock as well. Where the answers do not show it, this does nothing more for a while.
+
         Raises:
-            NetsapiensError: one of its kinds.
+            NetsapiensError: one of its kinds, but no refusal.
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
         read = partial(self.get_messagesessions, limit=1)
         for reading in range(_CLOCK_READINGS):
-            if self._api.clock.is_settled:
+            if not self.needs_clock:
                 return
-            await (self._api.run_further(read) if reading else read())
+            with suppress(NetsapiensRequestError):
+                await (self._api.run_further(read) if reading else read())
+        if self.needs_clock:
+            self._clock_asked_until = self._api.clock.monotonic() + _CLOCK_AGAIN
 
 
 def _page(limit: int | None, start: int) -> dict[str, str]:

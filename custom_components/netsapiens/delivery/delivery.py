@@ -132,7 +132,7 @@ class Deliverer:
         api = self._coordinator.api
         try:
             await self._coordinator.async_ensure_token()
-            if not api.clock.is_settled:
+            if self._api.needs_clock:
                 await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
             if self._expiry.is_unsure:
                 self._expiry.correct(self.pbx_now())
