@@ -21,6 +21,7 @@ import pytest
 from custom_components.netsapiens import phone, phone_metadata
 from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
+from custom_components.netsapiens.delivery.reconcile import text_key
 from custom_components.netsapiens.media.metadata import strip
 from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit
 from custom_components.netsapiens.transcript import Listed, Own, Status, merged
@@ -324,9 +325,18 @@ def test_crafted_headers(one: str) -> None:
 
     def read(text: str) -> None:
         http_date.__wrapped__(text)
-        _seconds(text)
+        _seconds({"Retry-After": text, "Date": text})
 
     assert_linear(read, lambda size: one * (size // len(one)), 80_000)
+
+
+@pytest.mark.parametrize(
+    "one",
+    [*("&", "&amp;", "&amp", "&#1", "&#1;", "&lt;", "?", "🚪", "\ud83d"), *(" ", "a ", "\u0315\u0327", "[", "[1,")],
+)
+def test_crafted_texts(one: str) -> None:
+    """What is compared of a text that a PBX lists."""
+    assert_linear(text_key, lambda size: one * (size // len(one)), 1_000_000)
 
 
 def test_texts_that_look_like_json() -> None:

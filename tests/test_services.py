@@ -96,6 +96,17 @@ async def test_the_id_that_the_pbx_gives(hass: HomeAssistant, pbx: Simulator, en
     assert row["message_id"] == pbx.messages[0].id
 
 
+async def test_row_names_the_conversation_as_the_pbx_does(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """So that a text can follow in it, where the PBX files texts under an id of its own and says so."""
+    pbx.file_under_own_id, pbx.accept_body = True, "message"
+    (row,) = await send(hass, destination="18585550124")
+    assert row["messagesession"] == pbx.messages[0].messagesession
+    (row,) = await send(hass, messagesession=row["messagesession"], message="And one more")
+    assert pbx.messages[1].destination == pbx.messages[0].destination
+
+
 async def test_without_a_response(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
     """Nothing is returned where nothing was asked for."""
     answer = await hass.services.async_call(

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 import json
 import socket
 import ssl
+from typing import Any
 
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
@@ -258,12 +259,46 @@ async def test_no_conversations_yet(pbx: Simulator, messages: MessageAPI, fails:
         await messages.get_messagesessions()
 
 
-async def test_success_with_an_error_in_it(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+async def test_beyond_the_end_of_a_conversation(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """There is nothing, also where the PBX calls that an error; without an offset, the conversation is missing."""
+    pbx.fault(
+        FaultKind.BODY, path="/messages", status=404, body='{"code": 404, "message": "Record not found"}', times=2
+    )
+    assert await messages.get_messages(SESSION, start=1000) == []
+    with fails(NetsapiensRequestError):
+        await messages.get_messages(SESSION)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *({"error": "server_error", "error_description": "?"}, {"error": True}, {"errors": ["?"]}),
+        *({"success": False, "message": "?"}, {"success": "false"}, {"status": "Error", "message": "?"}),
+    ],
+)
+async def test_success_with_an_error_in_it(
+    pbx: Simulator, messages: MessageAPI, fails: Fails, error: dict[str, Any]
+) -> None:
     """Whether it was taken has to be looked up."""
-    for body in ('{"error": "server_error", "error_description": "?"}', '[{"error": true}]'):
-        pbx.fault(FaultKind.BODY, path="/messages", body=body)
+    for body in (error, [error]):
+        pbx.fault(FaultKind.BODY, path="/messages", body=json.dumps(body))
         with fails(NetsapiensServerError, maybe_done=True):
             await messages.send_message(**sms())
+
+
+@pytest.mark.parametrize("fields", [{"success": True}, {"status": "sending"}, {"error": None, "errors": []}])
+async def test_success_that_says_so(pbx: Simulator, messages: MessageAPI, fields: dict[str, Any]) -> None:
+    """Such a field alone is no error."""
+    pbx.fault(FaultKind.BODY, path="/messages", body=json.dumps([fields]))
+    assert (await messages.send_message(**sms()))["messagesession-id"]
+
+
+async def test_refusal_as_a_list(pbx: Simulator, messages: MessageAPI, fails: Fails) -> None:
+    """A 200 with an error's code in its only row is refused as one that has it in an object."""
+    pbx.fault(FaultKind.BODY, path="/messages", body='[{"code": 400, "message": "Invalid from-number"}]')
+    with fails(NetsapiensRequestError) as refusal:
+        await messages.send_message(**sms())
+    assert str(refusal.value) == "400: Invalid from-number"
 
 
 @pytest.mark.parametrize(

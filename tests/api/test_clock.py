@@ -1,6 +1,7 @@
 """The PBX's clock is what several of its answers agree on."""
 
 from datetime import UTC, datetime, timedelta
+import time
 
 from hypothesis import given, strategies as st
 import pytest
@@ -152,3 +153,31 @@ async def test_it_is_settled_by_small_requests(pbx: Simulator, messages: Message
     assert [record.query["limit"] for record in pbx.requests_to("messagesessions")] == ["1", "1"]
     await messages.settle_clock()
     assert len(pbx.requests_to("messagesessions")) == 2
+
+
+async def test_a_refusal_shows_it_as_well(pbx: Simulator, messages: MessageAPI) -> None:
+    """A login may not be allowed to read the list that is asked for."""
+    pbx.clock_offset = 86400
+    pbx.fault(
+        FaultKind.BODY, path="/messagesessions", status=403, body='{"code": 403, "message": "Forbidden"}', times=None
+    )
+    await messages.settle_clock()
+    assert messages._api.clock.is_settled
+    assert len(pbx.requests_to("messagesessions")) == 2
+
+
+async def test_answers_that_do_not_show_it(
+    pbx: Simulator, messages: MessageAPI, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are not asked for it again and again, but after a while."""
+    pbx.shows_clock = False
+    for _ in range(3):
+        await messages.settle_clock()
+    assert not messages.needs_clock
+    assert len(pbx.requests_to("messagesessions")) == 5
+    pbx.shows_clock = True
+    now = time.monotonic()
+    monkeypatch.setattr(messages._api.clock, "monotonic", lambda: now + 601)
+    assert messages.needs_clock
+    await messages.settle_clock()
+    assert messages._api.clock.is_settled

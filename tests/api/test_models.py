@@ -166,7 +166,7 @@ def test_any_date(text: str | None) -> None:
     """A Date header of any content is a time in UTC or none."""
     date = http_date(text)
     assert date is None or date.tzinfo is UTC
-    _seconds(text)
+    _seconds({"Retry-After": text or "", "Date": text or ""})
 
 
 @given(JSON)
@@ -442,7 +442,9 @@ def test_version(said: object, version: str) -> None:
         (b'{"code": true}', 200),
         (b'{"code": "E404"}', 200),
         ('{"code": "٤٠٤"}'.encode(), 200),
-        (b'[{"code": 404}]', 200),
+        (b'[{"code": 404}]', 404),
+        (b'[{"code": 404}, {"code": 404}]', 200),
+        (b'[[{"code": 404}]]', 200),
     ],
 )
 def test_code_in_a_success(body: bytes, status: int) -> None:

@@ -23,6 +23,7 @@ from custom_components.netsapiens.api import (
     NetsapiensTimeoutError,
     NumberAPI,
 )
+from custom_components.netsapiens.api.answers import _parse
 from custom_components.netsapiens.api.transport import MAX_ANSWER
 from tests.helpers import until
 from tests.simulator import FaultKind, Simulator
@@ -225,6 +226,26 @@ async def test_retry_after(
     assert (seconds is None) is (low is None)
     if seconds is not None and low is not None and high is not None:
         assert low <= seconds <= high
+
+
+@pytest.mark.parametrize("hours", [-5, 5])
+async def test_date_of_a_pbx_whose_clock_is_wrong(pbx: Simulator, api: NetsapiensAPI, fails: Fails, hours: int) -> None:
+    """A date is by that clock, which the same answer shows."""
+    pbx.clock_offset = hours * 3600.0
+    date = format_datetime(datetime.now(UTC) + timedelta(hours=hours, seconds=30), usegmt=True)
+    pbx.fault(FaultKind.RATE_LIMIT, path="/messages", retry_after=date)
+    with fails(NetsapiensRateLimitError) as caught:
+        await MessageAPI(api).get_messages(SESSION)
+    assert 20 <= caught.value.retry_after <= 31  # type: ignore[attr-defined]
+
+
+def test_date_without_a_clock_to_read_it_by() -> None:
+    """Ours has to do then."""
+    date = format_datetime(datetime.now(UTC) + timedelta(seconds=30), usegmt=True)
+    for shown in ({}, {"Date": "not a date"}):
+        found = _parse(429, {"Retry-After": date, **shown}, b"").retry_after
+        assert found is not None
+        assert 20 <= found <= 31
 
 
 @pytest.mark.skipif(not hasattr(time, "tzset"), reason="no time zones to set")

@@ -27,7 +27,7 @@ from custom_components.netsapiens.delivery.state import Step
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import THROTTLE_TIMING, ThrottleTiming
-from tests.conftest import AddAccount, close
+from tests.conftest import AddAccount, close, recipient
 from tests.delivery.disk import Disk, change_rows, fill, rows_in, spool_path
 from tests.delivery.quick import send_quickly
 from tests.fixtures import hass_storage  # noqa: F401
@@ -96,6 +96,24 @@ async def test_clear_answer_costs_one_request_and_no_write(
     assert [record.method for record in requests] == ["POST"]
     assert not has_file(hass, entry)
     assert hass.states.get(QUEUED).state == "0"
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_a_pbx_that_does_not_show_its_clock(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, refuses: bool
+) -> None:
+    """It is asked for it with the first text, and takes all of them, also where it does not show its lists."""
+    pbx.shows_clock = False
+    await add_account(recipient("Ann", "18585550123"), options={"from_number": "18585550199", "incoming": "off"})
+    if refuses:
+        body = '{"code": 403, "message": "Forbidden"}'
+        pbx.fault(FaultKind.BODY, path="/messagesessions", method="GET", status=403, body=body, times=None)
+    await send(hass, "Text 0")
+    before = len(pbx.requests)
+    for number in range(1, 4):
+        assert (await send(hass, f"Text {number}"))["status"] == "sent"
+    assert [record.method for record in pbx.requests[before:]] == ["POST"] * 3
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2", "Text 3"]
 
 
 @pytest.mark.parametrize("body", ["accepted", "message", "list", "empty", "text"])
@@ -194,6 +212,21 @@ async def test_filed_under_an_id_of_the_pbx_own(hass: HomeAssistant, pbx: Simula
     await until(lambda: hass.states.get(QUEUED).state == "0")
     await asyncio.sleep(0.7)
     assert texts(pbx) == ["Text 0", "Text 1", "Text 2"]
+
+
+@pytest.mark.parametrize("newest_first", [True, False])
+async def test_found_beyond_a_page_that_the_pbx_cuts_short(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, newest_first: bool
+) -> None:
+    """It is found in either order."""
+    pbx.newest_first, pbx.most_rows = newest_first, 3
+    for number in range(4):
+        await send(hass, f"Text {number}")
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    await asyncio.sleep(0.7)
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2", "Text 3", "Alarm"]
 
 
 @pytest.mark.parametrize("text", ["0012", "12", " 12 ", "1" * 25, "1.50", "+5", "  padded  ", "1e3", "a\r\nb"])

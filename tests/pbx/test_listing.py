@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from custom_components.netsapiens.api import NetsapiensRequestError
 from custom_components.netsapiens.pbx.listing import reaches, read_since
 
 NOW = datetime(2026, 11, 23, tzinfo=UTC)
@@ -24,21 +25,36 @@ def rows(count: int) -> list[Row]:
 class Pbx:
     """Gives a list in pages of 1,000."""
 
-    def __init__(self, all_rows: list[Row], *, knows_start: bool = True, between: list[Row] | None = None) -> None:
+    def __init__(
+        self,
+        all_rows: list[Row],
+        *,
+        knows_start: bool = True,
+        between: list[Row] | None = None,
+        most: int = 1000,
+        start_refused: int | None = None,
+    ) -> None:
         self.rows = all_rows
         self.knows_start = knows_start
         self.between = between or []
+        self.most = most
+        self.start_refused = start_refused
         self.asked: list[int] = []
 
     async def page(self, start: int) -> list[Row]:
         self.asked.append(start)
+        if start and self.start_refused is not None:
+            raise NetsapiensRequestError(self.start_refused)
         first = start if self.knows_start else 0
-        answer = self.rows[first : first + 1000]
+        answer = self.rows[first : first + self.most]
         self.rows = self.between + self.rows
         return answer
 
-    async def read(self, minutes: int) -> tuple[list[Row], bool]:
-        return await read_since(self.page, lambda row: row.time, NOW - timedelta(minutes=minutes))
+    async def read(self, minutes: int, *, is_thorough: bool = False) -> tuple[list[Row], bool]:
+        since = NOW - timedelta(minutes=minutes)
+        return await read_since(
+            self.page, lambda row: row.time, since, is_thorough=is_thorough, identity=lambda row: row.name
+        )
 
 
 @pytest.mark.parametrize("count", [0, 1, 999])
@@ -109,6 +125,43 @@ async def test_there_is_an_end() -> None:
     pbx = Pbx(rows(50_000))
     found, is_complete = await pbx.read(100_000)
     assert (len(found), is_complete, len(pbx.asked)) == (10_000, False, 10)
+
+
+@pytest.mark.parametrize(
+    ("newest_first", "asked"), [(True, [0]), (False, [0, 100, 121])], ids=["newest first", "oldest first"]
+)
+async def test_a_page_that_the_pbx_cuts_short(newest_first: bool, asked: list[int]) -> None:
+    """It is asked on, unless what it gave goes back far enough."""
+    pbx = Pbx(rows(121)[:: 1 if newest_first else -1], most=100)
+    found, is_complete = await pbx.read(10, is_thorough=True)
+    assert (found, is_complete, pbx.asked) == (pbx.rows[: 100 if newest_first else None], True, asked)
+
+
+@pytest.mark.parametrize("between", [0, 1])
+@pytest.mark.parametrize("count", [1, 100])
+async def test_a_short_page_that_comes_again(count: int, between: int) -> None:
+    """So it does from a PBX that does not know `start`; each row counts once, whatever else of it has changed."""
+    pbx = Pbx(rows(count), knows_start=False, between=[Row("new", NOW)] * between)
+    found, is_complete = await pbx.read(10_000, is_thorough=True)
+    assert is_complete
+    assert len({row.name for row in found}) == len(found) == count + between
+
+
+@pytest.mark.parametrize("count", [100, 1000])
+async def test_start_is_refused(count: int) -> None:
+    """A short page is the whole list then; of a full one that is not known."""
+    pbx = Pbx(rows(count), start_refused=400)
+    if count < 1000:
+        assert await pbx.read(10_000, is_thorough=True) == (pbx.rows, True)
+    else:
+        with pytest.raises(NetsapiensRequestError):
+            await pbx.read(10_000, is_thorough=True)
+
+
+async def test_a_further_page_that_the_login_may_not_read() -> None:
+    """That says nothing of the list."""
+    with pytest.raises(NetsapiensRequestError):
+        await Pbx(rows(1), start_refused=401).read(10_000, is_thorough=True)
 
 
 def test_reaches() -> None:

@@ -111,7 +111,7 @@ def page[Row](
     """Answer with a list: cut without a word, and with `start` counting from 0. Only what is shown is rendered."""
     start = max(0, _integer(request, "start", 0))
     limit = _integer(request, "limit", DEFAULT_LIMIT)
-    limit = min(limit, HIGHEST_LIMIT) if limit > 0 else DEFAULT_LIMIT
+    limit = min(limit, HIGHEST_LIMIT, pbx.most_rows) if limit > 0 else DEFAULT_LIMIT
     bodies = [shown(row) for row in rows[start : start + limit]]
     if pbx.bare_single and len(bodies) == 1:
         return json_answer(bodies[0])

@@ -223,7 +223,7 @@ class Simulator(Pbx):
 
     async def _stamp(self, request: web.Request, answer: web.StreamResponse) -> None:
         off_by = timedelta(seconds=request.get(DATE_OFF_BY, 0.0))
-        answer.headers["Date"] = format_datetime(self.now() + off_by, usegmt=True)
+        answer.headers["Date"] = format_datetime(self.now() + off_by, usegmt=True) if self.shows_clock else "unknown"
         answer.headers["Server"] = "Apache"
 
     async def _read_media(self, request: web.Request) -> web.Response:

@@ -15,12 +15,14 @@ class Settings:
     file_under_own_id: bool = False
     cast_numbers: bool = True
     newest_first: bool = True
+    most_rows: int = 1000  # that one page has, whatever limit says
     bare_single: bool = False
     key_suffix: Literal["datetime", "timestamp"] = "datetime"
     api_version: str = "45.0"
     accept_body: Literal["accepted", "message", "list", "empty", "text"] = "accepted"
     send_status: int | None = None
     clock_offset: float = 0.0
+    shows_clock: bool = True  # in its answers' Date
     bare_offset: float = 0.0  # seconds that times without a zone are ahead of UTC
     push_form: Literal["array", "object"] = "array"
     push_names: Literal["v1", "v2"] = "v1"

@@ -9,7 +9,6 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 import json
 import re
-import time
 from typing import Any, NamedTuple
 
 from .exceptions import (
@@ -65,9 +64,9 @@ def _parse(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     is_json, data = _json(stripped)
     kind = headers.get("Content-Type", "").lower()
     is_html = not is_json and bool(stripped) and ("html" in kind or stripped.startswith(b"<"))
-    if 200 <= status < 300 and is_json and isinstance(data, dict):  # noqa: PLR2004
+    if 200 <= status < 300 and is_json:  # noqa: PLR2004
         status = _in_band_code(data) or status
-    return Answer(status, data, is_json, is_html, _seconds(headers.get("Retry-After")))
+    return Answer(status, data, is_json, is_html, _seconds(headers))
 
 
 def _json(body: bytes) -> tuple[bool, Any]:
@@ -111,21 +110,29 @@ def _next(text: str, start: int) -> int:
     return start if blanks is None else blanks.end()
 
 
-def _in_band_code(data: Mapping[str, Any]) -> int | None:
-    """Return the error code that a 200 carries in its body, if any."""
+def _in_band_code(data: Any) -> int | None:
+    """Return the error code that a 200 carries in its body, if any: an object's, or that of a list's only row."""
+    if isinstance(data, list) and len(data) == 1:
+        data = data[0]
+    if not isinstance(data, dict):
+        return None
     code = as_text(data.get("code")).strip()
     return int(code) if _ERROR_CODE.fullmatch(code) else None
 
 
-def _seconds(retry_after: str | None) -> float | None:
-    """Read a Retry-After, which is a number of seconds or a date."""
+def _seconds(headers: Mapping[str, str]) -> float | None:
+    """Read a Retry-After, which is a number of seconds, or a date by the clock that the answer's own ``Date`` shows."""
+    retry_after = headers.get("Retry-After")
     if not retry_after:
         return None
     text = retry_after.strip()
     if text.isascii() and text.isdigit():
         return min(float(text[:9]), _LONGEST_RETRY_AFTER)
     date = http_date(text)
-    return None if date is None else min(max(0.0, date.timestamp() - time.time()), _LONGEST_RETRY_AFTER)
+    if date is None:
+        return None
+    now = http_date(headers.get("Date")) or datetime.now(UTC)
+    return min(max(0.0, (date - now).total_seconds()), _LONGEST_RETRY_AFTER)
 
 
 @lru_cache(maxsize=16)  # a busy second's answers all have the same

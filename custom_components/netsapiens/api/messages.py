@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from functools import partial
 from itertools import islice
+import math
 import re
 from types import TracebackType
 from typing import Any, Self
@@ -20,6 +22,7 @@ from .transport import UPLOAD_TIMEOUT
 
 MAX_ROWS = 1000  # the most that one list answer can hold
 _CLOCK_READINGS = 5  # at the most
+_CLOCK_AGAIN = 600.0  # seconds
 _SESSION_ID = re.compile(r"[A-Za-z0-9_]{32,}")
 
 
@@ -37,6 +40,7 @@ class MessageAPI:
 
     def __init__(self, api: NetsapiensAPI) -> None:
         self._api = api
+        self._clock_asked_until = -math.inf  # by the monotonic clock
 
     async def __aenter__(self) -> Self:
         """Return this API."""
@@ -106,7 +110,7 @@ class MessageAPI:
             answer = answer[0] if answer else None
         if not isinstance(answer, dict):
             answer = {}
-        if answer.get("error"):
+        if _is_error(answer):
             raise NetsapiensServerError("the answer is a success and an error in one")
         return {**answer, "messagesession-id": _named_session(answer) or messagesession}
 
@@ -122,14 +126,19 @@ class MessageAPI:
             user: whose conversation, where it is another user's of the domain.
 
         Raises:
-            NetsapiensRequestError: with status 404 where there is no such conversation.
+            NetsapiensRequestError: with status 404 where there is no such conversation, unless ``start`` is given.
             NetsapiensError: one of its kinds.
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
         """
         session = quote(messagesession, safe="", errors="replace")  # one that the PBX made can have any form
         path = f"{await self._api.user_path(user)}/messagesessions/{session}/messages"
-        answer = await self._api.request("GET", path, params=_page(limit, start))
+        try:
+            answer = await self._api.request("GET", path, params=_page(limit, start))
+        except NetsapiensRequestError as err:
+            if not (start and err.no_record):
+                raise
+            return []  # so some say that the list has ended
         found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
         return self._api.naive_times.corrected(messagesession, found, is_first_page=not start)
 
@@ -164,19 +173,30 @@ class MessageAPI:
         """Whether the zone of times without one is known for sure."""
         return self._api.naive_times.is_confirmed
 
+    @property
+    def needs_clock(self) -> bool:
+        """Whether the PBX's clock is not known for sure, and ``settle_clock`` did not find that out a while ago."""
+        clock = self._api.clock
+        return not clock.is_settled and clock.monotonic() >= self._clock_asked_until
+
     async def settle_clock(self) -> None:
         """Make small requests until the PBX's clock is known for sure, which mostly takes none.
 
+        A refusal shows the clock as well. Where the answers do not show it, this does nothing more for a while.
+
         Raises:
-            NetsapiensError: one of its kinds.
+            NetsapiensError: one of its kinds, but no refusal.
 
         API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions
         """
         read = partial(self.get_messagesessions, limit=1)
         for reading in range(_CLOCK_READINGS):
-            if self._api.clock.is_settled:
+            if not self.needs_clock:
                 return
-            await (self._api.run_further(read) if reading else read())
+            with suppress(NetsapiensRequestError):
+                await (self._api.run_further(read) if reading else read())
+        if self.needs_clock:
+            self._clock_asked_until = self._api.clock.monotonic() + _CLOCK_AGAIN
 
 
 def _page(limit: int | None, start: int) -> dict[str, str]:
@@ -192,6 +212,13 @@ def _destination_of(destination: str | int | Sequence[str | int]) -> str | list[
     if not texts or not all(map(str.strip, texts)):
         raise ValueError("there is no destination, or an empty one")
     return texts[0] if isinstance(destination, str | int) else texts
+
+
+def _is_error(answer: Mapping[str, Any]) -> bool:
+    """Whether a success says that it is none."""
+    if answer.get("error") or answer.get("errors") or answer.get("success") in (False, "false"):
+        return True
+    return as_text(answer.get("status")).lower() == "error"
 
 
 def _named_session(answer: Mapping[str, Any]) -> str:

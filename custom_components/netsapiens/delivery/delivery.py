@@ -5,6 +5,7 @@ import base64
 from functools import partial
 from http import HTTPStatus
 import logging
+from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
@@ -131,7 +132,7 @@ class Deliverer:
         api = self._coordinator.api
         try:
             await self._coordinator.async_ensure_token()
-            if not api.clock.is_settled:
+            if self._api.needs_clock:
                 await self._throttle.run(self._api.settle_clock, entry.caller, fresh=entry.is_fresh)
             if self._expiry.is_unsure:
                 self._expiry.correct(self.pbx_now())
@@ -155,11 +156,12 @@ class Deliverer:
             return  # it ended meanwhile
         self._apply(entry, Event.REQUEST_BEGINS)
         try:
-            message_id = await _request(self._api, entry.message, content)
+            answer = await _request(self._api, entry.message, content)
         except NetsapiensError as err:
             self._not_accepted(entry, err)
             raise
-        self._accepted(entry, Event.ACCEPTED, message_id)
+        entry.note_conversation(answer["messagesession-id"])
+        self._accepted(entry, Event.ACCEPTED, as_text(answer.get("id")) or None)
 
     async def _ready_to_send(self, entry: QueueEntry) -> bytes | None:
         """Count, write down and read what an attempt needs; return the media."""
@@ -280,10 +282,10 @@ class Deliverer:
         return Event.NOT_FOUND
 
 
-async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | None) -> str | None:
-    """Post a message; return the PBX's id of it, where it gave one."""
+async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | None) -> dict[str, Any]:
+    """Post a message; return the PBX's answer."""
     media = message.media
-    answer = await api.send_message(
+    return await api.send_message(
         message.message_type,
         message.text,
         message.destination[0] if len(message.destination) == 1 else message.destination,
@@ -294,7 +296,6 @@ async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | N
         size=media.size if media else None,
         user=message.owner,
     )
-    return as_text(answer.get("id")) or None
 
 
 def _is_refusal(err: NetsapiensError) -> bool:

@@ -178,6 +178,11 @@ class QueueEntry:
         if self.delivery.state is not State.ATTEMPTING:
             self.message = replace(self.message, media=replace(media, content=None))
 
+    def note_conversation(self, messagesession: str) -> None:
+        """Have it in the conversation that the PBX filed it under. Its order among others stays what it was."""
+        if messagesession != self.message.messagesession:
+            self.message = replace(self.message, messagesession=messagesession)
+
     def cancel(self) -> None:
         """End the task that delivers it, unless that is the one that runs now."""
         task = self.task

@@ -8,11 +8,14 @@ without the words that stand beside them.
 from collections import deque
 from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
+from copy import replace
 from datetime import datetime, timedelta
+import html
 import json
 import re
 import time
 from typing import NamedTuple
+import unicodedata
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
@@ -26,25 +29,41 @@ _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the 
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
+_ESCAPED = re.compile(r"&(?:amp;)*(#?[0-9A-Za-z]{1,32};)")  # once or several times
+_NOT_STORED = re.compile("[\ufffd\ud800-\udfff\U00010000-\U0010ffff]")
+_QUESTION_MARKS = re.compile(r"\?+")
+_COMPARED = 100  # characters of a text
+_READ = 1000  # characters that make those
 
 
 def text_key(text: str) -> str:
     """Return what texts have in common that the PBX gives back alike.
 
     It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
-    words are that by chance.
+    words are that by chance. It may escape them for HTML, join their blanks, compose their accents otherwise, give
+    question marks for an emoji, and cut a long one.
     """
-    trimmed = text.replace("\r\n", "\n").strip()
-    if _NUMERIC.fullmatch(trimmed):
-        return repr(float(trimmed) + 0.0)
-    if trimmed == "null":
+    words = " ".join(_ESCAPED.sub(_unescaped, text).split())
+    if _NUMERIC.fullmatch(words):
+        return repr(float(words) + 0.0)
+    if words == "null":
         return ""
-    if trimmed.startswith(("[", "{")):
-        try:
-            return json.dumps(json.loads(trimmed, parse_int=float), sort_keys=True)
-        except ValueError, RecursionError:
-            pass
-    return trimmed
+    if words.startswith(("[", "{")):
+        with suppress(ValueError, RecursionError):
+            words = json.dumps(json.loads(words, parse_int=float), sort_keys=True, ensure_ascii=False)
+    return _stored(words[:_READ])[:_COMPARED]
+
+
+def _unescaped(escaped: re.Match[str]) -> str:
+    """Return the character that was escaped."""
+    return html.unescape(f"&{escaped[1]}")
+
+
+def _stored(text: str) -> str:
+    """Return a text as a poor database keeps it: what takes four bytes in UTF-8 becomes question marks, here one."""
+    if not text.isascii():
+        text = _NOT_STORED.sub("?", unicodedata.normalize("NFC", text))
+    return _QUESTION_MARKS.sub("?", text)
 
 
 def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
@@ -229,6 +248,7 @@ class Reconciler:
                 ),
                 lambda row: row.time,
                 baseline.since,
+                lambda row: replace(row, media_url=""),  # a link that is made anew each time
             )
         except NetsapiensRequestError as err:
             if err.no_record:
@@ -255,6 +275,7 @@ class Reconciler:
             ),
             lambda session: session.last_time,
             baseline.since,
+            lambda session: session.id,
         )
         return [
             session
@@ -292,14 +313,17 @@ def _same_remote(remote: str, destination: str) -> bool:
 
 
 async def _complete[RowT](
-    page: Callable[[int], Awaitable[list[RowT]]], time_of: Callable[[RowT], datetime | None], since: datetime
+    page: Callable[[int], Awaitable[list[RowT]]],
+    time_of: Callable[[RowT], datetime | None],
+    since: datetime,
+    identity: Callable[[RowT], Hashable],
 ) -> list[RowT]:
     """Return all rows since a time.
 
     Raises:
         NetsapiensServerError: not all of them could be had.
     """
-    rows, complete = await read_since(page, time_of, since)
+    rows, complete = await read_since(page, time_of, since, is_thorough=True, identity=identity)
     if not complete:
         raise NetsapiensServerError("the list is too long to be read to its end")
     return rows

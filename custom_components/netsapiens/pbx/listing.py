@@ -1,10 +1,12 @@
 """Reading lists that the PBX cuts without saying so."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Hashable
 from datetime import UTC, datetime
 from functools import partial
+from http import HTTPStatus
 from itertools import pairwise
 
+from ..api import NetsapiensRequestError
 from ..api.messages import MAX_ROWS
 
 _MOST_PAGES = 10
@@ -38,6 +40,9 @@ async def read_since[RowT](
     time_of: Callable[[RowT], datetime | None],
     since: datetime,
     size: int = MAX_ROWS,
+    *,
+    is_thorough: bool = False,
+    identity: Callable[[RowT], Hashable] = lambda row: row,
 ) -> tuple[list[RowT], bool]:
     """Return all rows since a time, and whether the list is surely complete.
 
@@ -46,20 +51,30 @@ async def read_since[RowT](
         time_of: gives a row's time.
         since: older rows may be missing.
         size: rows a page.
+        is_thorough: whether to ask on after a short page as well: some PBXs cut them shorter than they were asked to.
+        identity: gives what makes a row the same where it is listed once more.
     """
     last = await page(0)
     rows = list(last)
-    for number in range(1, _MOST_PAGES):
-        if len(last) < size or reaches(rows, time_of, since):
+    cut_from = 1 if is_thorough else size  # rows of a page that may not be the last one
+    for _ in range(1, _MOST_PAGES):
+        if len(last) < cut_from or reaches(rows, time_of, since):
             return rows, True
-        last = await page(size * number)
+        try:
+            last = await page(len(rows))
+        except NetsapiensRequestError as err:
+            if len(last) >= size or err.status != HTTPStatus.BAD_REQUEST:
+                raise
+            return rows, True  # it does not know `start`, either
         # What came in between moves rows on to the next page.
-        known = set(rows)
-        new = [row for row in last if row not in known]
+        known = {identity(row) for row in rows}
+        new = [row for row in last if identity(row) not in known]
         if len(last) >= size and len(new) < size / 2:
             return rows, False  # it does not know `start`
+        if not new:
+            return rows, True
         rows += new
-    return rows, len(last) < size or reaches(rows, time_of, since)
+    return rows, len(last) < cut_from or reaches(rows, time_of, since)
 
 
 def reaches[RowT](rows: list[RowT], time_of: Callable[[RowT], datetime | None], since: datetime) -> bool:

@@ -84,7 +84,7 @@ class Reader:
         Raises:
             NetsapiensError: the PBX could not be asked.
         """
-        if not self._coordinator.api.clock.is_settled:
+        if self._api.needs_clock:
             await self._coordinator.throttle.run(self._api.settle_clock)
 
     # --- conversations ---------------------------------------------------------------
