@@ -155,9 +155,9 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return self._api.naive_times.learn(
-            [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
-        )
+        found = [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        is_whole_page = not start and limit in {None, MAX_ROWS}
+        return self._api.naive_times.learn(found, user, is_whole_page=is_whole_page)
 
     @property
     def knows_zone(self) -> bool:

@@ -202,7 +202,8 @@ class MessageSession(NamedTuple):
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
-        is_bare: whether the PBX listed that time without a zone.
+        bare_time: the same as the PBX listed it, if that was without a zone; else None.
+        is_bare: whether it was without a zone, and it is not known yet in which: then `last_time` may be hours off.
         participants: everybody in a chat, ourselves too; empty where the PBX does not say.
         last_message: its text, as the PBX gives it back.
         last_sender: who sent it: digits, or ``user@domain``.
@@ -218,6 +219,12 @@ class MessageSession(NamedTuple):
     participants: tuple[str, ...] = ()
     owner: str | None = None
     is_bare: bool = False
+    bare_time: datetime | None = None
+
+    @property
+    def listed_time(self) -> datetime | None:
+        """Its last time as the PBX listed it, whatever is known of its zone."""
+        return self.last_time if self.bare_time is None else self.bare_time
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
@@ -233,6 +240,7 @@ class MessageSession(NamedTuple):
             participants=_split(row.get("messagesession-participants")),
             owner=owner,
             is_bare=is_bare,
+            bare_time=last_time if is_bare else None,
         )
 
 

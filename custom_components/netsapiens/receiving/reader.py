@@ -106,15 +106,15 @@ class Reader:
             for session in await self._foreign_sessions(owner, senders, since)
         ]
         if foreign:
-            sessions = sorted([*sessions, *foreign], key=lambda row: row.last_time or since, reverse=True)
+            sessions = sorted([*sessions, *foreign], key=lambda row: row.listed_time or since, reverse=True)
         rows = [session for session in sessions if session.id]
         if len({session.id for session in rows}) < len(rows):
             newest: dict[str, MessageSession] = {}
-            for session in sorted(rows, key=lambda row: row.last_time or since):
+            for session in sorted(rows, key=lambda row: row.listed_time or since):
                 newest.pop(session.id, None)  # so that it takes the position of its last row
                 newest[session.id] = session
             rows = list(newest.values())
-        times = [session.last_time for session in rows if session.last_time is not None]
+        times = [time for session in rows if (time := session.listed_time) is not None]
         # As with messages: what was active in the same second is in the PBX's order.
         return (rows[::-1] if not times or times[0] >= times[-1] else rows), whole
 
@@ -128,7 +128,7 @@ class Reader:
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
             )
 
-        return await read_since(page, lambda session: session.last_time, since)
+        return await read_since(page, lambda session: session.listed_time, since)
 
     @property
     def foreign_senders(self) -> dict[str, set[str]]:
