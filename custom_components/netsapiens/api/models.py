@@ -185,10 +185,17 @@ class Message(NamedTuple):
             bare_time=time if is_bare else None,
         )
 
-    def is_outbound(self, account: Account) -> bool:
-        """Whether the account sent it. A chat has no direction, only a sender."""
+    def is_outbound(self, account: Account, sms_number: str | None = None) -> bool:
+        """Whether the account sent it. A chat has no direction, only a sender; some PBXs give a text none either.
+
+        Parameters:
+            account: who we are.
+            sms_number: our number in the conversation; None or empty for a chat.
+        """
         if self.direction in {"orig", "term"}:
             return self.direction == "term"
+        if sms_number and same_number(self.from_number, sms_number):
+            return True
         user, _, domain = self.from_user_id.partition("@")
         is_own = user == account.user and domain.lower() in {"", account.domain.lower()}
         return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)

@@ -239,7 +239,7 @@ class Reconciler:
 
     def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline) -> bool:
         """Whether a row may be the message."""
-        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account()):
+        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")

@@ -222,11 +222,11 @@ class Reader:
         found = []
         dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
         dated.sort(key=lambda one: one[:2])
-        ours = [row.text for _, _, row in dated if row.is_outbound(account)]
+        ours = [row.text for _, _, row in dated if row.is_outbound(account, session.sms_number)]
         passed = 0  # of ours
         read_at = self._coordinator.hass.loop.time()
         for at, listed, row in dated:
-            if row.is_outbound(account):
+            if row.is_outbound(account, session.sms_number):
                 passed += 1
                 continue
             if row.type not in MESSAGE_KINDS:
