@@ -9,7 +9,8 @@ from .account import NetsapiensData
 from .api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
 from .pbx.listing import reaches, read_enough
-from .receiving.reader import MESSAGE_KINDS, is_last_of
+from .receiving.dated import is_last_of
+from .receiving.reader import MESSAGE_KINDS
 
 _LOGGER = logging.getLogger(__name__)
 

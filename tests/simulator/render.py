@@ -108,7 +108,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     """A message of the lists."""
     body: dict[str, Any] = {
         "id": row.id,
-        "timestamp": row.bare_timestamp,
+        "timestamp": _message_time(row, settings),
         "type": row.type,
         "domain": row.domain,
         "direction": row.direction if settings.gives_direction else "",
@@ -132,6 +132,18 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     if file_url:
         body["file-access-url "] = file_url
     return body
+
+
+def _message_time(row: StoredMessage, settings: Settings) -> str | int | None:
+    """A message's time, or what some hosts list in its place."""
+    return {
+        "usual": row.bare_timestamp,
+        "null": None,
+        "empty": "",
+        "zeros": "0000-00-00 00:00:00",
+        "seconds": int(datetime.fromisoformat(f"{row.timestamp}+00:00").timestamp()),
+        "slashes": row.bare_timestamp.replace("-", "/"),
+    }[settings.message_times]
 
 
 def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, Any]:

@@ -35,6 +35,7 @@ class Settings:
     live_refuses: bool = False
     live_silent: bool = False  # a subscription never completes
     loses_mms_text: bool = False
+    message_times: Literal["usual", "null", "empty", "zeros", "seconds", "slashes"] = "usual"
     gives_direction: bool = True  # else only the numbers say who sent a text
     contacts_refusal: int | None = None  # the status with which contacts are not shown
     link_life: float = 600.0  # seconds that a link to media serves

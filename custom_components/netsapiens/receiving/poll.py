@@ -95,15 +95,17 @@ class Poll:
 def unseen(rows: list[Inbound], checkpoint: Checkpoint, since: datetime, latest: str | None) -> list[Inbound]:
     """Return a conversation's messages that were not seen before.
 
-    They are new by their time; or since they are listed above one that was seen, if the clocks do not agree.
+    They are new by their time; or since they are listed above one that was seen, if the clocks do not agree, or the PBX
+    gives no times.
     """
     above = next((one for one in reversed(rows) if one.key == latest), None)
-    return [
-        one
-        for one in rows
-        if one.key not in checkpoint.seen
-        and (one.at >= since or (above is not None and one.listed > above.listed and one.at >= above.at - _BACK))
-    ]
+
+    def is_new(one: Inbound) -> bool:
+        """Whether it came in since then."""
+        is_above = above is not None and one.listed > above.listed and one.at >= above.at - _BACK
+        return is_above or (one.at >= since and not one.is_guess)
+
+    return [one for one in rows if one.key not in checkpoint.seen and is_new(one)]
 
 
 def signature(session: MessageSession) -> int:

@@ -14,6 +14,7 @@ from ..pbx.listing import reaches, read_since
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .checkpoint import fingerprint
+from .dated import dated, is_last_of
 from .received import ListedBetween
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,6 +42,7 @@ class Inbound(NamedTuple):
         row: the message.
         session: its conversation.
         between: where it stands among our own messages.
+        is_guess: whether the PBX gave it no time, so that only its position tells whether it is new.
     """
 
     at: datetime
@@ -49,6 +51,7 @@ class Inbound(NamedTuple):
     row: Message
     session: MessageSession
     between: ListedBetween
+    is_guess: bool = False
 
 
 class Reader:
@@ -208,11 +211,11 @@ class Reader:
         Where these two disagree, the PBX's clock was put back, or the conversation was listed a while before.
         """
         times = [row.time for row in rows if row.time is not None]
-        if not times or times[0] == times[-1]:
+        if not rows or (times and times[0] == times[-1]):
             return
-        by_time = times[0] > times[-1]
         is_first, is_last = (is_last_of(session, row) for row in (rows[0], rows[-1]))
-        if is_first in {is_last, by_time}:
+        by_time = times[0] > times[-1] if times else (is_first or not is_last)
+        if is_first in {is_last, by_time} and (times or is_first != is_last):
             self._newest_first = by_time
 
     def _inbound(self, session: MessageSession, rows: Sequence[Message]) -> list[Inbound]:
@@ -220,12 +223,11 @@ class Reader:
         account = self._coordinator.data.account
         counts: Counter[str] = Counter()
         found = []
-        dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
-        dated.sort(key=lambda one: one[:2])
-        ours = [row.text for _, _, row in dated if row.is_outbound(account, session.sms_number)]
+        all_dated = dated(session, rows, self._coordinator.api.now())
+        ours = [row.text for _, _, row, _ in all_dated if row.is_outbound(account, session.sms_number)]
         passed = 0  # of ours
         read_at = self._coordinator.hass.loop.time()
-        for at, listed, row in dated:
+        for at, listed, row, is_guess in all_dated:
             if row.is_outbound(account, session.sms_number):
                 passed += 1
                 continue
@@ -233,18 +235,14 @@ class Reader:
                 continue
             # Ids are opaque, and may be missing or equal; equal messages of one second differ by their number.
             # A time may turn out to be in another zone.
-            second = int(at.timestamp()) % _QUARTER
+            second = int(at.timestamp()) % _QUARTER if row.time is not None else ""
             name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
             counts[name] += 1
             before, after = ours[max(passed - _NEXT_TO, 0) : passed], ours[passed : passed + _NEXT_TO]
             between = ListedBetween(tuple(before), tuple(after), read_at)
-            found.append(Inbound(at, fingerprint(session.id, name, str(counts[name])), listed, row, session, between))
+            key = fingerprint(session.id, name, str(counts[name]))
+            found.append(Inbound(at, key, listed, row, session, between, is_guess))
         return found
-
-
-def is_last_of(session: MessageSession, row: Message) -> bool:
-    """Whether a message may be a conversation's last one, whatever its time."""
-    return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
 
 
 def _length(rows: Sequence[Message]) -> int:
