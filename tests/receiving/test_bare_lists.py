@@ -12,10 +12,11 @@ from custom_components.netsapiens.api import MessageSession
 from custom_components.netsapiens.api.clock import PbxClock
 from custom_components.netsapiens.api.naive_times import NaiveTimes
 from tests.conftest import AddAccount, EntityEvents, close, recipient
+from tests.delivery.test_queue import send, texts
 from tests.helpers import until
 from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
 from tests.receiving.test_poller import hass_storage, set_place  # noqa: F401
-from tests.simulator import Simulator
+from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 
@@ -150,6 +151,22 @@ async def test_nothing_is_read_again(
         await pbx.receive(from_number=ANN, text=f"Text {number}")
         await until(lambda number=number: len(entity_events.texts()) == number + 1)
     assert len(set(reads(pbx))) <= 2
+
+
+@pytest.mark.parametrize("zone", [-5 * HOUR, HOUR])
+@pytest.mark.parametrize("incoming", ["poll", "off"])
+async def test_a_lost_answer_costs_no_second_text(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, zone: float, incoming: str
+) -> None:
+    """Where nothing tells of the zone, it is not sent again."""
+    bare_in(pbx, zone)
+    entry = await add_account(options={"from_number": pbx.numbers[0], "incoming": incoming})
+    if incoming == "poll":
+        await until(entry.runtime_data.poller.ready.is_set)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "Alarm")
+    await asyncio.sleep(3)
+    assert texts(pbx) == ["Alarm"]
 
 
 async def test_what_a_file_of_old_lacks(

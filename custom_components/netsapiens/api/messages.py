@@ -164,6 +164,14 @@ class MessageAPI:
         """Whether the zone of times without one is known for sure."""
         return self._api.naive_times.is_confirmed
 
+    def knows_zone_of(self, messagesession: str) -> bool:
+        """Whether a conversation's times are right, as far as can be known; else those without a zone may be hours off.
+
+        Parameters:
+            messagesession: the conversation's id.
+        """
+        return self._api.naive_times.knows_zone_of(messagesession)
+
     async def settle_clock(self) -> None:
         """Make small requests until the PBX's clock is known for sure, which mostly takes none.
 

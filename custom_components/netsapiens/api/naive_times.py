@@ -76,6 +76,10 @@ class NaiveTimes:
         """What naive times are ahead of UTC; None where it is not known."""
         return self.offset if self.is_confirmed or self._is_restored else None
 
+    def knows_zone_of(self, session_id: str) -> bool:
+        """Whether it is known in which zone a conversation's naive times are, or its row tells."""
+        return self.zone is not None or session_id in self._own or session_id in self._last
+
     def restore(self, zone: timedelta) -> None:
         """Begin with the zone that was known before a restart, which is to be confirmed again: it may have changed."""
         if self.zone is None:
