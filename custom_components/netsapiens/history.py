@@ -6,11 +6,11 @@ import logging
 from typing import NamedTuple
 
 from .account import NetsapiensData
-from .api import Account, Message, MessageAPI, MessageSession, NetsapiensRequestError
+from .api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
-from .api.models import same_number
 from .pbx.listing import reaches, read_enough
-from .receiving.reader import MESSAGE_KINDS, is_last_of
+from .receiving.dated import is_last_of
+from .receiving.reader import MESSAGE_KINDS
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,7 +78,7 @@ async def _messages_of(
     for row in rows[::-1] if _is_newest_first(session, rows) else rows:
         at = row.time or at  # one without a time follows the one before it
         if row.type in MESSAGE_KINDS:
-            found.append((at, PastMessage(row, session, is_outbound(row, session, us))))
+            found.append((at, PastMessage(row, session, row.is_outbound(us, session.sms_number))))
     return found
 
 
@@ -108,23 +108,6 @@ def _is_newest_first(session: MessageSession, rows: Sequence[Message]) -> bool:
     if times and times[0] != times[-1]:
         return times[0] > times[-1]
     return not rows or is_last_of(session, rows[0]) or not is_last_of(session, rows[-1])
-
-
-def is_outbound(row: Message, session: MessageSession, account: Account) -> bool:
-    """Whether we sent a message, also where the PBX gives a text no direction.
-
-    Parameters:
-        row: the message.
-        session: its conversation.
-        account: who we are.
-    """
-    if (
-        row.direction not in {"orig", "term"}
-        and session.sms_number
-        and same_number(row.from_number, session.sms_number)
-    ):
-        return True
-    return row.is_outbound(account)
 
 
 def _time_of(row: Message) -> datetime | None:

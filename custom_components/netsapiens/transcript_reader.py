@@ -10,7 +10,6 @@ from homeassistant.config_entries import ConfigSubentry
 from .account import NetsapiensConfigEntry
 from .address_book import people_of
 from .api import MessageSession, NetsapiensConnectionError, NetsapiensError
-from .history import is_outbound
 from .receiving.pages import DatedMessage, MessagePages
 from .recipients import DamagedRecipientError, read_recipient
 from .transcript import Listed, listed_order
@@ -163,5 +162,6 @@ class TranscriptReader:
             self._oldest -= 1
         else:
             self._newest += 1
-        outbound = is_outbound(one.row, one.session, self._account.coordinator.data.account)
+        account = self._account.coordinator.data.account
+        outbound = one.row.is_outbound(account, one.session.sms_number)
         return Listed(one.key, one.at, self._oldest if older else self._newest, one.row, one.session, outbound)

@@ -403,6 +403,22 @@ def test_a_user_of_the_own_domain(user: str, known_as: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("row", "outbound"),
+    [
+        ({"direction": "", "from-number": 18585550100}, True),
+        ({"direction": None, "from-number": "8585550100"}, True),
+        ({"direction": "", "from-number": "18585550123"}, False),
+        ({"direction": "", "from-number": "", "from-user-id": ""}, False),
+        ({"direction": "orig", "from-number": "18585550100"}, False),
+    ],
+)
+def test_a_text_without_a_direction(row: dict[str, Any], outbound: bool) -> None:
+    """It went out where it is from our number."""
+    assert Message.from_row(row).is_outbound(ANN, "18585550100") is outbound
+    assert not Message.from_row({**row, "direction": ""}).is_outbound(ANN, "")
+
+
+@pytest.mark.parametrize(
     ("answer", "uid", "login"),
     [
         ({"uid": "u@d", "login": "ann", "user": "1", "domain": "d"}, "u@d", "ann"),

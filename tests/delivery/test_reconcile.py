@@ -45,6 +45,9 @@ class Listing:
         self.knows_zone = True
         self.calls = 0
 
+    def knows_zone_of(self, session: str) -> bool:
+        return self.knows_zone or bool(self.sessions)
+
     async def get_messages(self, session: str, *, limit: int, start: int = 0, user: str | None = None) -> list[Message]:
         self.calls += 1
         if session not in self.messages:
@@ -83,7 +86,9 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
         ([row("Alarm!")], 0),
         ([row(direction="orig")], 0),
         ([row(**{"direction": "", "from-user-id": "1001@acme.example"})], 1),
-        ([row(**{"direction": "", "from-user-id": "1002@acme.example"})], 0),
+        ([row(**{"direction": "", "from-user-id": "1002@acme.example", "from-number": ANN})], 0),
+        ([row(**{"direction": "", "from-number": OWN})], 1),
+        ([row(**{"direction": "", "from-number": ANN})], 0),
         ([row(**{"media-type": "image/png"})], 0),
         ([row("Other", at=None)], 0),
     ],
@@ -133,6 +138,18 @@ async def test_a_text_that_is_listed_as_an_mms_is_no_picture() -> None:
     assert await lookup(listing).count(picture("Door"), Baseline(NOW, 0, frozenset({"Look"}))) == 1
     listing = Listing(**{"h" * 32: [row("Door", type="mms")]})
     assert await lookup(listing).count(picture("Door"), Baseline(NOW, 0, frozenset({"Door"}))) == 1
+
+
+@pytest.mark.parametrize(("hours", "tells"), [(-5, False), (-14, False), (-16, True)])
+async def test_equal_in_an_unknown_zone_tells_nothing(hours: int, tells: bool) -> None:
+    """It may be the message, which is not sent again as long as that is not known."""
+    listing = Listing(**{"h" * 32: [row(at=NOW + timedelta(hours=hours))]})
+    listing.knows_zone = False
+    if tells:
+        assert await lookup(listing).count(outgoing(), Baseline(NOW, 0)) == 0
+        return
+    with pytest.raises(NetsapiensServerError, match="zone"):
+        await lookup(listing).count(outgoing(), Baseline(NOW, 0))
 
 
 async def test_equal_without_a_time_tells_nothing() -> None:

@@ -96,26 +96,6 @@ async def test_the_end_of_summer(
     assert bare.offset == timedelta(hours=-5)
 
 
-@pytest.mark.parametrize("zone", [-5 * HOUR, HOUR])
-async def test_unknown_zones_hide_nothing_above_what_was_seen(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents, zone: float
-) -> None:
-    """Where conversations have bare times as well, nothing tells of the zone."""
-    pbx.bare_offset, pbx.key_suffix = zone, "timestamp"
-    await pbx.receive(from_number=ANN, text="History")
-    entry = await add_account(recipient("Ann", ANN))
-    await until(entry.runtime_data.poller.ready.is_set)
-    assert entity_events.texts() == []
-    await pbx.receive(from_number=ANN, text="Seen")  # reported where its time is ahead, and not where it is behind
-    await until(lambda: entry.runtime_data.poller.checkpoint.latest)
-    await asyncio.sleep(0.3)
-    before = entity_events.texts()
-    for text in ("First", "Second"):
-        await pbx.receive(from_number=ANN, text=text)
-        await until(lambda text=text: entity_events.texts()[-1:] == [text])
-    assert entity_events.texts() == [*before, "First", "Second"]
-
-
 @pytest.mark.parametrize("zone", [-5 * HOUR, HOUR, 5.75 * HOUR])
 @pytest.mark.parametrize("arrives", [True, False])
 async def test_sends_are_reconciled_in_another_zone(

@@ -131,6 +131,20 @@ async def test_own_messages_are_not_told(
     assert (attributes["from_number"], attributes["to_number"], attributes["message_type"]) == ("1002", "1001", "chat")
 
 
+async def test_own_texts_without_a_direction_are_not_told(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """Where the PBX does not say which way a text went, the number that sent it does."""
+    pbx.gives_direction = False
+    await hass.services.async_call(
+        "netsapiens", "send_message", {"entity_id": "notify.ann", "message": "Out"}, blocking=True
+    )
+    await pbx.receive(from_number=ANN, text="In")
+    await until(lambda: "In" in entity_events.texts())
+    await asyncio.sleep(0.3)
+    assert entity_events.texts() == ["In"]
+
+
 async def test_a_picture_alone_is_told(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:

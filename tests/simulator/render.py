@@ -108,16 +108,16 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     """A message of the lists."""
     body: dict[str, Any] = {
         "id": row.id,
-        "timestamp": row.bare_timestamp,
+        "timestamp": _message_time(row, settings),
         "type": row.type,
         "domain": row.domain,
-        "direction": row.direction,
+        "direction": row.direction if settings.gives_direction else "",
         "dialed": _dialed(row, settings),
         "text": _text(row, settings),
         "status": row.status,
         "messagesession-reciever-hostname": HOSTNAME,
         "from-number": row.from_number or "",
-        "from-user-id": row.from_uid,
+        "from-user-id": row.from_uid if settings.gives_direction or not row.from_number else "",
         "from-video-attendee-id": None,
         "from-user-agent": row.user_agent[:64],
         "terminating-user-id": row.terminating_uid,
@@ -138,6 +138,18 @@ def _dialed(row: StoredMessage, settings: Settings) -> str:
     """Empty where our number is not named, as in the vendor's own examples."""
     is_hidden = row.direction == "orig" and not settings.names_our_number
     return ",".join(row.destination) if row.from_number and not is_hidden else ""
+
+
+def _message_time(row: StoredMessage, settings: Settings) -> str | int | None:
+    """A message's time, or what some hosts list in its place."""
+    return {
+        "usual": row.bare_timestamp,
+        "null": None,
+        "empty": "",
+        "zeros": "0000-00-00 00:00:00",
+        "seconds": int(datetime.fromisoformat(f"{row.timestamp}+00:00").timestamp()),
+        "slashes": row.bare_timestamp.replace("-", "/"),
+    }[settings.message_times]
 
 
 def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, Any]:

@@ -54,7 +54,7 @@ class NetsapiensAPI:
             base_url_of(config), verify_ssl=verify_ssl_of(config), session=session, timeout=timeout
         )
         self._tokens = Tokens(config, self._transport)
-        self.naive_times = NaiveTimes()
+        self.naive_times = NaiveTimes(self._transport.clock)
 
     async def __aenter__(self) -> Self:
         """Return this API."""

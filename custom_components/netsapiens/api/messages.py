@@ -164,9 +164,9 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return self._api.naive_times.learn(
-            [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
-        )
+        found = [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        is_whole_page = not start and limit in {None, MAX_ROWS}
+        return self._api.naive_times.learn(found, user, is_whole_page=is_whole_page)
 
     @property
     def knows_zone(self) -> bool:
@@ -178,6 +178,14 @@ class MessageAPI:
         """Whether the PBX's clock is not known for sure, and ``settle_clock`` did not find that out a while ago."""
         clock = self._api.clock
         return not clock.is_settled and clock.monotonic() >= self._clock_asked_until
+
+    def knows_zone_of(self, messagesession: str) -> bool:
+        """Whether a conversation's times are right, as far as can be known; else those without a zone may be hours off.
+
+        Parameters:
+            messagesession: the conversation's id.
+        """
+        return self._api.naive_times.knows_zone_of(messagesession)
 
     async def settle_clock(self) -> None:
         """Make small requests until the PBX's clock is known for sure, which mostly takes none.

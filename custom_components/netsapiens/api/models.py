@@ -190,10 +190,17 @@ class Message(NamedTuple):
             bare_time=time if is_bare else None,
         )
 
-    def is_outbound(self, account: Account) -> bool:
-        """Whether the account sent it. A chat has no direction, only a sender."""
+    def is_outbound(self, account: Account, sms_number: str | None = None) -> bool:
+        """Whether the account sent it. A chat has no direction, only a sender; some PBXs give a text none either.
+
+        Parameters:
+            account: who we are.
+            sms_number: our number in the conversation; None or empty for a chat.
+        """
         if self.direction in {"orig", "term"}:
             return self.direction == "term"
+        if sms_number and same_number(self.from_number, sms_number):
+            return True
         is_own = account.without_domain(self.from_user_id) == account.user
         return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
 
@@ -206,7 +213,8 @@ class MessageSession(NamedTuple):
         remotes: the others: digits of outside numbers, ``user@domain`` of inside ones.
         sms_number: our number in it, or empty for a chat.
         last_time: of its last message, in UTC by the PBX's clock; None where it gave none.
-        is_bare: whether the PBX listed that time without a zone.
+        bare_time: the same as the PBX listed it, if that was without a zone; else None.
+        is_bare: whether it was without a zone, and it is not known yet in which: then `last_time` may be hours off.
         participants: everybody in a chat, ourselves too; empty where the PBX does not say.
         last_message: its text, as the PBX gives it back.
         last_sender: who sent it: digits, or ``user@domain``.
@@ -222,6 +230,12 @@ class MessageSession(NamedTuple):
     participants: tuple[str, ...] = ()
     owner: str | None = None
     is_bare: bool = False
+    bare_time: datetime | None = None
+
+    @property
+    def listed_time(self) -> datetime | None:
+        """Its last time as the PBX listed it, whatever is known of its zone."""
+        return self.last_time if self.bare_time is None else self.bare_time
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
@@ -237,6 +251,7 @@ class MessageSession(NamedTuple):
             participants=_split(row.get("messagesession-participants")),
             owner=owner,
             is_bare=is_bare,
+            bare_time=last_time if is_bare else None,
         )
 
 

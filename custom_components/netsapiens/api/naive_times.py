@@ -2,15 +2,18 @@
 
 A core's clock is UTC, but not every PBX lists naive times in it. A conversation's row gives the time of its last
 message with an offset from UTC; where the naive time of that message differs by a multiple of 15 minutes, that is the
-zone's offset.
+zone's offset. Where that row's time is naive too, the PBX's clock tells: what changed since the list was read before
+came in since then, so that only one zone may fit.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import replace
 from datetime import datetime, timedelta
 import logging
+from math import ceil, floor
 from typing import NamedTuple
 
+from .clock import PbxClock
 from .models import Message, MessageSession, same_number
 
 _LOGGER = logging.getLogger(__name__)
@@ -20,6 +23,9 @@ _QUARTER = timedelta(minutes=15)
 _MOST = timedelta(hours=14)  # there is no zone further from UTC
 _NEAR = timedelta(seconds=2)
 _ENOUGH = 2  # messages that agree
+_SUMMER = timedelta(hours=1)  # by which a zone changes
+_LAG = timedelta(minutes=1)  # by which a message may be listed late
+_AHEAD = timedelta(seconds=15)  # by which the PBX's clock may be ahead of what we know of it
 _MOST_CONVERSATIONS = 5000
 
 
@@ -36,35 +42,109 @@ class _Last(NamedTuple):
         return by and hash(row.text) == self.text
 
 
+class _List(NamedTuple):
+    """A list of conversations: when it was read (monotonic), their naive times, and the latest of these."""
+
+    at: float
+    times: Mapping[str, datetime]
+    latest: datetime | None
+
+
 class NaiveTimes:
     """Learns the zone of naive times, and puts them into UTC.
+
+    Parameters:
+        clock: the PBX's; None where nothing is to be learned from it.
 
     Attributes:
         offset: what naive times are ahead of UTC; negative where they are behind.
         is_confirmed: whether several messages agreed on that.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, clock: PbxClock | None = None) -> None:
+        self._clock = clock
         self.offset = _UTC
         self.is_confirmed = False
+        self._is_restored = False
+        self._lists: dict[str | None, _List] = {}  # each user's, as it was read last
         self._last: dict[str, _Last] = {}
         self._own: dict[str, timedelta] = {}  # what a conversation's own last message showed
         self._evidence: list[tuple[tuple[str, datetime], timedelta]] = []  # by the newest messages
 
-    def learn(self, sessions: list[MessageSession]) -> list[MessageSession]:
-        """Return conversations with their times in UTC; remember when each had its last message."""
-        if len(self._last) > _MOST_CONVERSATIONS:
+    @property
+    def zone(self) -> timedelta | None:
+        """What naive times are ahead of UTC; None where it is not known."""
+        return self.offset if self.is_confirmed or self._is_restored else None
+
+    def knows_zone_of(self, session_id: str) -> bool:
+        """Whether it is known in which zone a conversation's naive times are, or its row tells."""
+        return self.zone is not None or session_id in self._own or session_id in self._last
+
+    def restore(self, zone: timedelta) -> None:
+        """Begin with the zone that was known before a restart, which is to be confirmed again: it may have changed."""
+        if self.zone is None:
+            self.offset, self._is_restored = zone, True
+
+    def learn(
+        self, sessions: list[MessageSession], user: str | None = None, *, is_whole_page: bool = False
+    ) -> list[MessageSession]:
+        """Return conversations with their times in UTC; remember when each had its last message.
+
+        Parameters:
+            sessions: the conversations.
+            user: whose they are; None for the login's own.
+            is_whole_page: whether they are the first page of the list, of the usual length.
+        """
+        if max(len(self._last), len(self._own)) > _MOST_CONVERSATIONS:
             self._last.clear()
             self._own.clear()
         for session in sessions:
             if session.last_time is not None and not session.is_bare:
                 self._last[session.id] = _Last(session.last_time, hash(session.last_message), session.last_sender)
-        if not self.offset:
-            return sessions
-        return [
-            replace(row, last_time=_earlier(row.last_time, self.offset)) if row.is_bare and row.last_time else row
-            for row in sessions
-        ]
+        if is_whole_page:
+            self._learn_from_changes(user, sessions)
+        return [row if row.bare_time is None else self._in_utc(row, row.bare_time) for row in sessions]
+
+    def _in_utc(self, row: MessageSession, time: datetime) -> MessageSession:
+        """Return a conversation with its naive time in UTC, where its zone is known."""
+        zone = self._own.get(row.id, self.zone)
+        return row if zone is None else replace(row, last_time=_earlier(time, zone), is_bare=False)
+
+    def _learn_from_changes(self, user: str | None, sessions: Sequence[MessageSession]) -> None:
+        """Learn from the conversations that changed since a user's list was read before."""
+        before = self._lists.pop(user, None)
+        if self._clock is None or not self._clock.is_settled or self._clock.is_doubted:
+            return
+        times = {row.id: row.bare_time for row in sessions if row.bare_time is not None}
+        if sessions and not times:
+            return
+        at, now = self._clock.monotonic(), self._clock.now()
+        self._lists[user] = _List(at, times, max(times.values(), default=None))
+        if before is None:
+            return
+        since = now - timedelta(seconds=at - before.at) - _LAG
+        for session_id, time in times.items():
+            if before.times.get(session_id) == time:
+                continue
+            found = self._zone_between(time - now - _AHEAD, time - since)
+            if found is not None and self._is_plausible(time, found, before.latest):
+                self._own[session_id] = found
+                self._note((session_id, time - found), found)
+
+    def _zone_between(self, least: timedelta, most: timedelta) -> timedelta | None:
+        """Return the one zone within bounds, or the one that is known where that is; None where several may be it."""
+        if self.zone is not None and least <= self.zone <= most:
+            return self.zone
+        first, last = ceil(max(least, -_MOST) / _QUARTER), floor(min(most, _MOST) / _QUARTER)
+        return first * _QUARTER if first == last else None
+
+    def _is_plausible(self, time: datetime, found: timedelta, latest: datetime | None) -> bool:
+        """Whether a change shows a message that came in, and not an old one that is the last again.
+
+        Its time is about the latest of all, or a zone's summer began or ended.
+        """
+        is_latest = latest is None or time > latest - _LAG
+        return is_latest or (self.zone is not None and abs(found - self.zone) <= _SUMMER)
 
     def corrected(self, session_id: str, rows: list[Message], *, is_first_page: bool) -> list[Message]:
         """Return a conversation's messages with their times in UTC.

@@ -18,6 +18,7 @@ from .exceptions import NetsapiensServerError
 _DIGITS = re.compile(r"[0-9]+")
 _PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
 _MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
+_SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?")  # since 1970
 _NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
 
 
@@ -55,9 +56,15 @@ def as_known_flag(value: object) -> bool | None:
 
 
 def read_time(value: object) -> tuple[datetime | None, bool]:
-    """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC."""
+    """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC.
+
+    Seconds since 1970 are a time, too, and so are dates with slashes.
+    """
+    text = as_text(value).strip()
     try:
-        time = datetime.fromisoformat(as_text(value).strip())
+        if _SECONDS.fullmatch(text):
+            return datetime.fromtimestamp(int(float(text)), UTC), False
+        time = datetime.fromisoformat(text.replace("/", "-"))
         if time.tzinfo is UTC:
             return time, False
         if time.tzinfo is None:

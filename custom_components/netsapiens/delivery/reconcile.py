@@ -26,6 +26,7 @@ from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
 
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
+_ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
@@ -254,14 +255,17 @@ class Reconciler:
             if err.no_record:
                 return 0
             raise
-        return sum(self._is_duplicate(row, message, baseline) for row in rows)
+        knows_zone = self._api.knows_zone_of(session_id)
+        return sum(self._is_duplicate(row, message, baseline, knows_zone=knows_zone) for row in rows)
 
-    def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline) -> bool:
+    def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline, *, knows_zone: bool) -> bool:
         """Whether a row may be the message."""
-        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account()):
+        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")
+        if row.bare_time is not None and not knows_zone and baseline.since - _ZONES <= row.time < baseline.since:
+            raise NetsapiensServerError("the PBX lists a message with a time of an unknown zone")
         return row.time >= baseline.since
 
     async def _other_sessions(

@@ -27,6 +27,9 @@ class Checkpoint:
         latest: by conversation (its fingerprint), what its newest message that was seen is known by.
         wall: what our wall clock showed then.
         ignored_until: what is not newer, by the PBX's clock, is not reported; it was before this was begun.
+        bare_until: the latest time of a conversation that was looked at, of times without a zone; None where the PBX
+            lists none.
+        zone: what these are ahead of UTC; None where it is not known.
     """
 
     until: datetime
@@ -34,6 +37,8 @@ class Checkpoint:
     latest: dict[str, str] = field(default_factory=dict)
     wall: datetime = field(default_factory=lambda: datetime.now(UTC))
     ignored_until: datetime = EPOCH
+    bare_until: datetime | None = None
+    zone: timedelta | None = None
 
     def note(self, session_id: str, key: str, at: datetime) -> None:
         """Note a message as seen, the newest of its conversation so far."""

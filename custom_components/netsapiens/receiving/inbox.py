@@ -12,7 +12,7 @@ from homeassistant.core import HomeAssistant
 from ..api import MessageSession, NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.coordinator import NetsapiensCoordinator
-from .checkpoint import Checkpoint
+from .checkpoint import EPOCH, Checkpoint
 from .poll import Found, Poll, is_ours_last, signature, unseen
 from .reader import Inbound, Reader
 from .received import ReceivedMessage, received_message
@@ -22,6 +22,7 @@ from .timing import PollTiming
 
 _LOGGER = logging.getLogger(__name__)
 
+_NEVER = datetime.max.replace(tzinfo=UTC)
 _QUIET_AT_ONCE = 10  # conversations, read before the list is fetched again, in which nobody is known to have answered
 
 
@@ -107,6 +108,8 @@ class Inbox:
         """Go on from the checkpoint on disk, if it was not read yet."""
         if self.checkpoint is None:
             await self._reporter.load(self._coordinator.api.now(), self._report_damaged)
+            if self.checkpoint is not None and self.checkpoint.zone is not None:
+                self._coordinator.api.naive_times.restore(self.checkpoint.zone)
 
     async def finish(self) -> None:
         """Wait until what was reported is on disk."""
@@ -129,7 +132,7 @@ class Inbox:
         await self._reader.settle_clock()
         now = api.now()
         self._follow_clock(now)
-        poll = Poll(self.checkpoint or Checkpoint(self._first_failed or now), now, self._hass.loop.time())
+        poll = Poll(self.checkpoint, now, self._hass.loop.time(), self._first_failed)
         poll.is_clock_doubted = self._is_clock_doubted
         self._reader.begin_poll()
         try:
@@ -139,7 +142,9 @@ class Inbox:
                 self._first_failed = poll.checkpoint.until  # what comes in from now on is no history
             raise
         self._report_cut(not whole)
-        sessions = [row for row in listed if self._may_hold_news(row, poll.since, now)]
+        poll.note_listed(listed)
+        poll.checkpoint.zone = api.naive_times.zone
+        sessions = [row for row in listed if self._may_hold_news(row, poll.since_of(row), now)]
         self._keep_due(sessions)
         changed = [session for session in sessions if self._known.get(session.id) != signature(session)]
         await self._read_changed(poll, changed)
@@ -230,24 +235,30 @@ class Inbox:
     async def _read(self, poll: Poll, session: MessageSession) -> None:
         """Gather the messages of a conversation that were not seen before; note it where it cannot be read."""
         self._due.pop(session.id, None)
+        since = poll.since_of(session)
         try:
-            rows = await self._reader.messages(session, poll.since)
+            rows = await self._reader.messages(session, since)
         except NetsapiensError as err:
             poll.failed[session.id] = err
             self._due[session.id] = None
             if self.checkpoint is None:
                 self._history[session.id] = self._first_failed or poll.now
             return
-        history_until = self._history.pop(session.id, poll.checkpoint.ignored_until)
-        if self.checkpoint is None:
-            history_until = self._first_failed or datetime.max.replace(tzinfo=UTC)
+        history_until = self._history_until(poll, session)
         poll.read.append(session)
         if rows:
             poll.newest[session.id] = max(rows, key=lambda one: one.listed).key
         poll.found += [
             Found(one, one.at <= history_until)
-            for one in unseen(rows, poll.checkpoint, poll.since, poll.checkpoint.latest_of(session.id))
+            for one in unseen(rows, poll.checkpoint, since, poll.checkpoint.latest_of(session.id))
         ]
+
+    def _history_until(self, poll: Poll, session: MessageSession) -> datetime:
+        """Return up to when a conversation's messages were there before us, by the times that it lists."""
+        known = self._history.pop(session.id, poll.checkpoint.ignored_until)
+        if self.checkpoint is None:
+            return _NEVER if session.is_bare else self._first_failed or _NEVER
+        return EPOCH if session.is_bare else known
 
     async def _report_found(self, poll: Poll, *, is_last: bool = False) -> None:
         """Report what was found. What was reported must be on disk, also where the account is closed in between."""
@@ -261,7 +272,7 @@ class Inbox:
     def _may_hold_news(self, session: MessageSession, since: datetime, now: datetime) -> bool:
         """Whether a conversation has to be read."""
         last, active = session.last_time, timedelta(seconds=self._timing.active)
-        if last is None or last >= now - active or session.id in self._due:
+        if last is None or session.id in self._due or (last >= now - active and not session.is_bare):
             return True
         known = self._known.get(session.id)
         if known is None and last < since:

@@ -13,6 +13,7 @@ from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..pbx.listing import reaches, read_since
 from .checkpoint import fingerprint
+from .dated import dated, is_last_of
 from .received import ListedBetween, OurText
 
 _LOGGER = logging.getLogger(__name__)
@@ -40,6 +41,7 @@ class Inbound(NamedTuple):
         row: the message.
         session: its conversation.
         between: where it stands among our own messages.
+        is_guess: whether the PBX gave it no time, so that only its position tells whether it is new.
     """
 
     at: datetime
@@ -48,6 +50,7 @@ class Inbound(NamedTuple):
     row: Message
     session: MessageSession
     between: ListedBetween
+    is_guess: bool = False
 
 
 class Reader:
@@ -105,15 +108,15 @@ class Reader:
             for session in await self._shared_sessions(owner, senders, since)
         ]
         if shared:
-            sessions = sorted([*sessions, *shared], key=lambda row: row.last_time or since, reverse=True)
+            sessions = sorted([*sessions, *shared], key=lambda row: row.listed_time or since, reverse=True)
         rows = [session for session in sessions if session.id]
         if len({session.id for session in rows}) < len(rows):
             newest: dict[str, MessageSession] = {}
-            for session in sorted(rows, key=lambda row: row.last_time or since):
+            for session in sorted(rows, key=lambda row: row.listed_time or since):
                 newest.pop(session.id, None)  # so that it takes the position of its last row
                 newest[session.id] = session
             rows = list(newest.values())
-        times = [session.last_time for session in rows if session.last_time is not None]
+        times = [time for session in rows if (time := session.listed_time) is not None]
         # As with messages: what was active in the same second is in the PBX's order.
         return (rows[::-1] if not times or times[0] >= times[-1] else rows), whole
 
@@ -127,7 +130,7 @@ class Reader:
                 lambda: self._api.get_messagesessions(limit=MAX_ROWS, start=start, user=user)
             )
 
-        return await read_since(page, lambda session: session.last_time, since)
+        return await read_since(page, lambda session: session.listed_time, since)
 
     async def _shared_sessions(self, owner: str, senders: set[str], since: datetime) -> list[MessageSession]:
         """Return another user's conversations with the chosen senders, and no others: the rest is private."""
@@ -195,11 +198,11 @@ class Reader:
         Where these two disagree, the PBX's clock was put back, or the conversation was listed a while before.
         """
         times = [row.time for row in rows if row.time is not None]
-        if not times or times[0] == times[-1]:
+        if not rows or (times and times[0] == times[-1]):
             return
-        by_time = times[0] > times[-1]
         is_first, is_last = (is_last_of(session, row) for row in (rows[0], rows[-1]))
-        if is_first in {is_last, by_time}:
+        by_time = times[0] > times[-1] if times else (is_first or not is_last)
+        if is_first in {is_last, by_time} and (times or is_first != is_last):
             self._newest_first = by_time
 
     def _inbound(self, session: MessageSession, rows: Sequence[Message]) -> list[Inbound]:
@@ -207,31 +210,26 @@ class Reader:
         account = self._coordinator.data.account
         counts: Counter[str] = Counter()
         found = []
-        dated = [(row.time, listed, row) for listed, row in enumerate(rows) if row.time is not None]
-        dated.sort(key=lambda one: one[:2])
-        ours = [OurText(row.text, at) for at, _, row in dated if row.is_outbound(account)]
+        all_dated = dated(session, rows, self._coordinator.api.now())
+        ours = [OurText(row.text, at) for at, _, row, _ in all_dated if row.is_outbound(account, session.sms_number)]
         passed = 0  # of ours
         read_at = self._coordinator.hass.loop.time()
-        for at, listed, row in dated:
-            if row.is_outbound(account):
+        for at, listed, row, is_guess in all_dated:
+            if row.is_outbound(account, session.sms_number):
                 passed += 1
                 continue
             if row.type not in MESSAGE_KINDS:
                 continue
             # Ids are opaque, and may be missing or equal; equal messages of one second differ by their number.
             # A time may turn out to be in another zone.
-            second = int(at.timestamp()) % _QUARTER
+            second = int(at.timestamp()) % _QUARTER if row.time is not None else ""
             name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
             counts[name] += 1
             before, after = ours[max(passed - _NEXT_TO, 0) : passed], ours[passed : passed + _NEXT_TO]
             between = ListedBetween(tuple(before), tuple(after), read_at)
-            found.append(Inbound(at, fingerprint(session.id, name, str(counts[name])), listed, row, session, between))
+            key = fingerprint(session.id, name, str(counts[name]))
+            found.append(Inbound(at, key, listed, row, session, between, is_guess))
         return found
-
-
-def is_last_of(session: MessageSession, row: Message) -> bool:
-    """Whether a message may be a conversation's last one, whatever its time."""
-    return row.text == session.last_message and session.last_sender in {row.from_number, row.from_user_id}
 
 
 def _length(rows: Sequence[Message]) -> int:

@@ -93,6 +93,7 @@ class Reporter:
             # What stands still, since a conversation cannot be read, must not grow without end.
             checkpoint.reach(now if poll.is_complete else now - OLDEST, now)
             checkpoint.forget_before(checkpoint.until - _REMEMBERED)
+            poll.reach_bare()
             self.checkpoint = checkpoint
         must_save = bool(poll.found) and not is_first
         if must_save or (is_last and (is_first or self._saved_at is None or now - self._saved_at > _SAVE_AT_LEAST)):

@@ -1,7 +1,7 @@
 """How far the poller is, on disk."""
 
 from collections.abc import Awaitable, Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 import logging
 from pathlib import Path
 from typing import Any
@@ -63,6 +63,8 @@ class CheckpointStore:
                 "ignored_until": checkpoint.ignored_until.timestamp(),
                 "seen": {key: at.timestamp() for key, at in checkpoint.seen.items()},
                 "latest": {**checkpoint.latest},
+                "bare_until": checkpoint.bare_until.timestamp() if checkpoint.bare_until is not None else None,
+                "zone": checkpoint.zone.total_seconds() if checkpoint.zone is not None else None,
             }
         )
 
@@ -73,12 +75,15 @@ class CheckpointStore:
 
 def _checkpoint_of(data: dict[str, Any]) -> Checkpoint:
     """Return the checkpoint that a file holds; one of DAMAGE where it holds none."""
+    bare_until, zone = data.get("bare_until"), data.get("zone")
     return Checkpoint(
         until=_time(data["until"]),
         seen={str(key): _time(at) for key, at in data["seen"].items()},
         latest={text_of(session): text_of(key) for session, key in data["latest"].items()},
         wall=_time(data["wall"]),
         ignored_until=_time(data["ignored_until"]),
+        bare_until=None if bare_until is None else _time(bare_until),
+        zone=None if zone is None else timedelta(seconds=zone),
     )
 
 
