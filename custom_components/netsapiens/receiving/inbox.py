@@ -77,7 +77,7 @@ class Inbox:
         self._report_damaged = report_damaged
         self.wake_up = asyncio.Event()
         self._timing = PollTiming()
-        self._reporter = Reporter(store, self._report_message, partial(self._pass_on, report_old))
+        self._reporter = Reporter(store, self._report_message, partial(_pass_on, coordinator, report_old))
         self._is_aligned = False
         self._jumped = 0.0
         self._known: dict[str, int] = {}  # what the conversations looked like
@@ -283,13 +283,13 @@ class Inbox:
     def _report_message(self, one: Inbound) -> None:
         """Report one message."""
         self.reported += 1
-        self._pass_on(self._report, one)
+        _pass_on(self._coordinator, self._report, one)
 
-    def _pass_on(self, report: Callable[[ReceivedMessage], None], one: Inbound) -> None:
-        """Pass on one message."""
-        try:
-            entry_id, account = self._coordinator.config_entry.entry_id, self._coordinator.data.account
-            report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
-        except Exception as err:  # noqa: BLE001
-            # One that cannot be reported must not keep the others back.
-            log_unexpected(_LOGGER, "reporting a message", err)
+
+def _pass_on(coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessage], None], one: Inbound) -> None:
+    """Pass on a message; one that cannot be reported must not keep the others back."""
+    try:
+        entry_id, account = coordinator.config_entry.entry_id, coordinator.data.account
+        report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
+    except Exception as err:  # noqa: BLE001
+        log_unexpected(_LOGGER, "reporting a message", err)
