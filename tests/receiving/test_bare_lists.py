@@ -2,7 +2,6 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from homeassistant.core import HomeAssistant
 from hypothesis import given, strategies as st
@@ -15,7 +14,7 @@ from tests.conftest import AddAccount, EntityEvents, close, recipient
 from tests.delivery.test_queue import send, texts
 from tests.helpers import until
 from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
-from tests.receiving.test_poller import hass_storage, set_place  # noqa: F401
+from tests.receiving.test_poller import hass_storage  # noqa: F401
 from tests.simulator import FaultKind, Simulator
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
@@ -167,27 +166,6 @@ async def test_a_lost_answer_costs_no_second_text(
     await send(hass, "Alarm")
     await asyncio.sleep(3)
     assert texts(pbx) == ["Alarm"]
-
-
-async def test_what_a_file_of_old_lacks(
-    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
-) -> None:
-    """A checkpoint that says nothing of such times is gone on from."""
-    bare_in(pbx, -5 * HOUR)
-    entry = await add_account(recipient("Ann", ANN))
-    await until(entry.runtime_data.poller.ready.is_set)
-    await pbx.receive(from_number=ANN, text="Seen")
-    await until(lambda: entity_events.texts() == ["Seen"])
-    await close(hass, entry)
-
-    def old(data: dict[str, Any]) -> dict[str, Any]:
-        return {key: value for key, value in data.items() if key not in {"bare_until", "zone"}}
-
-    await set_place(hass, entry, old)
-    await hass.config_entries.async_setup(entry.entry_id)
-    await until(entry.runtime_data.poller.ready.is_set)
-    await pbx.receive(from_number=BOB, text="New")
-    await until(lambda: entity_events.texts() == ["Seen", "New"])
 
 
 # --- what the PBX's clock tells of the zone ------------------------------------------

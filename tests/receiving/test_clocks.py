@@ -9,6 +9,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.api import Message, MessageSession
+from custom_components.netsapiens.api.clock import PbxClock
 from custom_components.netsapiens.api.naive_times import NaiveTimes
 from custom_components.netsapiens.diagnostics import async_get_config_entry_diagnostics
 from tests.conftest import AddAccount, EntityEvents, recipient
@@ -143,7 +144,7 @@ def session(text: str, at: datetime, session_id: str = "a", sender: str = ANN) -
 @given(st.integers(-14 * 4, 14 * 4), st.lists(st.text(), min_size=2, max_size=6))
 def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
     """To the quarter of an hour, from what comes in."""
-    bare, zone = NaiveTimes(), timedelta(minutes=15 * quarters)
+    bare, zone = NaiveTimes(PbxClock()), timedelta(minutes=15 * quarters)
     rows: list[Message] = []
     for number, text in enumerate(said):
         at = NOW + timedelta(seconds=61 * number)
@@ -167,7 +168,7 @@ def test_any_zone_is_learned(quarters: int, said: list[str]) -> None:
 )
 def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
     """What may be old or another message is no evidence."""
-    bare = NaiveTimes()
+    bare = NaiveTimes(PbxClock())
     bare.learn([listed])
     assert bare.corrected("a", [row("Alarm", NOW - timedelta(hours=5))], is_first_page=True)[0].time == NOW - timedelta(
         hours=5
@@ -177,7 +178,7 @@ def test_what_tells_nothing_of_the_zone(listed: MessageSession) -> None:
 
 def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
     """The conversation was listed before the newest message came."""
-    bare = NaiveTimes()
+    bare = NaiveTimes(PbxClock())
     for number in range(3):
         bare.learn([session("Alarm", NOW + timedelta(minutes=15 * number))])
         rows = [row("Alarm", NOW + timedelta(minutes=15 * before)) for before in range(number + 2)][::-1]
@@ -187,7 +188,7 @@ def test_an_equal_text_of_a_quarter_of_an_hour_ago_is_no_zone() -> None:
 
 def test_times_with_a_zone_are_left_alone() -> None:
     """A time that says its zone needs no help."""
-    bare = NaiveTimes()
+    bare = NaiveTimes(PbxClock())
     with_zone = Message.from_row({"text": "x", "timestamp": "2026-01-02T03:04:05-05:00", "from-number": ANN})
     for number in range(2):
         at = NOW + timedelta(minutes=number)

@@ -54,14 +54,14 @@ class NaiveTimes:
     """Learns the zone of naive times, and puts them into UTC.
 
     Parameters:
-        clock: the PBX's; None where nothing is to be learned from it.
+        clock: the PBX's.
 
     Attributes:
         offset: what naive times are ahead of UTC; negative where they are behind.
         is_confirmed: whether several messages agreed on that.
     """
 
-    def __init__(self, clock: PbxClock | None = None) -> None:
+    def __init__(self, clock: PbxClock) -> None:
         self._clock = clock
         self.offset = _UTC
         self.is_confirmed = False
@@ -113,7 +113,7 @@ class NaiveTimes:
     def _learn_from_changes(self, user: str | None, sessions: Sequence[MessageSession]) -> None:
         """Learn from the conversations that changed since a user's list was read before."""
         before = self._lists.pop(user, None)
-        if self._clock is None or not self._clock.is_settled or self._clock.is_doubted:
+        if not self._clock.is_settled or self._clock.is_doubted:
             return
         times = {row.id: row.bare_time for row in sessions if row.bare_time is not None}
         if sessions and not times:

@@ -75,7 +75,7 @@ class CheckpointStore:
 
 def _checkpoint_of(data: dict[str, Any]) -> Checkpoint:
     """Return the checkpoint that a file holds; one of DAMAGE where it holds none."""
-    bare_until, zone = data.get("bare_until"), data.get("zone")
+    bare_until, zone = data["bare_until"], data["zone"]
     return Checkpoint(
         until=_time(data["until"]),
         seen={str(key): _time(at) for key, at in data["seen"].items()},
