@@ -100,6 +100,7 @@ class LonePoller:
             lambda _old: None,
             lambda _cut: None,
             lambda _file: None,
+            PollTiming(),
         )
         self.poller = Poller(self._coordinator, inbox, PollTiming())
 
@@ -112,8 +113,7 @@ class LonePoller:
     async def look(self, cost: Cost | None = None) -> None:
         """Look once, as at a poll."""
         self._coordinator.throttle = Throttle()
-        timing = self.poller.timing
-        await self._measured(cost, lambda: self.poller.inbox.poll(timing, timing.interval))
+        await self._measured(cost, lambda: self.poller.inbox.poll(PollTiming().interval))
 
     async def bare(self, cost: Cost) -> None:
         """Ask for the same list with nothing around the request."""

@@ -171,7 +171,7 @@ class Home:
             note_success=lambda: None,
         )
 
-        async def poll(_timing: PollTiming, _interval: float) -> PollResult:
+        async def poll(_interval: float) -> PollResult:
             await throttle.run(ask)
             return PollResult(failure=None, gets_on=False, is_behind=False, requests=1)
 

@@ -20,7 +20,8 @@ import pytest
 
 from custom_components.netsapiens import phone, phone_metadata
 from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
-from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription, rows
+from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription
+from custom_components.netsapiens.api.values import rows
 from custom_components.netsapiens.delivery.reconcile import text_key
 from custom_components.netsapiens.media.metadata import strip
 from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit

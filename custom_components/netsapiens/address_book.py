@@ -6,8 +6,8 @@ from typing import NamedTuple
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
-from .api.models import is_digits, number_of
-from .phone import InvalidNumberError, from_pbx, parse_destination
+from .api.values import is_digits, number_of
+from .phone import InvalidNumberError, digits_from_pbx, parse_destination
 from .recipients import RecipientData, read_recipient, readable_recipients
 
 _ENDING = 4  # digits; there is no shorter number but an extension, which is its own ending
@@ -41,7 +41,7 @@ class AddressBook:
         region = self._hass.config.country
         if self._by_ending is None:
             self._by_ending = self._indexed(region)
-        digits = number_of(from_pbx(number, region))
+        digits = digits_from_pbx(number, region)
         candidates = self._by_ending.get(number[-_ENDING:], [])
         return [recipient for recipient, data in candidates if digits in numbers_of(data, region)]
 

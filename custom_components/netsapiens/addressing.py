@@ -8,10 +8,9 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from .account import NetsapiensData
 from .address_book import numbers_of
 from .api import NetsapiensError
-from .api.models import number_of
 from .const import DOMAIN
 from .errors import translated
-from .phone import from_pbx, readings
+from .phone import digits_from_pbx, readings
 from .recipients import RecipientData, read_recipient
 from .request import ExistingConversation, SendRequest
 
@@ -79,4 +78,4 @@ def _is_with(recipient: RecipientData, conversation: ExistingConversation, regio
     numbers = numbers_of(recipient, region)
     if len(conversation.others) > 1 and len(numbers) != len(conversation.others):
         return False
-    return all(number_of(from_pbx(other, region)) in numbers for other in conversation.others)
+    return all(digits_from_pbx(other, region) in numbers for other in conversation.others)

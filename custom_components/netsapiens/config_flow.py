@@ -26,7 +26,7 @@ from .api import (
     NetsapiensNoUserError,
     normalise_base_url,
 )
-from .api.models import as_text
+from .api.values import as_text
 from .const import (
     CONF_ACTION,
     CONF_BASE_URL,

@@ -11,11 +11,12 @@ from homeassistant.util.hass_dict import HassKey
 
 from .api import ContactAPI, NetsapiensError, NetsapiensRateLimitError, NetsapiensRequestError
 from .api.contacts import MAX_CONTACTS, Contact
-from .api.models import is_digits, number_of
+from .api.values import is_digits, number_of
 from .const import DOMAIN, INCOMING_OFF
 from .pbx.coordinator import NetsapiensCoordinator
 from .phone import (
     InvalidNumberError,
+    digits_from_pbx,
     from_pbx,
     national,
     parse_destination,
@@ -142,7 +143,7 @@ class ContactBook:
         if not is_digits(number):
             return None
         region = self._hass.config.country
-        digits = number_of(from_pbx(number, region))
+        digits = digits_from_pbx(number, region)
         for written, name in self._by_ending.get(number[-_ENDING:], []):
             try:
                 if digits in (number_of(written), parse_destination(written, region).number):

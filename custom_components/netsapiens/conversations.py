@@ -8,11 +8,11 @@ import time
 
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
-from .api.models import number_of, same_number
+from .api.values import number_of, same_number
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
-from .phone import from_pbx
+from .phone import digits_from_pbx
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
@@ -92,13 +92,13 @@ class Conversations:
             except NetsapiensError, TimeoutError:
                 self._senders_until = time.monotonic() + _ASK_AGAIN  # the next texts must not wait for it as well
                 return asked & self._senders
-            self._senders = frozenset(self._digits(number_of(remote)) for row in rows for remote in row.remotes)
+            self._senders = frozenset(self._digits(remote) for row in rows for remote in row.remotes)
             self._senders_until = time.monotonic() + _SENDERS_FOR
         return asked & self._senders
 
     def _digits(self, number: str) -> str:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
-        return number_of(from_pbx(number, self._coordinator.hass.config.country))
+        return digits_from_pbx(number, self._coordinator.hass.config.country)
 
     async def async_row(self, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation: of the login, or of another user with a number we send from.

@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 import logging
-import random
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -18,6 +17,7 @@ from .delivery.results import WaitingMessage
 from .errors import call_safely, log_unexpected, safe
 from .outgoing import OutgoingMessage
 from .outgoing_log import async_log_of
+from .pbx.backoff import jitter
 from .receiving.received import ReceivedMessage
 from .signals import message_out, message_received, opt_outs_changed, recipients_changed
 from .transcript import Listed, Own, Status, merged, shown_from
@@ -26,6 +26,7 @@ from .transcript_reader import TranscriptReader
 _LOGGER = logging.getLogger(__name__)
 
 _LIVE = 200  # the newest messages, among which those are looked for that we sent
+_SPREAD = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,7 +225,7 @@ class Feed:
     @callback
     def _read_after_interval(self) -> None:
         """Read what is new after a while, again and again."""
-        self._call_later("interval", self._timing.interval * random.uniform(0.8, 1.2), self._read_again)  # noqa: S311
+        self._call_later("interval", self._timing.interval * jitter(_SPREAD), self._read_again)
 
     @callback
     def _read_again(self) -> None:

@@ -26,7 +26,7 @@ from .api import (
     NetsapiensTLSError,
     NetsapiensURLError,
 )
-from .api.models import as_text
+from .api.values import as_text
 from .const import (
     CONF_BASE_URL,
     CONF_USER,

@@ -10,7 +10,7 @@ from typing import NamedTuple, NoReturn
 from homeassistant.config_entries import ConfigSubentry
 
 from .api.messages import is_session_id
-from .api.models import is_digits
+from .api.values import is_digits
 from .errors import refuse
 from .outgoing import Conversation, OutgoingMessage, label_of, stable_session_id
 from .phone import Destination, InvalidNumberError, international, is_name, mask, parse_destination, shown_name

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 import unicodedata
 
-from .api.models import is_digits
+from .api.values import is_digits, number_of
 from .phone_metadata import library
 
 if TYPE_CHECKING:
@@ -152,6 +152,16 @@ def from_pbx(number: str, region: str | None) -> str:
         return international(number)
     abroad = _possible(f"+{number}", region or DEFAULT_REGION)
     return international(number if abroad is not None and library().is_valid_number(abroad) else meant)
+
+
+def digits_from_pbx(number: str, region: str | None) -> str:
+    """Return a number that the PBX gave as digits with country code, to compare it; a sender's name as it is.
+
+    Parameters:
+        number: in any of the PBX's spellings.
+        region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
+    """
+    return number_of(from_pbx(number_of(number), region))
 
 
 @lru_cache(maxsize=_REMEMBERED)

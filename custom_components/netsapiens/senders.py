@@ -3,7 +3,8 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
-from .api.models import SmsNumber, same_number
+from .api.models import SmsNumber
+from .api.values import same_number
 from .errors import refuse
 from .outgoing import label_of
 from .pbx.facts import AccountFacts

@@ -23,7 +23,8 @@ from custom_components.netsapiens.api import (
     NumberAPI,
     normalise_base_url,
 )
-from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, rows
+from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber
+from custom_components.netsapiens.api.values import rows
 
 from .conftest import PASSWORD, SECRET
 from .raw import TOKEN, Raw

@@ -26,16 +26,8 @@ from custom_components.netsapiens.api.answers import (
     http_date,
     reason_of,
 )
-from custom_components.netsapiens.api.models import (
-    as_flag,
-    as_text,
-    as_time,
-    as_words,
-    number_of,
-    rows,
-    same_number,
-    version_of,
-)
+from custom_components.netsapiens.api.models import version_of
+from custom_components.netsapiens.api.values import as_flag, as_text, as_time, as_words, number_of, rows, same_number
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)  # lone surrogates included
 LEAVES = (

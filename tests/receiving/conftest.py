@@ -1,12 +1,14 @@
 """What the tests of the way in share."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import cycle
 
 from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import until
 from tests.simulator import Simulator
@@ -20,6 +22,14 @@ async def looking(hass: HomeAssistant, add_account: AddAccount, entity_events: E
     entry = await add_account(recipient("Ann", ANN), recipient("Bob", BOB))
     await until(entry.runtime_data.poller.ready.is_set)
     return entry
+
+
+async def change_timing(hass: HomeAssistant, entry: MockConfigEntry, **changes: float) -> None:
+    """Poll by another timing from now on."""
+    timing = hass.data[RECEIVING_TIMING]
+    hass.data[RECEIVING_TIMING] = replace(timing, poll=replace(timing.poll, **changes))
+    await hass.config_entries.async_reload(entry.entry_id)
+    await until(entry.runtime_data.poller.ready.is_set)
 
 
 async def arrive_hours_ago(pbx: Simulator, *hours: int, numbers: Sequence[str] = (ANN,)) -> None:

@@ -66,7 +66,7 @@ def adaptive(clock: Clock) -> AdaptiveInterval:
 
 def test_nothing_waits(adaptive: AdaptiveInterval) -> None:
     """Without a text or a question the interval is the usual one."""
-    assert adaptive.seconds(TIMING) == 30
+    assert adaptive.seconds == 30
 
 
 def test_a_text_shortens_the_interval_for_a_while(adaptive: AdaptiveInterval, clock: Clock) -> None:
@@ -74,7 +74,7 @@ def test_a_text_shortens_the_interval_for_a_while(adaptive: AdaptiveInterval, cl
     adaptive.async_text_went_out()
     seen = []
     for _ in range(8):
-        seen.append(adaptive.seconds(TIMING))
+        seen.append(adaptive.seconds)
         clock.now += 50
     assert seen == [3, 3, 3, 10, 10, 10, 30, 30]
 
@@ -82,17 +82,17 @@ def test_a_text_shortens_the_interval_for_a_while(adaptive: AdaptiveInterval, cl
 def test_a_question_shortens_the_interval_until_it_ends(adaptive: AdaptiveInterval, clock: Clock) -> None:
     """A question keeps the interval short: 3 s for two minutes, then 10 s for as long as it waits."""
     end = adaptive.async_expect_answer()
-    assert adaptive.seconds(TIMING) == 3
+    assert adaptive.seconds == 3
     clock.now += 121
     other = adaptive.async_expect_answer()
-    assert adaptive.seconds(TIMING) == 3
+    assert adaptive.seconds == 3
     other()
-    assert adaptive.seconds(TIMING) == 10
+    assert adaptive.seconds == 10
     clock.now += 86_400
-    assert adaptive.seconds(TIMING) == 10
+    assert adaptive.seconds == 10
     end()
     end()  # a second call changes nothing
-    assert adaptive.seconds(TIMING) == 30
+    assert adaptive.seconds == 30
 
 
 @given(texts=st.lists(st.floats(0, 20_000), max_size=60), asks=st.booleans(), cost=st.integers(1, 2))
@@ -111,7 +111,7 @@ def test_the_budget_holds(texts: list[float], asks: bool, cost: int) -> None:
         while due and due[0] <= clock.now:
             due.pop(0)
             adaptive.async_text_went_out()
-        clock.now += adaptive.seconds(TIMING)
+        clock.now += adaptive.seconds
     assert requests <= TIMING.budget.burst + (clock.now - began) * 0.1
 
 

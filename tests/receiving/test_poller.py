@@ -1,7 +1,6 @@
 """The way in: each inbound message is reported once, in order, whatever the PBX does."""
 
 import asyncio
-from copy import replace
 from datetime import UTC, datetime, timedelta
 import json
 import logging
@@ -19,17 +18,18 @@ from custom_components.netsapiens import address_book as address_book_module
 from custom_components.netsapiens.api import Account, Message, MessageSession
 from custom_components.netsapiens.const import DOMAIN
 from custom_components.netsapiens.issues import check_conversations
+from custom_components.netsapiens.pbx.backoff import jitter
 from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
-from custom_components.netsapiens.receiving import poller as poller_module, reader as reader_module
+from custom_components.netsapiens.receiving import reader as reader_module
 from custom_components.netsapiens.receiving.received import received_message
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import crash
 from tests.fixtures import hass_storage  # noqa: F401
 from tests.helpers import entity_of, shown, until
-from tests.receiving.conftest import ANN, BOB, arrive_hours_ago
+from tests.receiving.conftest import ANN, BOB, arrive_hours_ago, change_timing
 from tests.simulator import FaultKind, Simulator, access
 
 MESSAGES = "event.1001_acme_example_messages"
@@ -166,8 +166,7 @@ async def test_one_request_when_nothing_is_new(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Looking costs the PBX one small request."""
-    poller = looking.runtime_data.poller
-    poller.timing = replace(poller.timing, active=0.0)
+    await change_timing(hass, looking, active=0.0)
     for number in range(20):
         await pbx.receive(from_number=f"185855501{number:02}", text=f"Text {number}")
     await until(lambda: len(entity_events.texts()) == 20)
@@ -620,8 +619,7 @@ async def test_a_conversation_that_is_refused_for_a_while_is_not_deleted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A 401 is about the login, and passes."""
-    poller = looking.runtime_data.poller
-    poller.timing = replace(poller.timing, active=0.0)
+    await change_timing(hass, looking, active=0.0)
     before = await pbx.receive(from_number=ANN, text="Before")
     await until(lambda: entity_events.texts() == ["Before"])
     fault = pbx.fault(FaultKind.UNAUTHORIZED, path=f"{before.messagesession}/messages", times=None)
@@ -716,8 +714,7 @@ async def test_reads_that_fail_here_and_there_do_not_slow_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Of many conversations there is always one that fails; as long as it is another one, the waits do not grow."""
-    poller = looking.runtime_data.poller
-    poller.timing = replace(poller.timing, longest_wait=60.0)
+    await change_timing(hass, looking, longest_wait=60.0)
     timing = ThrottleTiming(rate=RateLimit(per_second=1000.0))
     looking.runtime_data.coordinator.throttle = Throttle(timing)
     poller, most = looking.runtime_data.poller, 0
@@ -1021,8 +1018,7 @@ async def test_unload_during_a_look(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """What is being reported is reported to the end and saved; nothing is reported to entities that are gone."""
-    poller = looking.runtime_data.poller
-    poller.timing = replace(poller.timing, apart=0.05)
+    await change_timing(hass, looking, apart=0.05)
     for number in range(10):
         await pbx.receive(from_number=ANN, text=f"Text {number}")
     await until(lambda: len(entity_events.texts()) == 3)
@@ -1122,7 +1118,7 @@ async def test_switched_off_and_on_at_once(
 
 def test_homes_do_not_ask_in_step() -> None:
     """The interval differs by a tenth."""
-    waits = [poller_module.spread() * PollTiming().interval for _ in range(200)]
+    waits = [30.0 * jitter(0.1) for _ in range(200)]
     assert 27 <= min(waits) < 28.5
     assert 31.5 < max(waits) <= 33
 

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError
-from .models import as_text, rows
+from .values import as_text, rows
 
 MAX_CONTACTS = 1000  # the most that one list answer can hold; without a limit the PBX cuts it at 100
 _NAMES = ("name-first-name", "name-middle-name", "name-last-name")

@@ -17,8 +17,9 @@ import uuid
 
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError, NetsapiensServerError
-from .models import Message, MessageSession, as_text, rows
+from .models import Message, MessageSession
 from .transport import UPLOAD_TIMEOUT
+from .values import as_text, rows
 
 MAX_ROWS = 1000  # the most that one list answer can hold
 _CLOCK_READINGS = 5  # at the most

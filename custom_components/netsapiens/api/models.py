@@ -9,7 +9,6 @@ import re
 from typing import Any, NamedTuple
 
 from .values import (
-    as_flag,
     as_known_flag,
     as_text,
     as_time,
@@ -18,30 +17,11 @@ from .values import (
     is_digits,
     number_of,
     read_time,
-    rows,
     same_number,
 )
 
 _DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
 _VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
-
-__all__ = [
-    "Account",
-    "Message",
-    "MessageSession",
-    "SmsNumber",
-    "Subscription",
-    "as_flag",
-    "as_text",
-    "as_time",
-    "as_words",
-    "has_domain_rights",
-    "is_digits",
-    "number_of",
-    "rows",
-    "same_number",
-    "version_of",
-]
 
 
 class Account(NamedTuple):

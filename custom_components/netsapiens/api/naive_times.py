@@ -14,12 +14,13 @@ from math import ceil, floor
 from typing import NamedTuple
 
 from .clock import PbxClock
-from .models import Message, MessageSession, same_number
+from .models import Message, MessageSession
+from .values import same_number
 
 _LOGGER = logging.getLogger(__name__)
 
 _UTC = timedelta(0)
-_QUARTER = timedelta(minutes=15)
+ZONE_STEP = timedelta(minutes=15)
 _MOST = timedelta(hours=14)  # there is no zone further from UTC
 _NEAR = timedelta(seconds=2)
 _ENOUGH = 2  # messages that agree
@@ -135,8 +136,8 @@ class NaiveTimes:
         """Return the one zone within bounds, or the one that is known where that is; None where several may be it."""
         if self.zone is not None and least <= self.zone <= most:
             return self.zone
-        first, last = ceil(max(least, -_MOST) / _QUARTER), floor(min(most, _MOST) / _QUARTER)
-        return first * _QUARTER if first == last else None
+        first, last = ceil(max(least, -_MOST) / ZONE_STEP), floor(min(most, _MOST) / ZONE_STEP)
+        return first * ZONE_STEP if first == last else None
 
     def _is_plausible(self, time: datetime, found: timedelta, latest: datetime | None) -> bool:
         """Whether a change shows a message that came in, and not an old one that is the last again.
@@ -204,7 +205,7 @@ def _earlier(time: datetime, by: timedelta) -> datetime:
 
 def _in_quarters(ahead: timedelta) -> timedelta | None:
     """Return a difference that is one of zones; None where it is none."""
-    zone = round(ahead / _QUARTER) * _QUARTER
+    zone = round(ahead / ZONE_STEP) * ZONE_STEP
     return zone if abs(ahead - zone) <= _NEAR and abs(zone) <= _MOST else None
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from .client import NetsapiensAPI
-from .models import SmsNumber, rows
+from .models import SmsNumber
+from .values import rows
 
 _LIMIT = 1000  # without it the PBX cuts the list at 100 and does not say so
 _MOST_PAGES = 10

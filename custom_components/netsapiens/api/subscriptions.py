@@ -9,7 +9,8 @@ from urllib.parse import quote
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError
 from .messages import MAX_ROWS
-from .models import Subscription, rows
+from .models import Subscription
+from .values import rows
 
 _PATH = "subscriptions"  # the flat one, since older versions know no other
 

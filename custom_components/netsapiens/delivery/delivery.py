@@ -11,7 +11,7 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError
-from ..api.models import as_text
+from ..api.values import as_text
 from ..errors import call_safely, log_unexpected, translated
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator

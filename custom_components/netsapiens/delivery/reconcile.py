@@ -19,7 +19,8 @@ import unicodedata
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
-from ..api.models import Account, Message, MessageSession, same_number
+from ..api.models import Account, Message, MessageSession
+from ..api.values import same_number
 from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since

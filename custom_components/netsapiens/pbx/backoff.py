@@ -6,6 +6,15 @@ import random
 _MOST_STEPS = 16
 
 
+def jitter(share: float) -> float:
+    """Return a factor for a wait that differs from home to home: they must not strike one PBX in step.
+
+    Parameters:
+        share: by which share a wait may be shorter or longer.
+    """
+    return random.uniform(1 - share, 1 + share)  # noqa: S311
+
+
 @dataclass(frozen=True, slots=True)
 class Backoff:
     """Exponential backoff with jitter.

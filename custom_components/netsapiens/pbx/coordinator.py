@@ -28,7 +28,7 @@ from ..api import (
 )
 from ..const import DOMAIN
 from ..errors import translated
-from .backoff import Backoff
+from .backoff import Backoff, jitter
 from .facts import AccountFacts, async_get_numbers
 from .login import can_sign_in_again, create_api, login_of
 from .throttle import Throttle, create_throttle
@@ -100,7 +100,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             _LOGGER,
             config_entry=entry,
             name=entry.title,
-            update_interval=timing.interval * random.uniform(1 - timing.spread, 1 + timing.spread),  # noqa: S311
+            update_interval=timing.interval * jitter(timing.spread),
         )
         self._timing = timing
         self.login = login

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from homeassistant.config_entries import ConfigEntry
 
 from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
-from ..api.models import same_number
+from ..api.values import same_number
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .throttle import Throttle

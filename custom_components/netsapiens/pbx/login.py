@@ -19,7 +19,7 @@ from homeassistant.helpers.aiohttp_client import async_create_clientsession
 from homeassistant.util.hass_dict import HassKey
 
 from ..api import NetsapiensAPI
-from ..api.models import as_text
+from ..api.values import as_text
 from ..const import CONF_BASE_URL, CONF_USER
 
 _SESSIONS: HassKey[dict[bool, aiohttp.ClientSession]] = HassKey("netsapiens_sessions")

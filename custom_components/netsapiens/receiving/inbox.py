@@ -53,6 +53,7 @@ class Inbox:
         report_cut: called with whether the PBX's list of conversations cannot be read completely.
         report_damaged: called with the name under which a damaged file of the store was set aside; returns up to when,
             by the PBX's clock, messages were reported all the same, as far as is known.
+        timing: how long messages are gathered, and the like.
 
     Attributes:
         wake_up: set while another poll is asked for.
@@ -68,6 +69,7 @@ class Inbox:
         report_old: Callable[[ReceivedMessage], None],
         report_cut: Callable[[bool], None],
         report_damaged: Callable[[str], datetime | None],
+        timing: PollTiming,
     ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
@@ -76,7 +78,7 @@ class Inbox:
         self._report_cut = report_cut
         self._report_damaged = report_damaged
         self.wake_up = asyncio.Event()
-        self._timing = PollTiming()
+        self._timing = timing
         self._reporter = Reporter(store, self._report_message, partial(_pass_on, coordinator, report_old))
         self._is_aligned = False
         self._jumped = 0.0
@@ -116,18 +118,16 @@ class Inbox:
         if self._reporting is not None:
             await asyncio.wait([self._reporting])
 
-    async def poll(self, timing: PollTiming, interval: float) -> PollResult:
+    async def poll(self, interval: float) -> PollResult:
         """Poll once: read what changed, and report what is new.
 
         Parameters:
-            timing: how long messages are gathered, and the like.
             interval: seconds to the next poll, which must not be delayed by reading again what did not change.
 
         Raises:
             NetsapiensError: the list of conversations could not be read.
         """
         api = self._coordinator.api
-        self._timing = timing
         await self._coordinator.async_ensure_token()
         await self._reader.settle_clock()
         now = api.now()

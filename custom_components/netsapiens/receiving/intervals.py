@@ -20,6 +20,7 @@ class AdaptiveInterval:
     """
 
     def __init__(self, timing: PollTiming, clock: Callable[[], float]) -> None:
+        self._timing = timing
         self._clock = clock
         self._budget = RateLimiter(timing.budget, clock)
         self._questions: dict[object, float] = {}  # since when they wait
@@ -48,17 +49,15 @@ class AdaptiveInterval:
         for _ in range(requests):
             self._budget.take()
 
-    def seconds(self, timing: PollTiming) -> float:
-        """Return how many seconds to wait after a poll for the next one.
+    @property
+    def seconds(self) -> float:
+        """How many seconds to wait after a poll for the next one."""
+        return min(self._timing.interval, max(self._wanted, self._budget.wait()))
 
-        Parameters:
-            timing: the intervals.
-        """
-        return min(timing.interval, max(self._wanted(timing), self._budget.wait()))
-
-    def _wanted(self, timing: PollTiming) -> float:
-        """Return how many seconds to wait, whatever the budget says."""
-        now = self._clock()
+    @property
+    def _wanted(self) -> float:
+        """How many seconds to wait, whatever the budget says."""
+        now, timing = self._clock(), self._timing
         waiting = [now - since for since in self._questions.values()]
         sent = [] if self._sent_at is None else [now - self._sent_at]
         if any(age < timing.answer_soon for age in (*waiting, *sent)):

@@ -2,7 +2,7 @@
 
 import random
 
-from ..pbx.backoff import Backoff
+from ..pbx.backoff import Backoff, jitter
 from .timing import LiveTiming
 
 _JITTER = 2 / 3
@@ -44,4 +44,4 @@ class LiveBackoff:
     def deaf(self) -> float:
         """Return how many seconds to wait where texts are not announced."""
         self._failures = 0
-        return self._timing.deaf_wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311
+        return self._timing.deaf_wait * jitter(_SPREAD)

@@ -7,9 +7,9 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from ..api.models import number_of, same_number
+from ..api.values import same_number
 from ..errors import call_safely
-from ..phone import from_pbx
+from ..phone import digits_from_pbx
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .opt_out_store import EVERY_NUMBER, OptOut, OptOutStore
@@ -129,7 +129,7 @@ class OptOuts:
 
     def _digits(self, number: str) -> str:
         """Return a number as digits with country code, which the PBX leaves out of some; a name in one case."""
-        return number_of(from_pbx(number_of(number), self._hass.config.country)).casefold()
+        return digits_from_pbx(number, self._hass.config.country).casefold()
 
     def _set(self, one: OptOut, is_out: bool) -> None:
         """Take over that somebody opted out or in."""

@@ -1,6 +1,6 @@
 """What was written with somebody, newest first and page by page, from all conversations with them."""
 
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -10,14 +10,13 @@ from typing import NamedTuple
 from ..api import Message, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
 from ..pbx.coordinator import NetsapiensCoordinator
-from .checkpoint import fingerprint
+from .message_keys import MessageKeys
 from .reader import MESSAGE_KINDS
 
 _LOGGER = logging.getLogger(__name__)
 
 _SMALL, _LARGE = 30, 100  # rows a page; the first is small, since mostly it is all that is looked at
 _MOST_PAGES = 10  # of a list that gives the oldest first
-_QUARTER = 900  # seconds; zones differ by multiples of it
 _LATEST = datetime.max.replace(tzinfo=UTC)
 
 
@@ -211,20 +210,10 @@ def _is_ascending(rows: Sequence[Message]) -> bool:
 
 
 def _dated(session: MessageSession, rows: Sequence[Message]) -> list[DatedMessage]:
-    """Return the messages of a page with what they are known by, newest first.
-
-    Ids are opaque, and may be missing or equal; equal messages of one second differ by their number. A time
-    may turn out to be in another zone.
-    """
+    """Return the messages of a page with what they are known by, newest first."""
     kinds = [(row.time, row) for row in rows if row.time is not None and row.type in MESSAGE_KINDS]
     if not _is_ascending(rows):
         kinds.reverse()
     kinds.sort(key=lambda one: one[0])
-    counts: Counter[str] = Counter()
-    found = []
-    for at, row in kinds:
-        second = int(at.timestamp()) % _QUARTER
-        name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
-        counts[name] += 1
-        found.append(DatedMessage(at, fingerprint(session.id, name, str(counts[name])), row, session))
-    return found[::-1]
+    keys = MessageKeys(session.id)
+    return [DatedMessage(at, keys.next(row), row, session) for at, row in kinds][::-1]

@@ -5,15 +5,15 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from ..api import Message, MessageAPI, NetsapiensRequestError
-from ..api.models import same_number
+from ..api.values import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..pbx.listing import read_enough
+from .message_keys import is_zone_apart
 from .pictures_errors import PictureError, PictureReason
 from .pictures_id import MediaId
 
 _FEW = 100  # messages; mostly enough of a conversation
-_QUARTER = 900  # seconds; a time may turn out to be in another zone, and zones differ by entire quarters
 _EARLIER = timedelta(days=1)  # as far as zones can move a time
 
 
@@ -74,7 +74,7 @@ def _candidates(rows: list[Message], media_id: MediaId) -> Iterator[tuple[float,
         if row.id != media_id.message_id or not (row.media_url or row.media_type):
             continue
         off = abs(int(row.time.timestamp()) - media_id.at) if row.time is not None else media_id.at
-        if row.id or off % _QUARTER == 0:
+        if row.id or is_zone_apart(off):
             yield off, row
 
 

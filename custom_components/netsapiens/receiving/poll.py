@@ -4,7 +4,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from ..api import Account, MessageSession, NetsapiensError
-from ..api.models import same_number
+from ..api.values import same_number
 from .checkpoint import EPOCH, Checkpoint
 from .reader import Inbound
 

@@ -5,13 +5,12 @@ The PBX's lists are the truth; what it announces only says that it is time to po
 
 import asyncio
 import logging
-import random
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 
 from ..api import NetsapiensError
 from ..errors import log_unexpected
-from ..pbx.backoff import Backoff
+from ..pbx.backoff import Backoff, jitter
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..phone_metadata import async_load_metadata
@@ -27,11 +26,6 @@ _SPREAD = 0.1
 _WORTH_A_LINE = 5  # failures in a row
 
 
-def spread() -> float:
-    """Return which share of its interval a poller waits: homes must not strike one PBX in step."""
-    return random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
-
-
 class Poller:
     """Polls for an account's inbound messages.
 
@@ -41,7 +35,6 @@ class Poller:
         timing: how often to poll.
 
     Attributes:
-        timing: the same, from the next poll on.
         announcer: what has the PBX announce messages; None where nothing does.
         ready: set once the first poll came to its end.
         inbox: the same.
@@ -50,6 +43,7 @@ class Poller:
     def __init__(self, coordinator: NetsapiensCoordinator, inbox: Inbox, timing: PollTiming) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
+        self._timing = timing
         self.inbox = inbox
         self._polls_left: list[float] = []  # when to poll again after an announcement, by the loop's clock
         self._failures = 0
@@ -59,14 +53,13 @@ class Poller:
         self._replan = asyncio.Event()  # set while the wait for the next poll is to be worked out again
         self._task: asyncio.Task[None] | None = None
         self._awaited: list[asyncio.Future[None]] = []  # each done when the next poll to begin has ended
-        self.timing = timing
         self.announcer: Announcer | None = None
         self.ready = asyncio.Event()
 
     @property
     def interval(self) -> float:
         """Seconds between polls, ±10 %."""
-        return self.timing.backstop_interval if self.is_announced else self._adaptive.seconds(self.timing)
+        return self._timing.backstop_interval if self.is_announced else self._adaptive.seconds
 
     @property
     def is_announced(self) -> bool:
@@ -103,7 +96,7 @@ class Poller:
     def poll_soon(self) -> None:
         """Poll at once, and some times more: something was announced, which the PBX's lists may not show yet."""
         now = self._hass.loop.time()
-        self._polls_left = [now + after for after in self.timing.follow_ups]
+        self._polls_left = [now + after for after in self._timing.follow_ups]
         self.poll_once()
 
     @callback
@@ -152,7 +145,7 @@ class Poller:
                 self._count(await self._poll_safely())
             finally:
                 _set_done(awaited)  # also where it is stopped in the middle of a poll
-            await asyncio.sleep(self.timing.pause)
+            await asyncio.sleep(self._timing.pause)
             await self._rest()
 
     async def _poll_safely(self) -> Exception | None:
@@ -170,7 +163,7 @@ class Poller:
 
     async def _rest(self) -> None:
         """Wait until the next poll is due, or asked for."""
-        began, share = self._hass.loop.time(), spread()
+        began, share = self._hass.loop.time(), jitter(_SPREAD)
         while not self.inbox.wake_up.is_set():
             self._replan.clear()
             try:
@@ -198,7 +191,7 @@ class Poller:
             share: which share of the interval to wait.
         """
         if self._failures:
-            first, longest = self.timing.first_wait, self.timing.longest_wait
+            first, longest = self._timing.first_wait, self._timing.longest_wait
             return first / 2 + Backoff(first, longest).wait(self._failures - 1)
         if self._is_behind:
             return 0.0
@@ -215,7 +208,7 @@ class Poller:
             NetsapiensError: the list of conversations could not be read.
         """
         self._is_behind = False
-        result = await self.inbox.poll(self.timing, self.interval)
+        result = await self.inbox.poll(self.interval)
         self._is_behind = result.is_behind
         self._adaptive.count(result.requests)
         if result.gets_on:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 import logging
-import random
 from typing import Any, override
 
 from aiohttp.hdrs import METH_POST
@@ -24,7 +23,7 @@ from ..api import NetsapiensAPI, NetsapiensError, NetsapiensRequestError, Subscr
 from ..const import CONF_CLOUDHOOK_URL, DOMAIN
 from ..errors import log_unexpected
 from ..issues import clear_push_issues, raise_push_issue
-from ..pbx.backoff import Backoff
+from ..pbx.backoff import Backoff, jitter
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.login import create_api
 from ..pbx.throttle import Throttle, create_throttle
@@ -138,7 +137,7 @@ class Push(Announcer):
         """See to the subscription again and again."""
         while True:
             self._moved.clear()
-            wait = await self._check() * random.uniform(1 - _SPREAD, 1 + _SPREAD)  # noqa: S311
+            wait = await self._check() * jitter(_SPREAD)
             try:
                 async with asyncio.timeout(wait):
                     await self._moved.wait()

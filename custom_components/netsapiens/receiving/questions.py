@@ -9,11 +9,10 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.util.async_ import create_eager_task
 
-from ..api.models import number_of
 from ..const import DOMAIN
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..phone import from_pbx
+from ..phone import digits_from_pbx
 from .opt_out_words import is_opt_out_word
 from .poller import Poller
 from .question import Ask, AskState, Question
@@ -248,4 +247,4 @@ class Questions:
 
     def _digits(self, number: str) -> str:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
-        return number_of(from_pbx(number, self._hass.config.country))
+        return digits_from_pbx(number, self._hass.config.country)

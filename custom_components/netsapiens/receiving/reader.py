@@ -1,6 +1,5 @@
 """What the PBX lists -> an account's conversations, and the inbound messages of each, oldest first."""
 
-from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 import logging
@@ -8,12 +7,12 @@ from typing import NamedTuple
 
 from ..api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
-from ..api.models import same_number
+from ..api.values import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..pbx.listing import reaches, read_since
-from .checkpoint import fingerprint
 from .dated import dated, is_last_of
+from .message_keys import MessageKeys
 from .received import ListedBetween, OurText
 
 _LOGGER = logging.getLogger(__name__)
@@ -25,7 +24,6 @@ _FEW = 100  # messages; mostly enough of a conversation
 _LONG = 256 * 1024  # characters of so many messages; then larger pages would be too large to be taken
 MESSAGE_KINDS = {"sms", "mms", "chat", "chat-media"}  # the PBX's other chat-… kinds are notes on a conversation
 _NEXT_TO = 8  # of our own texts before a message, and behind it, tell what it may answer
-_QUARTER = 900  # seconds; zones differ by whole ones
 
 MOST_ROWS = 10_000  # messages a poll
 MOST_TEXT = 32 * 1024 * 1024  # characters a poll
@@ -208,7 +206,7 @@ class Reader:
     def _inbound(self, session: MessageSession, rows: Sequence[Message]) -> list[Inbound]:
         """Return the inbound ones of messages that are in the PBX's order; those of one second stay in it."""
         account = self._coordinator.data.account
-        counts: Counter[str] = Counter()
+        keys = MessageKeys(session.id)
         found = []
         all_dated = dated(session, rows, self._coordinator.api.now())
         ours = [OurText(row.text, at) for at, _, row, _ in all_dated if row.is_outbound(account, session.sms_number)]
@@ -220,15 +218,9 @@ class Reader:
                 continue
             if row.type not in MESSAGE_KINDS:
                 continue
-            # Ids are opaque, and may be missing or equal; equal messages of one second differ by their number.
-            # A time may turn out to be in another zone.
-            second = int(at.timestamp()) % _QUARTER if row.time is not None else ""
-            name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
-            counts[name] += 1
             before, after = ours[max(passed - _NEXT_TO, 0) : passed], ours[passed : passed + _NEXT_TO]
             between = ListedBetween(tuple(before), tuple(after), read_at)
-            key = fingerprint(session.id, name, str(counts[name]))
-            found.append(Inbound(at, key, listed, row, session, between, is_guess))
+            found.append(Inbound(at, keys.next(row), listed, row, session, between, is_guess))
         return found
 
 

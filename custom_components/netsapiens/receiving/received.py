@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..api import Account, Message, MessageSession
-from ..api.models import number_of, same_number
+from ..api.values import number_of, same_number
 from ..phone import from_pbx
 from .pictures_id import MediaId, media_id_of
 

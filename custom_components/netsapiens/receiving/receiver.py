@@ -12,7 +12,7 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.start import async_at_started
 
-from ..api.models import as_time
+from ..api.values import as_time
 from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_LIVE, INCOMING_OFF, INCOMING_PUSH
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
@@ -80,6 +80,7 @@ class Receiver:
             self._opt_outs.received,
             lambda cut: check_conversations(self._hass, entry, cut),
             self._report_damaged,
+            timing.poll,
         )
         poller = self.poller = Poller(self._coordinator, inbox, timing.poll)
         announcer = self._announcer = poller.announcer = self._create_announcer(self._mode, poller)
