@@ -6,7 +6,7 @@ from pathlib import Path
 import re
 import time
 
-from playwright.async_api import Locator, Page, expect
+from playwright.async_api import Error, Locator, Page, expect
 
 from tests.real_home import RealHome
 
@@ -35,7 +35,13 @@ class Person:
 
     async def go(self, path: str) -> None:
         """Open a page of Home Assistant."""
-        await self.page.goto(self.home.url + path)
+        try:
+            await self.page.goto(self.home.url + path)
+        except Error as err:
+            if "net::ERR_ABORTED" not in str(err):
+                raise
+            # A dialog that closes goes back in the history, which ends the loading of the page that follows.
+            await self.page.goto(self.home.url + path)
 
     async def see(self, text: str, *, within: int = PATIENCE, exact: bool = False) -> Locator:
         """Wait until a text can be read somewhere; return where."""
