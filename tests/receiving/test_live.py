@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 import aiohttp
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
@@ -238,7 +240,7 @@ async def test_live_is_the_default_and_finds_its_server(
     await pbx.receive(from_number=ANN, text="Polled")
     await until(lambda: entity_events.texts() == ["Polled"])
     assert len(pbx.requests_to("/jwt")) == 0
-    assert len(pbx.requests_to("/version")) == 1
+    assert len(pbx.requests_to("/version")) >= 1
 
 
 async def test_a_connection_that_is_back_leads_to_one_poll(
@@ -401,10 +403,54 @@ async def test_unreachable(
     assert [record.getMessage() for record in ours if record.levelno >= logging.WARNING] == []
 
 
+async def test_a_connection_that_never_lasts(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, hass: HomeAssistant
+) -> None:
+    """What ends within a moment each time is not about to come back."""
+    set_timing(hass, steady=60.0)
+    entry = await connected(await add_account(options=options_of(server)))
+    await server.stop()
+    await until(lambda: state_of(entry) == "unreachable")
+
+
 async def test_something_else_answers(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     """A web server that speaks no Socket.IO is no live server."""
     entry = await add_account(options=options_of(pbx.url))
     await until(lambda: state_of(entry) == "unreachable")
+
+
+async def test_a_server_elsewhere(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount
+) -> None:
+    """A redirect is not followed: it may lead to a host without TLS, and the JWT would go there."""
+
+    async def redirect(request: web.Request) -> web.Response:
+        raise web.HTTPTemporaryRedirect(server.url + request.path_qs)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", redirect)
+    async with TestServer(app) as elsewhere:
+        entry = await add_account(options=options_of(str(elsewhere.make_url("")).rstrip("/")))
+        await until(lambda: state_of(entry) == "unreachable")
+        await asyncio.sleep(0.6)
+        assert server.subscriptions == []
+
+
+async def test_one_that_refuses_does_not_hide_the_other(
+    pbx: Simulator, server: LiveServer, add_account: AddAccount, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where one host refuses, the next one is tried."""
+    refusing = Simulator()
+    refusing.live_refuses = True
+    other = await refusing.start_live()
+
+    async def both(_self: LiveAddresses) -> AsyncGenerator[str]:
+        yield other.url
+        yield server.url
+
+    monkeypatch.setattr(LiveAddresses, "candidates", both)
+    await connected(await add_account(options={"from_number": NUMBER, "incoming": "live"}))
+    await other.stop()
 
 
 async def test_a_wrong_first_word(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
@@ -474,13 +520,13 @@ async def test_certificates(hass: HomeAssistant, entity_events: EntityEvents, ve
 async def test_the_host_that_the_pbx_names(
     pbx: Simulator, add_account: AddAccount, named: str, expected: list[str]
 ) -> None:
-    """After the account's own host the one that the PBX names is tried, by TLS, where it is another; asked for once."""
+    """After the account's own host the one that the PBX names is tried, by TLS, where it is another."""
     pbx.hostname = named
     entry = await add_account()
     addresses = LiveAddresses(entry.runtime_data.coordinator, None)
-    for _ in range(2):
-        assert [one async for one in addresses.candidates()] == ["http://127.0.0.1:8001", *expected]
-    assert len(pbx.requests_to("/version")) == 1
+    assert [one async for one in addresses.candidates()] == ["http://127.0.0.1:8001", *expected]
+    pbx.hostname = "core2.pbx.example"
+    assert [one async for one in addresses.candidates()][1:] == ["https://core2.pbx.example:8001"]
     chosen = LiveAddresses(entry.runtime_data.coordinator, "https://live.pbx.example")
     assert [one async for one in chosen.candidates()] == ["https://live.pbx.example"]
 
@@ -673,6 +719,21 @@ async def test_after_one_that_was_missed_the_next_is_polled(
     before = lists(pbx)
     await until(lambda: lists(pbx) >= before + 5, within=5)
     assert state_of(entry) == "proven"
+
+
+async def test_after_a_proven_connection_was_lost_polls_come_as_without_one(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
+    """The wait until the next poll was worked out while texts were announced: it is worked out again."""
+    set_timing(hass, replace(SLOW, interval=0.2, follow_ups=(0.0,)), return_within=60.0)
+    entry = await connected(await add_account(options=options_of(server)))
+    await pbx.receive(from_number=ANN, text="Announced")
+    await until(lambda: state_of(entry) == "proven")
+    await until_idle(pbx, 0.9)
+    await server.stop()
+    await until(lambda: state_of(entry) != "proven")
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: entity_events.texts() == ["Announced", "Polled"], within=5)
 
 
 async def test_one_from_before_the_connection_was_not_missed(

@@ -166,6 +166,26 @@ async def test_posts_that_do_not_get_here(
     await until(lambda: account.receiver.diagnostics["push"] == {"state": "error", "missed_in_a_row": 1})
 
 
+async def test_once_it_does_not_count_polls_come_as_without_it(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    web: TestClient[Any, Any],
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+) -> None:
+    """The wait until the next poll was worked out while texts were posted: it is worked out again."""
+    poll = PollTiming(interval=0.2, backstop_interval=600.0, follow_ups=(0.0,), active=0.0)
+    set_timing(hass, poll, ask_again=600.0)
+    entry = await add_account(recipient("Ann", ANN), options=PUSH)
+    await until(lambda: is_pushed(entry))
+    await until(lambda: entry.runtime_data.poller.is_announced)
+    pbx.on_event = None
+    pbx.fault("status", path="/subscriptions", times=None, code=403)
+    await until(lambda: not entry.runtime_data.poller.is_announced)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: entity_events.texts() == ["Polled"], within=5)
+
+
 async def test_a_subscription_in_error_does_not_count(pbx: Simulator, seldom: MockConfigEntry) -> None:
     """Also where no text was missed yet."""
     account = seldom.runtime_data

@@ -1,6 +1,7 @@
 """What an account's entry holds of its login -> the client."""
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 import aiohttp
@@ -22,7 +23,7 @@ from ..api import NetsapiensAPI
 from ..api.values import as_text
 from ..const import CONF_BASE_URL, CONF_USER
 
-_SESSIONS: HassKey[dict[bool, aiohttp.ClientSession]] = HassKey("netsapiens_sessions")
+_SESSIONS: HassKey[dict[tuple[bool, bool], aiohttp.ClientSession]] = HassKey("netsapiens_sessions")
 
 # The two ways to sign in; an entry has the one or the other.
 _SIGN_IN = (CONF_CLIENT_ID, CONF_CLIENT_SECRET, CONF_USERNAME, CONF_PASSWORD)
@@ -41,13 +42,23 @@ def can_sign_in_again(data: Mapping[str, Any]) -> bool:
 
 
 @callback
-def session_of(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSession:
-    """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests."""
-    sessions = hass.data.setdefault(_SESSIONS, {})
-    if verify_ssl not in sessions:
+def session_of(hass: HomeAssistant, *, verify_ssl: bool, refuse_redirects: bool = False) -> aiohttp.ClientSession:
+    """Return the session of all accounts. It keeps no cookies: one account's would go out with another's requests.
+
+    Parameters:
+        verify_ssl: False accepts any certificate.
+        refuse_redirects: whether a redirect is an error; for WebSockets, which follow them in any case.
+    """
+    sessions, kind = hass.data.setdefault(_SESSIONS, {}), (verify_ssl, refuse_redirects)
+    if kind not in sessions:
         # It outlives the entry in whose set-up it is made.
-        session = async_create_clientsession(hass, verify_ssl, auto_cleanup=False, cookie_jar=aiohttp.DummyCookieJar())
-        sessions[verify_ssl] = session
+        session = sessions[kind] = async_create_clientsession(
+            hass,
+            verify_ssl,
+            auto_cleanup=False,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            middlewares=(_refuse_redirect,) if refuse_redirects else (),
+        )
 
         @callback
         def detach(_event: Event) -> None:
@@ -55,7 +66,18 @@ def session_of(hass: HomeAssistant, *, verify_ssl: bool) -> aiohttp.ClientSessio
             session.detach()
 
         hass.bus.async_listen_once(EVENT_HOMEASSISTANT_CLOSE, detach)
-    return sessions[verify_ssl]
+    return sessions[kind]
+
+
+async def _refuse_redirect(
+    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+) -> aiohttp.ClientResponse:
+    """Let a request fail whose answer leads elsewhere."""
+    response = await handler(request)
+    if HTTPStatus(response.status).is_redirection:
+        response.close()
+        raise aiohttp.ClientError("redirected")
+    return response
 
 
 def create_api(hass: HomeAssistant, data: Mapping[str, Any]) -> NetsapiensAPI:

@@ -140,8 +140,11 @@ class Live(Announcer):
                 self._backoff.reset()
             self._enter(LiveState.CONNECTING)
             began = self._hass.loop.time()
-            self._enter(await self._try())
-            await self._rest(self._wait(self._hass.loop.time() - began))
+            state = await self._try()
+            if state is LiveState.CONNECTING and self._hass.loop.time() - began < self._timing.steady:
+                state = LiveState.UNREACHABLE  # what was there for a moment only is not likely to come back soon
+            self._enter(state)
+            await self._rest(self._wait())
 
     @property
     def _is_elsewhere(self) -> bool:
@@ -154,15 +157,15 @@ class Live(Announcer):
             _LOGGER.debug("The live connection is %s", state.value)
         self._state = state
 
-    def _wait(self, took: float) -> float:
-        """Return how many seconds to wait for the next attempt.
-
-        Parameters:
-            took: how many seconds the last attempt, and the connection where there was one, lasted.
-        """
-        if self._state is LiveState.DEAF:
-            return self._backoff.deaf()
-        return self._backoff.lost(took) if self._state is LiveState.CONNECTING else self._backoff.failed()
+    def _wait(self) -> float:
+        """Return how many seconds to wait for the next attempt."""
+        match self._state:
+            case LiveState.DEAF:
+                return self._backoff.deaf()
+            case LiveState.CONNECTING:
+                return self._backoff.lost()
+            case _:
+                return self._backoff.failed()
 
     async def _rest(self, wait: float) -> None:
         """Wait for the next attempt, unless the options name another address."""
@@ -176,7 +179,7 @@ class Live(Announcer):
 
     async def _try(self) -> LiveState:
         """Connect, and keep the connection until its end; return what there is to say of it then."""
-        before = self._connections
+        before, state = self._connections, LiveState.UNREACHABLE
         try:
             async for address in self._addresses.candidates():
                 try:
@@ -184,7 +187,12 @@ class Live(Announcer):
                 except LiveUnreachableError:
                     if self._connections > before:
                         return LiveState.CONNECTING  # it was up: it is likely to come back
-        except LiveRefusedError, NetsapiensAuthError, NetsapiensNoUserError, NetsapiensRequestError:
+                except LiveRefusedError:
+                    self._jwt.forget()
+                    state = LiveState.REFUSED  # unless another one takes it
+                    if self._connections > before:
+                        return state
+        except NetsapiensAuthError, NetsapiensNoUserError, NetsapiensRequestError:
             self._jwt.forget()
             return LiveState.REFUSED
         except NetsapiensError:
@@ -192,7 +200,7 @@ class Live(Announcer):
         except Exception as err:  # noqa: BLE001
             # A fault of ours must not end it: polling goes on, and the next attempt may go well.
             log_unexpected(_LOGGER, "the live connection", err)
-        return LiveState.UNREACHABLE
+        return state
 
     async def _serve(self, address: str) -> LiveState:
         """Connect to one address, and keep the connection until its end.
@@ -203,7 +211,7 @@ class Live(Announcer):
             NetsapiensError: there is no JWT.
         """
         verify_ssl: bool = self._coordinator.login["verify_ssl"]
-        session = session_of(self._hass, verify_ssl=verify_ssl)
+        session = session_of(self._hass, verify_ssl=verify_ssl, refuse_redirects=True)
         socket = LiveSocket(
             session, self._timing, verify_ssl=verify_ssl, on_event=self._announced, on_end=self._wake.set
         )
@@ -220,6 +228,7 @@ class Live(Announcer):
             if self._proof is not None:
                 self._proof.async_cancel()
                 self._proof = None
+                self._poller.async_replan()  # the backstop is too seldom now
             await socket.close()
 
     async def _subscribe(self, socket: LiveSocket) -> None:

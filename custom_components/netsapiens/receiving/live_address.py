@@ -20,7 +20,6 @@ class LiveAddresses:
     def __init__(self, coordinator: NetsapiensCoordinator, chosen: str | None) -> None:
         self._coordinator = coordinator
         self.chosen = chosen
-        self._host: str | None = None  # that the PBX names; empty where it names none
 
     async def candidates(self) -> AsyncIterator[str]:
         """Yield the one that was chosen; or the account's host, then the host that the PBX names."""
@@ -36,13 +35,11 @@ class LiveAddresses:
             yield second
 
     async def _named(self) -> str:
-        """Return the host that the PBX names; it is asked once."""
-        if self._host is None:
-            try:
-                self._host = await self._coordinator.throttle.run(self._coordinator.api.get_hostname, may_fail=True)
-            except NetsapiensError:
-                return ""
-        return self._host
+        """Return the host that the PBX names, which may be another one each time; empty where it names none."""
+        try:
+            return await self._coordinator.throttle.run(self._coordinator.api.get_hostname, may_fail=True)
+        except NetsapiensError:
+            return ""
 
 
 def _address(scheme: str, host: str) -> str | None:

@@ -2,7 +2,7 @@
 
 import random
 
-from ..pbx.backoff import Backoff, jitter
+from ..pbx.backoff import Backoff
 from .timing import LiveTiming
 
 _JITTER = 2 / 3
@@ -30,18 +30,12 @@ class LiveBackoff:
         self._failures += 1
         return self._backoff.wait(self._failures - 1)
 
-    def lost(self, lasted: float) -> float:
-        """Return how many seconds to wait after a connection that was lost.
-
-        Parameters:
-            lasted: how many seconds it was there; one that was there for a moment only counts as a failure.
-        """
-        if lasted < self._timing.steady:
-            return self.failed()
+    def lost(self) -> float:
+        """Return how many seconds to wait after a connection that was lost, and was there for more than a moment."""
         self._failures = 0
         return random.uniform(0, self._timing.return_within)  # noqa: S311
 
     def deaf(self) -> float:
         """Return how many seconds to wait where texts are not announced."""
         self._failures = 0
-        return self._timing.deaf_wait * jitter(_SPREAD)
+        return self._timing.deaf_wait * random.uniform(1, 1 + _SPREAD)  # noqa: S311

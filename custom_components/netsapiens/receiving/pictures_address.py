@@ -99,7 +99,9 @@ def _may_be_public(host: str) -> bool:
     try:
         address = ip_address(host.strip("[]"))
     except ValueError:
-        return True
+        # Resolvers take "127.1", "2130706433" and "0x7f.1" for addresses; no name ends in a number.
+        end = host.rstrip(".").rpartition(".")[2].lower()
+        return not (end.isdigit() or end.startswith("0x"))
     return _is_public(address)
 
 

@@ -57,6 +57,7 @@ class Push(Announcer):
     def __init__(self, coordinator: NetsapiensCoordinator, poller: Poller, webhook_id: str, timing: PushTiming) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
+        self._poller = poller
         self._entry = coordinator.config_entry
         self._webhook_id = webhook_id
         self._timing = timing
@@ -146,10 +147,13 @@ class Push(Announcer):
 
     async def _check(self) -> float:
         """See to the subscription once; return how many seconds to wait until the next time."""
+        was_proven = self.is_proven
         wait = await self._try()
         if wait is None and not self._is_subscribed:
             self._proof.since = self._coordinator.api.now()
         self._is_subscribed = wait is None
+        if self.is_proven is not was_proven:
+            self._poller.async_replan()
         return self._timing.check if wait is None else wait
 
     async def _try(self) -> float | None:
