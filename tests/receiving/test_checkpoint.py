@@ -13,6 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
+from custom_components.netsapiens.receiving.store import CheckpointStore
 from tests.conftest import EntityEvents
 from tests.helpers import until
 from tests.receiving.conftest import arrive_hours_ago
@@ -38,12 +39,16 @@ def damage(path: Path, how: str) -> None:
         content["data"]["seen"] = 5
     elif how == "no time":
         content["data"]["until"] = "x"
+    elif how == "no possible time":
+        content["data"]["wall"] = -62135596800
+    elif how == "another version":
+        content["version"] = 0
     else:
         content["data"].pop("latest")
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("how", ["no JSON", "no list", "no time", "no key"])
+@pytest.mark.parametrize("how", ["no JSON", "no list", "no time", "no possible time", "another version", "no key"])
 async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
@@ -101,6 +106,31 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     await until(lambda: entity_events.texts() == ["Seen", "Missed"])
     await asyncio.sleep(0.3)
     assert entity_events.texts() == ["Seen", "Missed"]
+
+
+async def test_a_start_that_fails_is_made_again(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """No fault on the way to the first poll ends polling, or makes history of what came in."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=ANN, text="Missed")
+    genuine, failures = CheckpointStore.async_load, [RuntimeError("1"), RuntimeError("2")]
+
+    async def load(self: CheckpointStore) -> tuple[Checkpoint | None, str | None]:
+        if failures:
+            raise failures.pop()
+        return await genuine(self)
+
+    monkeypatch.setattr(CheckpointStore, "async_load", load)
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: entity_events.texts() == ["Missed"])
+    assert "Unexpected error while polling for messages" in caplog.text
 
 
 async def test_where_no_event_is_known_the_last_day_is_told(

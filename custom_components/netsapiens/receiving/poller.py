@@ -136,8 +136,6 @@ class Poller:
 
     async def _run(self) -> None:
         """Poll again and again, one poll at a time."""
-        await self.inbox.load()
-        await async_load_metadata(self._hass)  # those who get a message read its number
         while True:
             self.inbox.wake_up.clear()
             awaited, self._awaited = self._awaited, []
@@ -151,6 +149,8 @@ class Poller:
     async def _poll_safely(self) -> Exception | None:
         """Poll once; return why not all could be read, if so. No fault ends the poller: the next poll may go well."""
         try:
+            await async_load_metadata(self._hass)  # those who get a message read its number
+            await self.inbox.load()
             failure = await self._poll()
         except NetsapiensError as err:
             self._coordinator.note_failure(err)

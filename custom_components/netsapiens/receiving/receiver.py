@@ -6,10 +6,11 @@ from datetime import datetime
 import logging
 
 from homeassistant.components import webhook
+from homeassistant.components.event import ATTR_EVENT_TYPE
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er, restore_state
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.start import async_at_started
 
 from ..api.values import as_time
@@ -199,12 +200,13 @@ class Receiver:
 
 @callback
 def _newest_reported(hass: HomeAssistant, entry: ConfigEntry) -> datetime | None:
-    """Return the time of the newest message that the account's event entities are known to have shown."""
-    states = restore_state.async_get(hass).last_states
-    times = []
-    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
-        stored = states.get(entity.entity_id)
-        kept = stored.extra_data.as_dict() if stored is not None and stored.extra_data is not None else {}
-        if kept.get("last_event_type") == EVENT_RECEIVED and isinstance(kept.get("last_event_attributes"), dict):
-            times.append(as_time(kept["last_event_attributes"].get("timestamp")))
+    """Return the time of the newest message that the account's event entities show; they are there by now."""
+    states = [
+        hass.states.get(one.entity_id) for one in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
+    ]
+    times = [
+        as_time(state.attributes.get("timestamp"))
+        for state in states
+        if state is not None and state.attributes.get(ATTR_EVENT_TYPE) == EVENT_RECEIVED
+    ]
     return max((time for time in times if time is not None), default=None)

@@ -52,8 +52,9 @@ class Reporter:
         self.checkpoint, damaged = await self._store.async_load()
         if damaged is None:
             return
-        reported_until = report_damaged(damaged)
+        # First, so that a failure from here on leaves one to go on from: the file is no more.
         self.checkpoint = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
+        reported_until = report_damaged(damaged)
         if reported_until is not None:
             self.checkpoint.ignored_until = reported_until
         await self._save(self.checkpoint, now)

@@ -15,6 +15,8 @@ from .checkpoint import Checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
+_LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # a day can be added to what is before
+
 
 class CheckpointStore:
     """How far the poller is, on disk.
@@ -91,4 +93,6 @@ def _time(value: object) -> datetime:
     """Return a time that was kept in seconds; one of DAMAGE where it is none."""
     if not isinstance(value, int | float):
         raise TypeError("not a time")
+    if not 0 <= value < _LATEST:
+        raise ValueError("no time that can be")
     return datetime.fromtimestamp(value, UTC)
