@@ -624,6 +624,22 @@ async def test_an_answer_before_it_is_known_that_the_question_was_taken(hass: Ho
     assert sent_to(pbx, ANN) == [LINES]
 
 
+@pytest.mark.parametrize("listed", ["usual", "marks", "crlf", "escaped"])
+@pytest.mark.usefixtures("quick_queue", "home")
+async def test_an_early_answer_where_the_question_is_listed_otherwise(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents, listed: str
+) -> None:
+    """Whatever the PBX makes of its characters: she answers while the PBX has not yet said that it took it."""
+    pbx.listed_text = listed
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True, seconds=2)
+    call = ask(hass, entity_id="notify.ann", question="🚪 It's open & cold. Close it?", keep_for=60)
+    await asked(pbx, ANN, "🚪 It's open & cold. Close it?\n1 Close it\n2 Leave it")
+    await pbx.receive(from_number=ANN, text="1")
+    assert (await call)["id"] == "close"
+    assert entity_events.events[-1][1]["is_answer"] is True
+    assert len(sent_to(pbx, ANN)) == 1
+
+
 @pytest.mark.parametrize(
     ("option", "expected"),
     [("separate", [("sms", LINES), ("mms", "Door")]), ("together", [("mms", LINES)])],

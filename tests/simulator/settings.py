@@ -37,6 +37,7 @@ class Settings:
     live_refuses: bool = False
     live_silent: bool = False  # a subscription never completes
     loses_mms_text: bool = False
+    listed_text: Literal["usual", "marks", "crlf", "escaped"] = "usual"  # "marks": question marks for an emoji
     names_our_number: bool = True  # lists say which of our numbers was texted
     message_times: Literal["usual", "null", "empty", "zeros", "seconds", "slashes"] = "usual"
     gives_direction: bool = True  # else only the numbers say who sent a text
