@@ -77,6 +77,11 @@ class AnswerMatcher:
         """Whether a sentence may be a template."""
         return any(_TEMPLATE.search(sentence) for choice in self.choices for sentence in choice.sentences)
 
+    @property
+    def has_pin(self) -> bool:
+        """Whether nothing is an answer without a word beside it."""
+        return self._pin is not None
+
     def match(self, text: str) -> Match | None:
         """Return the answer that a text is, letter by letter; None where it is none.
 
