@@ -251,6 +251,17 @@ async def test_a_pbx_that_files_answers_elsewhere(hass: HomeAssistant, pbx: Simu
     assert (await call)["messagesession"] == received.messagesession
 
 
+@pytest.mark.usefixtures("home")
+async def test_an_answer_without_its_sender(hass: HomeAssistant, pbx: Simulator) -> None:
+    """Where the PBX lists no number with it, its conversation says whose it is."""
+    pbx.names_sender = False
+    call = ask(hass, entity_id="notify.ann")
+    await asked(pbx, ANN)
+    await pbx.receive(from_number=ANN, text="1")
+    response = await call
+    assert (response["id"], response["from_number"]) == ("close", shown(ANN))
+
+
 # --- PIN ----------------------------------------------------------------------------
 
 

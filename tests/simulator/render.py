@@ -125,7 +125,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
         "text": _text(row, settings),
         "status": row.status,
         "messagesession-reciever-hostname": HOSTNAME,
-        "from-number": row.from_number or "",
+        "from-number": _sender(row, settings),
         "from-user-id": row.from_uid if settings.gives_direction or not row.from_number else "",
         "from-video-attendee-id": None,
         "from-user-agent": row.user_agent[:64],
@@ -141,6 +141,11 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     if file_url:
         body["file-access-url "] = file_url
     return body
+
+
+def _sender(row: StoredMessage, settings: Settings) -> str | None:
+    """The number that a text is from; null, which the schema allows, where it came in and that is not named."""
+    return (row.from_number or "") if settings.names_sender or row.direction != "orig" else None
 
 
 def _dialed(row: StoredMessage, settings: Settings) -> str:
