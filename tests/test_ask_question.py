@@ -27,6 +27,7 @@ from tests.test_blueprints import sent_to
 ANN, BOB, EVE, STRANGER = "18585550123", "18585550124", "18585550125", "18585550177"
 OWN = "18585550199"
 ANSWERS = [{"id": "close", "sentences": ["Close it", "yes"]}, {"id": "leave", "sentences": ["Leave it"]}]
+STOP_OR_GO = [{"id": "stop", "sentences": ["Stop"]}, {"id": "go", "sentences": ["Go on"]}]
 QUESTION = "The garage is open. Close it?"
 LINES = f"{QUESTION}\n1 Close it\n2 Leave it"
 NOTHING = {
@@ -250,6 +251,17 @@ async def test_a_pbx_that_files_answers_elsewhere(hass: HomeAssistant, pbx: Simu
     assert (await call)["messagesession"] == received.messagesession
 
 
+@pytest.mark.usefixtures("home")
+async def test_an_answer_without_its_sender(hass: HomeAssistant, pbx: Simulator) -> None:
+    """Where the PBX lists no number with it, its conversation says whose it is."""
+    pbx.names_sender = False
+    call = ask(hass, entity_id="notify.ann")
+    await asked(pbx, ANN)
+    await pbx.receive(from_number=ANN, text="1")
+    response = await call
+    assert (response["id"], response["from_number"]) == ("close", shown(ANN))
+
+
 # --- PIN ----------------------------------------------------------------------------
 
 
@@ -311,6 +323,32 @@ async def test_an_opt_out_word_is_never_an_answer(
     assert entity_events.events[-1][1]["is_answer"] is False
     assert await call == NOTHING
     assert sent_to(pbx, ANN) == ["Which room?"]
+
+
+async def test_an_opt_out_word_is_an_answer_where_nobody_can_opt_out(
+    hass: HomeAssistant, pbx: Simulator, home: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """With the option off, STOP is a text like any other."""
+    hass.config_entries.async_update_entry(home, options={**home.options, "opt_out": False})
+    await hass.async_block_till_done()
+    call = ask(hass, entity_id="notify.ann", answers=STOP_OR_GO, question="The heater?")
+    await asked(pbx, ANN, "The heater?\n1 Stop\n2 Go on")
+    await pbx.receive(from_number=ANN, text="Stop.")
+    assert (await call)["id"] == "stop"
+    assert entity_events.events[-1][1]["is_answer"] is True
+
+
+@pytest.mark.usefixtures("home")
+async def test_an_answer_that_would_opt_out(hass: HomeAssistant, pbx: Simulator) -> None:
+    """With the option on, it is refused before anybody gives it, unless it has another sentence, or a PIN beside it."""
+    error = await refused(hass, pbx, "answer_opts_out", entity_id="notify.ann", answers=STOP_OR_GO)
+    assert "Stop" in str(error)
+    other = [{"id": "stop", "sentences": ["Stop", "Halt"]}]
+    for text, more in (("Halt", {"answers": other}), ("4711 stop", {"answers": STOP_OR_GO, "pin": "4711"})):
+        call = ask(hass, entity_id="notify.ann", question=text, numbered=False, **more)
+        await asked(pbx, ANN, text)
+        await pbx.receive(from_number=ANN, text=text)
+        assert (await call)["id"] == "stop"
 
 
 @pytest.mark.usefixtures("home")
@@ -622,6 +660,22 @@ async def test_an_answer_before_it_is_known_that_the_question_was_taken(hass: Ho
     await pbx.receive(from_number=ANN, text="1")
     assert (await call)["id"] == "close"
     assert sent_to(pbx, ANN) == [LINES]
+
+
+@pytest.mark.parametrize("listed", ["usual", "marks", "crlf", "escaped"])
+@pytest.mark.usefixtures("quick_queue", "home")
+async def test_an_early_answer_where_the_question_is_listed_otherwise(
+    hass: HomeAssistant, pbx: Simulator, entity_events: EntityEvents, listed: str
+) -> None:
+    """Whatever the PBX makes of its characters: she answers while the PBX has not yet said that it took it."""
+    pbx.listed_text = listed
+    pbx.fault(FaultKind.HANG, path="/messages", method="POST", accept=True, seconds=2)
+    call = ask(hass, entity_id="notify.ann", question="🚪 It's open & cold. Close it?", keep_for=60)
+    await asked(pbx, ANN, "🚪 It's open & cold. Close it?\n1 Close it\n2 Leave it")
+    await pbx.receive(from_number=ANN, text="1")
+    assert (await call)["id"] == "close"
+    assert entity_events.events[-1][1]["is_answer"] is True
+    assert len(sent_to(pbx, ANN)) == 1
 
 
 @pytest.mark.parametrize(

@@ -132,6 +132,7 @@ LAYERS = [
     (
         "const",
         "errors",
+        "listed_text",
         "markdown",
         "media_kinds",
         "permissions",

@@ -233,6 +233,14 @@ async def test_what_is_refused(hass: HomeAssistant, pbx: Simulator, add_account:
     await refused(hass, "conversation_not_found", messagesession="a" * 32)
 
 
+async def test_a_text_without_its_sender(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """It is from the only other one in its conversation."""
+    pbx.names_sender = False
+    await pbx.receive(from_number=ANN, text="Hi")
+    [row] = await get(hass, destination=ANN)
+    assert (row["direction"], row["from_number"], row["recipient"]) == ("in", shown(ANN), "Ann")
+
+
 async def test_which_account(hass: HomeAssistant, pbx: Simulator, add_account: AddAccount) -> None:
     """Several accounts: by the target, by the field, by who has the conversation."""
     pbx.add_user("1002@acme.example", numbers=[FRONT_DESK])

@@ -22,7 +22,7 @@ from custom_components.netsapiens import phone, phone_metadata
 from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription
 from custom_components.netsapiens.api.values import rows
-from custom_components.netsapiens.delivery.reconcile import text_key
+from custom_components.netsapiens.listed_text import text_key
 from custom_components.netsapiens.media.metadata import strip
 from custom_components.netsapiens.media.transcode import TooLargeMediaError, UnreadableMediaError, fit
 from custom_components.netsapiens.transcript import Listed, Own, Status, merged

@@ -71,6 +71,28 @@ async def test_a_text(hass: HomeAssistant, pbx: Simulator, options: dict[str, An
     assert [run.data["message"] for run in runs] == expected
 
 
+@pytest.mark.parametrize(
+    ("phrase", "match", "expected"),
+    [
+        ("!", "starts_with", ["!open"]),
+        ("#", "starts_with", ["#open"]),
+        ("?", "contains", ["Is it open?", "¿Open?", "?"]),
+        ("?", "equals", ["?"]),
+        ("\u200e", "starts_with", ["!open", "#open", "Is it open?", "¿Open?", "?"]),  # as an empty one
+        (["\u200e", "is"], "starts_with", ["Is it open?"]),
+    ],
+)
+@pytest.mark.usefixtures("house")
+async def test_punctuation(hass: HomeAssistant, pbx: Simulator, phrase: Any, match: str, expected: list[str]) -> None:
+    """A phrase of punctuation is looked for as it is, also at the ends of a text; one that is not seen says nothing."""
+    runs = await use(hass, "message_received", "event.ann_messages", text=phrase, match=match)
+    for text in ("!open", "#open", "Is it open?", "¿Open?", "?", "Last"):
+        await pbx.receive(from_number=ANN, text=text)
+    await until(lambda: hass.states.get("event.ann_messages").attributes.get("message") == "Last")
+    await hass.async_block_till_done()
+    assert [run.data["message"] for run in runs if run.data["message"] != "Last"] == expected
+
+
 @pytest.mark.parametrize("mime_type", ["image/png", ""])
 @pytest.mark.usefixtures("house")
 async def test_a_picture(hass: HomeAssistant, pbx: Simulator, mime_type: str) -> None:

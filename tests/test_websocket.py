@@ -111,6 +111,14 @@ async def say(hass: HomeAssistant, text: str) -> None:
     )
 
 
+async def test_a_text_without_its_sender(pbx: Simulator, card: Card) -> None:
+    """It is from the only other one in its conversation."""
+    pbx.names_sender = False
+    await pbx.receive(from_number=ANN, text="Hello")
+    assert (await card.open())["success"]
+    assert [row["sender"] for row in card.rows.values()] == ["Ann"]
+
+
 async def test_a_conversation_and_all_that_happens_in_it(hass: HomeAssistant, pbx: Simulator, card: Card) -> None:
     """What was written shows at once; what comes in, and goes out by an automation or another phone, follows."""
     await pbx.receive(from_number=ANN, text="Hello")

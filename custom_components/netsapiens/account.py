@@ -59,7 +59,9 @@ class NetsapiensData:
         self.conversations = Conversations(self.coordinator)
         self.opt_outs = OptOuts(hass, entry, lambda: self.coordinator.data.numbers)
         self.refusals = Refusals(self.coordinator, self.opt_outs, self.addresses, self.queue.async_refuse_waiting)
-        self.questions = Questions(self.coordinator, lambda: self.poller, self.queue.async_refuse_waiting)
+        self.questions = Questions(
+            self.coordinator, lambda: self.poller, self.queue.async_refuse_waiting, self.opt_outs.opts_out
+        )
         self.contacts = ContactBook(self.coordinator)
         self.pictures = Pictures(self.coordinator, lambda: async_dispatcher_send(hass, media_changed(entry)))
         self.reports = Reports(

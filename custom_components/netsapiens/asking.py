@@ -69,6 +69,7 @@ async def async_ask(
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key="stopped")
         if read_settings(send.entry).incoming == INCOMING_OFF:
             refuse("incoming_off", account=send.entry.title)
+        _check_sentences(send, terms.matcher)
         check_limit(hass, send)
         check_space(send)
     asking = _Asking(hass, sends, terms)
@@ -77,6 +78,18 @@ async def async_ask(
     finally:
         asking.async_end()
     return None if answer is None else (asking.send_of(answer.ask).entry, answer)
+
+
+def _check_sentences(send: PreparedSend, matcher: AnswerMatcher) -> None:
+    """Check that no answer can be put only in words that opt out of texts, which they do not with a PIN beside them.
+
+    Raises:
+        ServiceValidationError: one can be.
+    """
+    opts_out = send.current_account.opt_outs.opts_out
+    for choice in () if matcher.has_pin else matcher.choices:
+        if all(opts_out(sentence) for sentence in choice.sentences):
+            refuse("answer_opts_out", sentence=choice.sentences[0], account=send.entry.title)
 
 
 class _Asking:

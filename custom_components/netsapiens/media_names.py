@@ -4,7 +4,7 @@ from homeassistant.helpers.translation import async_get_cached_translations
 
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN
-from .delivery.reconcile import text_key
+from .listed_text import text_key
 from .media.load import WORDS
 from .media.sources import PICTURED
 from .outgoing_log import async_log_of

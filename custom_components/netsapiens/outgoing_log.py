@@ -18,10 +18,10 @@ from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.ulid import ulid_now
 
 from .address_book import Addressee
-from .delivery.reconcile import text_key
 from .delivery.results import FailedMessage
 from .delivery.state import Reason
 from .errors import call_safely
+from .listed_text import text_key
 from .outgoing import OutgoingMessage
 from .request import SendRequest
 from .transcript import Own, Status

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from .api import Message, MessageSession
-from .delivery.reconcile import text_key
+from .listed_text import text_key
 
 _MEDIA_TYPES = {"mms", "chat-media"}
 

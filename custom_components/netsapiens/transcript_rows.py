@@ -7,6 +7,7 @@ from .account import NetsapiensConfigEntry
 from .media_names import is_media_name
 from .phone import from_pbx, international
 from .receiving.pictures_id import media_id_of
+from .receiving.received import sender_of
 from .recipients import read_recipient
 from .transcript import Listed, Own, Status
 
@@ -51,7 +52,7 @@ def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
 def _name_of(entry: NetsapiensConfigEntry, listed: Listed) -> str:
     """Return who wrote a message: the name of the recipient with that number, else the number."""
     row, account = listed.row, entry.runtime_data
-    number = row.from_number or account.coordinator.data.account.without_domain(row.from_user_id)
+    number = sender_of(row, listed.session, account.coordinator.data.account)
     alone = (one for one in account.addresses.recipients_with(number) if len(read_recipient(one).destination) == 1)
     if (recipient := next(alone, None)) is not None:
         return recipient.title

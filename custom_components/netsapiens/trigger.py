@@ -14,7 +14,7 @@ import voluptuous as vol
 
 from .const import DOMAIN, EVENT_FAILED, EVENT_RECEIVED
 from .delivery.state import Reason
-from .receiving.answers import bare
+from .receiving.answers import bare, folded
 from .request import written_text
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ MATCH_CONTAINS: Final = "contains"
 
 def _visible(texts: list[str]) -> list[str]:
     """Return the phrases that say something."""
-    return [text for text in texts if text.strip()]
+    return [text for text in texts if bare(text)]
 
 
 RECEIVED_OPTIONS = {
@@ -48,20 +48,20 @@ FAILED_OPTIONS = {
 def is_text(text: str, phrases: list[str], match: str) -> bool:
     """Return whether a text is one of some phrases, begins with one, or has one in it; any text where there are none.
 
-    Case, accents, spaces, and punctuation at the ends make no difference.
+    Case, accents, spaces, and punctuation at the ends make no difference. A phrase of punctuation alone stays as it is.
 
     Parameters:
         text: all that somebody texted.
         phrases: what is waited for.
         match: ``equals``, ``starts_with`` or ``contains``.
     """
-    said = bare(text)
+    said = {bare(text), folded(text).strip()}  # the latter for punctuation, which may be all of a phrase
     wanted = [bare(phrase) for phrase in phrases]
     if match == MATCH_STARTS_WITH:
-        return not wanted or any(said.startswith(phrase) for phrase in wanted)
+        return not wanted or any(one.startswith(phrase) for one in said for phrase in wanted)
     if match == MATCH_CONTAINS:
-        return not wanted or any(phrase in said for phrase in wanted)
-    return not wanted or said in wanted
+        return not wanted or any(phrase in one for one in said for phrase in wanted)
+    return not wanted or not said.isdisjoint(wanted)
 
 
 def _may_have_picture(state: State) -> bool:

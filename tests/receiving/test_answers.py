@@ -202,6 +202,48 @@ def test_templates(text: str, expected: Match | None) -> None:
 
 
 @pytest.mark.parametrize(
+    ("language", "template", "text"),
+    [
+        *(
+            ("de", "[bitte] öffnen", text)
+            for text in ("Bitte offnen", "“öffnen”", "\u200eÖFFNEN", "(offnen!)", "öffnen.")
+        ),
+        *(("de", "[bitte] öffnen!", text) for text in ("bitte öffnen", "ÖFFNEN!")),
+        *(("de", "schließ[e] das Tor", text) for text in ("SCHLIESSE DAS TOR", "schliess das Tor")),
+        *(
+            ("fr", "(oui|d'accord), [s'il te plaît]", text)
+            for text in ("oui s'il te plait", "D\u2019accord, s\u2019il te plaît !")
+        ),
+        ("tr", "[lütfen] ışığı kapat", "IŞIĞI KAPAT"),
+        ("el", "[παρακαλώ] ναι", "ΠΑΡΑΚΑΛΩ ΝΑΙ"),  # noqa: RUF001 - Greek
+        ("he", "[בבקשה] כֵּן", "בבקשה כן"),
+        ("ja", "(いいえ|いや)[です]", "「いやです」"),
+    ],
+)
+def test_what_makes_no_difference_to_a_template(language: str, template: str, text: str) -> None:
+    """As to a sentence without optional words, whichever of the two has the accent or the punctuation."""
+    assert SentenceTemplates([Choice("it", (template,))], language).match(text) == Match("it")
+
+
+@pytest.mark.parametrize(
+    ("template", "text", "slots"),
+    [
+        ("ajoute {item} à [la] liste", "Ajoute Crème Fraîche a la liste", {"item": "Crème Fraîche"}),
+        ("ajoute {item} à [la] liste", "ajoute lait , crème a la liste", {"item": "lait creme"}),
+        ("règle à {0..100:percent} [%]", "regle a 20 %", {"percent": 20}),
+        ("règle à {0..100:percent} [%]", "Règle à vingt", {"percent": 20}),
+        ("à {0..30:degrees} [degrés]", "-5", None),
+        ("{0..30:degrees} [degrés]", "-5", None),
+        ("é {0..30:degrees} [degrés]", "e -5 degres", None),
+    ],
+)
+def test_slots_of_a_text_with_other_accents(template: str, text: str, slots: dict[str, Any] | None) -> None:
+    """A slot has the words as they were texted, where they can be told; a number keeps its sign."""
+    expected = None if slots is None else Match("it", slots)
+    assert SentenceTemplates([Choice("it", (template,))], "fr").match(text) == expected
+
+
+@pytest.mark.parametrize(
     "template",
     [
         " ".join(["[a]"] * 100),

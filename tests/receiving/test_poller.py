@@ -23,7 +23,7 @@ from custom_components.netsapiens.pbx.rate_limiter import RateLimit
 from custom_components.netsapiens.pbx.throttle import Throttle, ThrottleTiming
 from custom_components.netsapiens.phone import parse_destination
 from custom_components.netsapiens.receiving import reader as reader_module
-from custom_components.netsapiens.receiving.received import received_message
+from custom_components.netsapiens.receiving.received import received_message, sender_of
 from custom_components.netsapiens.receiving.timing import RECEIVING_TIMING, PollTiming, ReceivingTiming
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import crash
@@ -547,6 +547,36 @@ async def test_a_group(
     assert attributes["messagesession"] == session
     assert {shown(ANN), shown(BOB)} <= set(attributes["participants"])
     assert entity_events.texts(FROM_ANN) == []
+
+
+async def test_a_text_without_its_sender(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
+) -> None:
+    """Where the PBX lists no number with a text, it is from the only other one in its conversation."""
+    pbx.names_sender = False
+    await pbx.receive(from_number=ANN, text="Hi")
+    await until(lambda: entity_events.texts(FROM_ANN) == ["Hi"])
+    attributes = hass.states.get(MESSAGES).attributes
+    assert (attributes["from_number"], attributes["recipient"]) == (shown(ANN), "Ann")
+
+
+@pytest.mark.parametrize(
+    ("kind", "direction", "remote", "expected"),
+    [
+        ("sms", "orig", f"+{ANN}", ANN),
+        ("sms", "orig", f"{ANN},18585550199", ANN),
+        ("mms", "orig", f"{ANN},{BOB}", ""),
+        ("sms", "orig", "", ""),
+        ("chat", "", "1002@acme.example", ""),  # it may be ours
+        ("sms", "", ANN, ""),
+    ],
+)
+def test_who_wrote_a_text_without_its_sender(kind: str, direction: str, remote: str, expected: str) -> None:
+    """Nobody is guessed: of several, and of a message of which it is not known that it came in."""
+    account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
+    row = Message.from_row({"type": kind, "direction": direction, "from-number": None, "dialed": "18585550199"})
+    session = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": remote})
+    assert sender_of(row, session, account) == expected
 
 
 def test_who_is_in_a_conversation() -> None:

@@ -1,6 +1,7 @@
 """What the API makes of the PBX's data: key names, time formats, and the habit of turning digits into numbers."""
 
 from datetime import UTC, datetime
+import html
 from typing import Any
 
 from .model import Session, SmsNumber, StoredMessage, Subscription, User
@@ -25,6 +26,7 @@ CAST_KEYS = {
     "messagesession-last-sender",
 }
 LONGEST_INTEGER = 2**63 - 1
+LONG_CHARACTERS = 2**16  # from there on, UTF-8 needs four bytes, which a poor database does not keep
 BARE_TIME = "%Y-%m-%d %H:%M:%S"
 HOSTNAME = "core1.acme.example"
 
@@ -100,8 +102,15 @@ def contact(contact_id: str, first: str, last: str, company: str, numbers: dict[
 
 
 def _text(row: StoredMessage, settings: Settings) -> str:
-    """What the lists show of a message's words: some hosts lose those that stand beside media."""
-    return "" if settings.loses_mms_text and row.media is not None else row.text
+    """What the lists show of a message's words: some hosts lose those that stand beside media, or change characters."""
+    if settings.loses_mms_text and row.media is not None:
+        return ""
+    return {
+        "usual": row.text,
+        "marks": "".join(char if ord(char) < LONG_CHARACTERS else "????" for char in row.text),
+        "crlf": row.text.replace("\n", "\r\n"),
+        "escaped": html.escape(row.text),
+    }[settings.listed_text]
 
 
 def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[str, Any]:
@@ -116,7 +125,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
         "text": _text(row, settings),
         "status": row.status,
         "messagesession-reciever-hostname": HOSTNAME,
-        "from-number": row.from_number or "",
+        "from-number": _sender(row, settings),
         "from-user-id": row.from_uid if settings.gives_direction or not row.from_number else "",
         "from-video-attendee-id": None,
         "from-user-agent": row.user_agent[:64],
@@ -132,6 +141,11 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     if file_url:
         body["file-access-url "] = file_url
     return body
+
+
+def _sender(row: StoredMessage, settings: Settings) -> str | None:
+    """The number that a text is from; null, which the schema allows, where it came in and that is not named."""
+    return (row.from_number or "") if settings.names_sender or row.direction != "orig" else None
 
 
 def _dialed(row: StoredMessage, settings: Settings) -> str:

@@ -37,7 +37,9 @@ class Settings:
     live_refuses: bool = False
     live_silent: bool = False  # a subscription never completes
     loses_mms_text: bool = False
+    listed_text: Literal["usual", "marks", "crlf", "escaped"] = "usual"  # "marks": question marks for an emoji
     names_our_number: bool = True  # lists say which of our numbers was texted
+    names_sender: bool = True  # a text that came in says from which number; else only its conversation does
     message_times: Literal["usual", "null", "empty", "zeros", "seconds", "slashes"] = "usual"
     gives_direction: bool = True  # else only the numbers say who sent a text
     contacts_refusal: int | None = None  # the status with which contacts are not shown

@@ -10,17 +10,14 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from copy import replace
 from datetime import datetime, timedelta
-import html
-import json
-import re
 import time
 from typing import NamedTuple
-import unicodedata
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession
 from ..api.values import same_number
+from ..listed_text import text_key
 from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
@@ -29,43 +26,7 @@ from ..pbx.throttle import Throttle
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
-_NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
 _MEDIA_TYPES = {"mms", "chat-media"}
-_ESCAPED = re.compile(r"&(?:amp;)*(#?[0-9A-Za-z]{1,32};)")  # once or several times
-_NOT_STORED = re.compile("[\ufffd\ud800-\udfff\U00010000-\U0010ffff]")
-_QUESTION_MARKS = re.compile(r"\?+")
-_COMPARED = 100  # characters of a text
-_READ = 1000  # characters that make those
-
-
-def text_key(text: str) -> str:
-    """Return what texts have in common that the PBX gives back alike.
-
-    It trims them, makes numbers of those that look like one ("0012" comes back as 12), and may read JSON where some
-    words are that by chance. It may escape them for HTML, join their blanks, compose their accents otherwise, give
-    question marks for an emoji, and cut a long one.
-    """
-    words = " ".join(_ESCAPED.sub(_unescaped, text).split())
-    if _NUMERIC.fullmatch(words):
-        return repr(float(words) + 0.0)
-    if words == "null":
-        return ""
-    if words.startswith(("[", "{")):
-        with suppress(ValueError, RecursionError):
-            words = json.dumps(json.loads(words, parse_int=float), sort_keys=True, ensure_ascii=False)
-    return _stored(words[:_READ])[:_COMPARED]
-
-
-def _unescaped(escaped: re.Match[str]) -> str:
-    """Return the character that was escaped."""
-    return html.unescape(f"&{escaped[1]}")
-
-
-def _stored(text: str) -> str:
-    """Return a text as a poor database keeps it: what takes four bytes in UTF-8 becomes question marks, here one."""
-    if not text.isascii():
-        text = _NOT_STORED.sub("?", unicodedata.normalize("NFC", text))
-    return _QUESTION_MARKS.sub("?", text)
 
 
 def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:

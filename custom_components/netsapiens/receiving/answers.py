@@ -1,6 +1,6 @@
 """Which answer of a question a text is: by its sentences, its ID or its number, and with its PIN."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 import re
 from typing import Any, Final, NamedTuple
@@ -18,6 +18,7 @@ _ACCENTS: Final = frozenset(
 _VARIATIONS: Final = frozenset({0xFE0E, 0xFE0F, 0x20E3, *range(0x1F3FB, 0x1F400)})
 # Apostrophes, and letters with an accent that Unicode does not take apart.
 _PLAIN: Final = str.maketrans("\u2018\u2019\u02bc\u00b4`\u0131łđø", "'" * 5 + "ildo")
+_SPACES: Final = re.compile(r"\s+")
 _TEMPLATE: Final = re.compile(r"[\[({<|]")
 _MOST_PARTS: Final = 50  # of a sentence template, as far as it is shown
 _GLUED: Final = re.compile(r"([,;:/])(?=\S)")
@@ -76,6 +77,11 @@ class AnswerMatcher:
         """Whether a sentence may be a template."""
         return any(_TEMPLATE.search(sentence) for choice in self.choices for sentence in choice.sentences)
 
+    @property
+    def has_pin(self) -> bool:
+        """Whether nothing is an answer without a word beside it."""
+        return self._pin is not None
+
     def match(self, text: str) -> Match | None:
         """Return the answer that a text is, letter by letter; None where it is none.
 
@@ -124,15 +130,30 @@ def bare(text: str) -> str:
 
     A text of punctuation alone stays as it is.
     """
-    folded = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
-    kept = "".join(char for char in folded.translate(_PLAIN) if not _is_ornament(char))
-    words = " ".join(unicodedata.normalize("NFC", kept).casefold().split())
-    start, end = 0, len(words)
-    while start < end and _is_margin(words[start]):
+    words = folded(text).strip()
+    return without_ends(words, _is_margin) or words
+
+
+def folded(text: str) -> str:
+    """Return a text without case, accents and further spaces; what is at its ends stays."""
+    plain = unicodedata.normalize("NFKD", unicodedata.normalize("NFKD", text).casefold())
+    kept = "".join(char for char in plain.translate(_PLAIN) if not _is_ornament(char))
+    return _SPACES.sub(" ", unicodedata.normalize("NFC", kept).casefold())
+
+
+def without_ends(text: str, is_end: Callable[[str], bool]) -> str:
+    """Return a text without some characters at its ends.
+
+    Parameters:
+        text: any.
+        is_end: tells those characters.
+    """
+    start, end = 0, len(text)
+    while start < end and is_end(text[start]):
         start += 1
-    while end > start and _is_margin(words[end - 1]):
+    while end > start and is_end(text[end - 1]):
         end -= 1
-    return words[start:end] or words
+    return text[start:end]
 
 
 def _is_ornament(char: str) -> bool:

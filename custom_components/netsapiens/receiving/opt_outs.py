@@ -42,6 +42,14 @@ class OptOuts:
         """Whether the account's option says that opting out counts."""
         return read_settings(self._entry).opt_out
 
+    def opts_out(self, text: str) -> bool:
+        """Whether a text asks for no more texts, and the account's option says that this counts.
+
+        Parameters:
+            text: all that somebody texted.
+        """
+        return self.is_on and is_opt_out_word(text)
+
     @property
     def current(self) -> list[OptOut]:
         """Who is opted out now, the longest first; nobody where the option is off."""

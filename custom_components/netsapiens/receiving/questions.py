@@ -13,7 +13,6 @@ from ..const import DOMAIN
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..phone import digits_from_pbx
-from .opt_out_words import is_opt_out_word
 from .poller import Poller
 from .question import Ask, AskState, Question
 from .received import ReceivedMessage
@@ -30,6 +29,7 @@ class Questions:
         coordinator: the account.
         poller: gives what polls for messages now; None where that is switched off.
         refuse_waiting: ends the waiting messages that a function names, with an error.
+        opts_out: tells the texts that opt out of texts, which are never an answer.
     """
 
     def __init__(
@@ -37,11 +37,13 @@ class Questions:
         coordinator: NetsapiensCoordinator,
         poller: Callable[[], Poller | None],
         refuse_waiting: Callable[[Callable[[OutgoingMessage], bool], HomeAssistantError], None],
+        opts_out: Callable[[str], bool],
     ) -> None:
         self._hass: HomeAssistant = coordinator.hass
         self._coordinator = coordinator
         self._poller = poller
         self._refuse_waiting = refuse_waiting
+        self._opts_out = opts_out
         self._asks: dict[str, Ask] = {}  # by reference
         self._by_person: dict[tuple[str, str], dict[Ask, None]] = {}  # and our number; in the order of their turns
         self._ends: dict[Ask, list[Callable[[], object]]] = {}  # what ends with an ask: timers, and polling more often
@@ -178,7 +180,7 @@ class Questions:
         Parameters:
             received: the message.
         """
-        asks = [] if not self._asks or is_opt_out_word(received.text) else self._asks_of(received)
+        asks = [] if not self._asks or self._opts_out(received.text) else self._asks_of(received)
         answered = [ask for ask in asks if self._take(ask, received)]
         return replace(received, is_answer=True) if answered else received
 

@@ -100,23 +100,54 @@ def received_message(
         entry_id: the account's.
         listed: where it stands among our own texts.
     """
-    dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
-    to_number = session.sms_number or dialed or account.user
-    listed_in_it = row.participants or session.remotes
-    others = [one for one in listed_in_it if not _is_us(one, to_number, account)]
+    others = _others_in(row, session, account)
     return ReceivedMessage(
         text=row.text,
-        from_number=row.from_number or account.without_domain(row.from_user_id),
-        to_number=to_number,
+        from_number=sender_of(row, session, account),
+        to_number=_our_number(row, session, account),
         message_type=row.type,
         messagesession=session.id,
         message_id=row.id or None,
         timestamp=at,
-        participants=listed_in_it if len(others) > 1 else (),
+        participants=_listed_in(row, session) if len(others) > 1 else (),
         media_type=row.media_type or None,
         media=media_id_of(entry_id, session, row),
         listed=listed,
     )
+
+
+def sender_of(row: Message, session: MessageSession, account: Account) -> str:
+    """Return who wrote a message that came in: a number, a name, or a user; empty where that is not known.
+
+    Where the PBX does not say it, a text is from the only other one in its conversation.
+
+    Parameters:
+        row: the message.
+        session: its conversation.
+        account: who we are.
+    """
+    if row.from_number or row.from_user_id:
+        return row.from_number or account.without_domain(row.from_user_id)
+    others = _others_in(row, session, account)
+    came_in = row.direction == "orig"  # of a chat that is not known, so it may be ours
+    return number_of(others[0]) if came_in and len(others) == 1 else ""
+
+
+def _our_number(row: Message, session: MessageSession, account: Account) -> str:
+    """Return our number, or our extension."""
+    dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
+    return session.sms_number or dialed or account.user
+
+
+def _listed_in(row: Message, session: MessageSession) -> tuple[str, ...]:
+    """Return who takes part in a conversation, as the PBX lists them."""
+    return row.participants or session.remotes
+
+
+def _others_in(row: Message, session: MessageSession, account: Account) -> list[str]:
+    """Return who takes part in a conversation beside us."""
+    ours = _our_number(row, session, account)
+    return [one for one in _listed_in(row, session) if not _is_us(one, ours, account)]
 
 
 def _is_us(participant: str, to_number: str, account: Account) -> bool:

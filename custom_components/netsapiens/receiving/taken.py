@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
+from ..listed_text import text_key
 from .received import OurText, ReceivedMessage
 
 _CLOSE = timedelta(seconds=3)
@@ -84,5 +85,6 @@ def _order(question: Taken, received: ReceivedMessage, jumped: float) -> bool | 
 
 
 def _holds(ours: Iterable[OurText], question: str) -> bool:
-    """Whether a question is among texts of ours; PBXs drop spaces at the ends."""
-    return any(one.text.strip() == question.strip() for one in ours)
+    """Whether a question is among texts of ours, whatever the PBX made of its characters."""
+    key = text_key(question)
+    return any(text_key(one.text) == key for one in ours)
