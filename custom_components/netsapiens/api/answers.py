@@ -185,7 +185,7 @@ def check(answer: Answer, private: Iterable[str] = ()) -> Any:
     if status == 403 and not answer.is_json:  # noqa: PLR2004
         raise NetsapiensRateLimitError("a firewall turned the request away", retry_after=answer.retry_after)
     if status >= 500 or status < 200 or status == 408:  # noqa: PLR2004
-        raise NetsapiensServerError(f"the PBX failed with status {status}")
+        raise NetsapiensServerError(f"the PBX failed with status {status}", retry_after=answer.retry_after)
     if status >= 400:  # noqa: PLR2004
         refusal = NetsapiensRequestError(
             status, reason_of(answer, private), unknown_route=_UNKNOWN_ROUTE in _words_of(answer).lower()

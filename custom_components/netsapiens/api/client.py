@@ -221,7 +221,8 @@ class NetsapiensAPI:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
 
         Raises:
-            NetsapiensError: one of its kinds; a refusal to say the version is none.
+            NetsapiensError: one of its kinds; a refusal to say the version is none, nor a failure to, unless the PBX
+                asks us to wait.
 
         API: GET /ns-api/v2/version
         """
@@ -230,7 +231,9 @@ class NetsapiensAPI:
             return version
         try:
             return Account.from_token(await self._read_version(), "").version
-        except (NetsapiensRequestError, NetsapiensServerError):
+        except (NetsapiensRequestError, NetsapiensServerError) as err:
+            if err.asks_to_wait:
+                raise
             return ""
 
     async def _read_version(self) -> dict[str, Any]:

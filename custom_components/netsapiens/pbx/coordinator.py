@@ -21,7 +21,6 @@ from ..api import (
     NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
-    NetsapiensRateLimitError,
     NetsapiensServerError,
     NetsapiensTimeoutError,
     NetsapiensURLError,
@@ -268,8 +267,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             if self._shutdown_requested:
                 return
             self.async_set_update_error(self._failed(err))
-            asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
-            self._refresh_in(asked + self._backoff())
+            self._refresh_in((err.retry_after or 0.0) + self._backoff())
         else:
             self.note_success()
 
@@ -277,9 +275,8 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
     def _failed(self, err: NetsapiensError) -> UpdateFailed:
         """Return the failure as the coordinator takes it, with the time of the next attempt."""
         failed = translated(err, UpdateFailed)
-        asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
         self._failures += 1
-        failed.retry_after = asked + self._backoff()
+        failed.retry_after = (err.retry_after or 0.0) + self._backoff()
         return failed
 
     def _backoff(self) -> float:
