@@ -21,7 +21,7 @@ from custom_components.netsapiens.api.answers import (
     Answer,
     _loads_by_rows,
     _parse,
-    _seconds,
+    retry_after_of,
     check,
     http_date,
     reason_of,
@@ -158,7 +158,7 @@ def test_any_date(text: str | None) -> None:
     """A Date header of any content is a time in UTC or none."""
     date = http_date(text)
     assert date is None or date.tzinfo is UTC
-    _seconds({"Retry-After": text or "", "Date": text or ""})
+    retry_after_of({"Retry-After": text or "", "Date": text or ""})
 
 
 @given(JSON)
