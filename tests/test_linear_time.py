@@ -19,7 +19,7 @@ from PIL import Image
 import pytest
 
 from custom_components.netsapiens import phone, phone_metadata
-from custom_components.netsapiens.api.answers import _parse, retry_after_of, http_date, reason_of
+from custom_components.netsapiens.api.answers import _parse, http_date, reason_of, retry_after_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription
 from custom_components.netsapiens.api.values import rows
 from custom_components.netsapiens.delivery.reconcile import text_key

@@ -21,10 +21,10 @@ from custom_components.netsapiens.api.answers import (
     Answer,
     _loads_by_rows,
     _parse,
-    retry_after_of,
     check,
     http_date,
     reason_of,
+    retry_after_of,
 )
 from custom_components.netsapiens.api.models import version_of
 from custom_components.netsapiens.api.values import as_flag, as_text, as_time, as_words, number_of, rows, same_number
