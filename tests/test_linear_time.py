@@ -19,7 +19,7 @@ from PIL import Image
 import pytest
 
 from custom_components.netsapiens import phone, phone_metadata
-from custom_components.netsapiens.api.answers import _parse, _seconds, http_date, reason_of
+from custom_components.netsapiens.api.answers import _parse, http_date, reason_of, retry_after_of
 from custom_components.netsapiens.api.models import Account, Message, MessageSession, SmsNumber, Subscription
 from custom_components.netsapiens.api.values import rows
 from custom_components.netsapiens.listed_text import text_key
@@ -326,7 +326,7 @@ def test_crafted_headers(one: str) -> None:
 
     def read(text: str) -> None:
         http_date.__wrapped__(text)
-        _seconds({"Retry-After": text, "Date": text})
+        retry_after_of({"Retry-After": text, "Date": text})
 
     assert_linear(read, lambda size: one * (size // len(one)), 80_000)
 

@@ -9,7 +9,7 @@ from typing import Final, NamedTuple
 from homeassistant.core import callback
 from homeassistant.util.hass_dict import HassKey
 
-from .api import ContactAPI, NetsapiensError, NetsapiensRateLimitError, NetsapiensRequestError
+from .api import ContactAPI, NetsapiensError, NetsapiensRequestError
 from .api.contacts import MAX_CONTACTS, Contact
 from .api.values import is_digits, number_of
 from .const import DOMAIN, INCOMING_OFF
@@ -109,8 +109,8 @@ class ContactBook:
             self._is_refused = True
         except NetsapiensError as err:
             _LOGGER.debug("The contacts could not be read: %s", type(err).__name__)
-            is_turned_away = isinstance(err, NetsapiensRateLimitError)  # which holds back texts, too
-            self._due = self._hass.loop.time() + (self._timing.interval if is_turned_away else self._timing.ask_again)
+            # A PBX that asks to wait holds back texts, too.
+            self._due = self._hass.loop.time() + (self._timing.interval if err.asks_to_wait else self._timing.ask_again)
         else:
             self._by_ending = await self._hass.async_add_executor_job(_indexed, contacts)
             self._contacts = contacts

@@ -21,10 +21,10 @@ from custom_components.netsapiens.api.answers import (
     Answer,
     _loads_by_rows,
     _parse,
-    _seconds,
     check,
     http_date,
     reason_of,
+    retry_after_of,
 )
 from custom_components.netsapiens.api.models import version_of
 from custom_components.netsapiens.api.values import as_flag, as_text, as_time, as_words, number_of, rows, same_number
@@ -158,7 +158,7 @@ def test_any_date(text: str | None) -> None:
     """A Date header of any content is a time in UTC or none."""
     date = http_date(text)
     assert date is None or date.tzinfo is UTC
-    _seconds({"Retry-After": text or "", "Date": text or ""})
+    retry_after_of({"Retry-After": text or "", "Date": text or ""})
 
 
 @given(JSON)

@@ -228,6 +228,37 @@ async def test_retry_after(
         assert low <= seconds <= high
 
 
+@pytest.mark.parametrize(
+    ("fault", "seconds"),
+    [
+        ({"code": 503, "retry_after": 40}, 40),
+        ({"code": 503, "html": True, "retry_after": 40}, 40),
+        ({"code": 502, "html": True, "retry_after": "9" * 300}, 3600),
+        ({"code": 503}, None),
+    ],
+)
+async def test_retry_after_of_a_pbx_that_is_overloaded(
+    pbx: Simulator, api: NetsapiensAPI, fails: Fails, fault: dict[str, Any], seconds: float | None
+) -> None:
+    """It is as good as that of a 429, also where a proxy answers with a page."""
+    pbx.fault(FaultKind.STATUS, path="/messages", **fault)
+    with fails(NetsapiensServerError, maybe_done=True) as caught:
+        await MessageAPI(api).get_messages(SESSION)
+    assert caught.value.retry_after == seconds  # type: ignore[attr-defined]
+    assert caught.value.asks_to_wait is (seconds is not None)  # type: ignore[attr-defined]
+
+
+async def test_retry_after_of_the_version(pbx: Simulator, api: NetsapiensAPI, fails: Fails) -> None:
+    """A PBX that fails to say its version has none; one that asks to wait is asked later."""
+    pbx.fault(FaultKind.BODY, path="/tokens", body='{"access_token":"t","user":"1001","domain":"acme.example"}')
+    pbx.fault(FaultKind.STATUS, path="/version", code=503)
+    assert await api.get_version() == ""
+    pbx.fault(FaultKind.STATUS, path="/version", code=503, retry_after=40)
+    with fails(NetsapiensServerError, maybe_done=True) as caught:
+        await api.get_version()
+    assert caught.value.retry_after == 40  # type: ignore[attr-defined]
+
+
 @pytest.mark.parametrize("hours", [-5, 5])
 async def test_date_of_a_pbx_whose_clock_is_wrong(pbx: Simulator, api: NetsapiensAPI, fails: Fails, hours: int) -> None:
     """A date is by that clock, which the same answer shows."""

@@ -630,6 +630,20 @@ async def test_token_rate_limit(
     assert caught.value.retry_after == seconds
 
 
+@pytest.mark.parametrize(
+    ("kind", "details"),
+    [(FaultKind.STATUS, {"code": 503}), (FaultKind.OAUTH_ERROR, {"error": "temporarily_unavailable"})],
+)
+async def test_token_from_a_pbx_that_is_overloaded(
+    pbx: Simulator, api: NetsapiensAPI, fails: Fails, kind: FaultKind, details: dict[str, Any]
+) -> None:
+    """It is passed on as well where the PBX says with another status that it cannot give a token now."""
+    pbx.fault(kind, path="/tokens", retry_after=7, **details)
+    with fails(NetsapiensServerError) as caught:
+        await api.get_token()
+    assert caught.value.retry_after == 7
+
+
 async def test_token_timeout(pbx: Simulator, hasty: NetsapiensAPI, fails: Fails) -> None:
     """A sign-in that is never answered ends."""
     pbx.fault(FaultKind.HANG, path="/tokens")

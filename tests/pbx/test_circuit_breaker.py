@@ -32,6 +32,7 @@ FAILURES = [
     NetsapiensAuthError("refused"),
     NetsapiensRateLimitError("too many"),
     NetsapiensRateLimitError("too many", retry_after=LONGEST_ASKED),
+    NetsapiensServerError("overloaded", retry_after=LONGEST_ASKED),
     NetsapiensRequestError(400, "no"),
     NetsapiensRequestError(401, "no"),
 ]
@@ -109,9 +110,19 @@ def test_requests_that_went_together_count_as_one_failure(breaker: CircuitBreake
     assert breaker.wait() == 2
 
 
-def test_a_wait_that_was_asked_for_outlives_the_success_of_another(breaker: CircuitBreaker) -> None:
+@pytest.mark.parametrize(
+    "err",
+    [
+        NetsapiensRateLimitError("too many", retry_after=30),
+        NetsapiensServerError("overloaded", retry_after=30),
+        NetsapiensServerError("overloaded", maybe_done=False, retry_after=30),
+    ],
+)
+def test_a_wait_that_was_asked_for_outlives_the_success_of_another(
+    breaker: CircuitBreaker, err: NetsapiensError
+) -> None:
     """What the PBX asks for is kept to."""
-    fail(breaker, NetsapiensRateLimitError("too many", retry_after=30))
+    fail(breaker, err)
     breaker.note_success()
     assert breaker.wait() == 32
     breaker.end_wait()

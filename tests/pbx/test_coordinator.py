@@ -14,7 +14,7 @@ from homeassistant.util.async_ import get_scheduled_timer_handles
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.netsapiens.api import NetsapiensConnectionError, NumberAPI
+from custom_components.netsapiens.api import NumberAPI
 from custom_components.netsapiens.pbx.backoff import Backoff
 from custom_components.netsapiens.pbx.circuit_breaker import CircuitTiming
 from custom_components.netsapiens.pbx.coordinator import COORDINATOR_TIMING, CoordinatorTiming, NetsapiensCoordinator
@@ -333,9 +333,13 @@ async def test_a_retry_is_not_waited_for_once_the_pbx_is_back(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
 ) -> None:
     """A request that succeeds takes its place; nothing of it outlives an unload."""
-    coordinator: NetsapiensCoordinator = entry.runtime_data.coordinator
-    coordinator.note_failure(NetsapiensConnectionError("away"))
+    hass.data[COORDINATOR_TIMING] = CoordinatorTiming(start_within=0.3)
+    await close(hass, entry)
+    pbx.fault(FaultKind.HANG, times=None)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    coordinator = coordinator_of(entry)
     assert timer(hass, "netsapiens retry") is not None
+    pbx.clear_faults()
     coordinator.note_success()
     assert timer(hass, "netsapiens retry") is None
     await close(hass, entry)
@@ -352,7 +356,7 @@ async def test_the_first_wait_is_the_shortest(hass: HomeAssistant, pbx: Simulato
         assert rings_in(hass) == pytest.approx(wait, abs=5)
     coordinator.async_set_updated_data(coordinator.data)
     await coordinator.async_refresh()
-    coordinator.note_failure(NetsapiensConnectionError("away"))
+    coordinator._give_up_start()
     retry = timer(hass, "netsapiens retry")
     assert retry is not None
     assert retry.when() - hass.loop.time() == pytest.approx(60, abs=5)

@@ -383,6 +383,33 @@ async def test_no_jwt(
     assert hass.config_entries.flow.async_progress() == []
 
 
+@pytest.mark.parametrize("fault", [{"kind": "rate_limit"}, {"kind": "status", "code": 503}])
+@pytest.mark.parametrize("call", ["/jwt", "/version"])
+async def test_a_pbx_that_asks_to_wait(
+    pbx: Simulator,
+    server: LiveServer,
+    hass: HomeAssistant,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    call: str,
+    fault: dict[str, Any],
+) -> None:
+    """It is not asked again before that for what the connection needs, though the backoff is short; texts go on."""
+    set_timing(hass, QUICK)
+    pbx.fault(path=call, retry_after=2, **fault)
+    options = options_of(server) if call == "/jwt" else {"incoming": "live"}  # which asks for the server's host
+    entry = await add_account(recipient("Ann", ANN), options=options)
+    await until(lambda: len(pbx.requests_to(call)) == 1)
+    began = hass.loop.time()
+    await until(lambda: state_of(entry) == "unreachable")
+    await until(entry.runtime_data.poller.ready.is_set)
+    await pbx.receive(from_number=ANN, text="Polled")
+    await until(lambda: entity_events.texts() == ["Polled"])
+    assert not entry.runtime_data.coordinator.throttle.is_away
+    await until(lambda: len(pbx.requests_to(call)) == 2)
+    assert hass.loop.time() - began >= 1.9
+
+
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9", "https://nowhere.invalid:8001"])
 async def test_unreachable(
     hass: HomeAssistant,

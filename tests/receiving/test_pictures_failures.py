@@ -87,6 +87,39 @@ async def test_a_pbx_that_is_away_when_its_turn_comes(
     assert [one.status for one in reads] == [403, 200]
 
 
+@pytest.mark.parametrize("fault", [{"kind": "rate_limit"}, {"kind": "status", "code": 503, "html": True}])
+async def test_a_pbx_that_asks_to_wait(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, fault: dict[str, Any]
+) -> None:
+    """Nothing is asked for before that, though other attempts come sooner; then the picture is kept."""
+    pbx.fault(path="read_media", retry_after=2, **fault)
+    await pbx.receive(from_number=ANN, text="1", media=RED)
+    await until(lambda: len(fetches(pbx)) == 1 and looking.runtime_data.coordinator.throttle.breaker.wait() > 0)
+    began, before = hass.loop.time(), len(pbx.requests)
+    await until(lambda: len(pbx.requests) > before)
+    assert hass.loop.time() - began >= 1.8
+    await until(lambda: len(kept(looking)) == 1)
+    assert len(fetches(pbx)) == 2
+
+
+async def test_a_pbx_that_asks_to_wait_when_one_is_opened(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """Whoever opens it is told to try again later."""
+    media_id = await strangers(hass, pbx, "1")
+    pbx.fault("rate_limit", path="read_media", retry_after=1)
+    with pytest.raises(Unresolvable, match="Try again later"):
+        await resolved(hass, media_id)
+    assert await resolved(hass, media_id) == ("image/jpeg", RED)
+
+
+def test_how_long_one_is_tried() -> None:
+    """A PBX that is away for half an hour costs no picture, and one that stays away costs a dozen attempts."""
+    timing = PictureTiming()
+    waits = [timing.retry.wait(failures) for failures in range(timing.attempts - 1)]
+    assert 1800 < sum(waits) < 4500
+
+
 async def test_a_failure_that_stays(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:

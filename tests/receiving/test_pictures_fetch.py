@@ -16,6 +16,7 @@ from hypothesis import given, strategies as st
 import pytest
 from yarl import URL
 
+from custom_components.netsapiens.api import NetsapiensError, NetsapiensRateLimitError, NetsapiensServerError
 from custom_components.netsapiens.receiving import pictures_fetch as module
 from custom_components.netsapiens.receiving.pictures_address import AllowedAddresses
 from custom_components.netsapiens.receiving.pictures_errors import PictureError, PictureReason
@@ -99,6 +100,35 @@ async def test_from_the_pbx_itself(hass: HomeAssistant, pbx_server: tuple[Server
         assert (bytes(media.content), media.kind) == (RED, "image/jpeg")
     for request in server.asked:
         assert not {"Authorization", "Cookie", "Referer", "Proxy-Authorization"} & set(request.headers)
+
+
+@pytest.mark.parametrize(
+    ("status", "asked", "error"),
+    [
+        (429, "40", NetsapiensRateLimitError),
+        (429, None, NetsapiensRateLimitError),
+        (503, "40", NetsapiensServerError),
+        (503, None, PictureError),
+        (404, "40", PictureError),
+    ],
+)
+async def test_a_pbx_that_asks_to_wait(
+    hass: HomeAssistant,
+    pbx_server: tuple[Server, TestServer],
+    status: int,
+    asked: str | None,
+    error: type[NetsapiensError | PictureError],
+) -> None:
+    """That holds for all requests; another failure says nothing but that this media cannot be had now."""
+    server, running = pbx_server
+    headers = {} if asked is None else {"Retry-After": asked}
+    server.answers = {"/a": gives(status=status, headers=headers)}
+    fetcher = MediaFetcher(hass, base(running), verify_ssl=True)
+    with pytest.raises(error) as caught:
+        await fetcher.fetch(fetcher.url_of("/a"), 10)
+    if isinstance(caught.value, NetsapiensError):
+        assert caught.value.asks_to_wait
+        assert caught.value.retry_after == (None if asked is None else float(asked))
 
 
 @pytest.mark.parametrize(

@@ -173,8 +173,11 @@ def _truncate(request: web.Request, record: RequestRecord, answer: web.StreamRes
 
 
 def canned(fault: Fault) -> web.Response:
-    """The answers that need nothing of the PBX."""
-    return _CANNED[fault.kind](fault.details)
+    """The answers that need nothing of the PBX; each may ask to come back after so many seconds."""
+    answer = _CANNED[fault.kind](fault.details)
+    if (retry_after := fault.details.get("retry_after", _RETRY_AFTER.get(fault.kind))) is not None:
+        answer.headers["Retry-After"] = str(retry_after)
+    return answer
 
 
 def _status(details: dict[str, Any]) -> web.Response:
@@ -193,10 +196,8 @@ def _forbidden_html(_: dict[str, Any]) -> web.Response:
     return html(FORBIDDEN_PAGE, 403)
 
 
-def _rate_limit(details: dict[str, Any]) -> web.Response:
-    answer = json_answer({"code": 429, "message": "Too Many Requests"}, 429)
-    answer.headers["Retry-After"] = str(details.get("retry_after", 1))
-    return answer
+def _rate_limit(_: dict[str, Any]) -> web.Response:
+    return json_answer({"code": 429, "message": "Too Many Requests"}, 429)
 
 
 def _redirect(details: dict[str, Any]) -> web.Response:
@@ -235,6 +236,7 @@ def _oauth_error(details: dict[str, Any]) -> web.Response:
     return json_answer({"error": error, "error_description": description}, int(details.get("code", 400)))
 
 
+_RETRY_AFTER = {FaultKind.RATE_LIMIT: 1}  # where nothing else is said
 _CANNED: dict[FaultKind, Callable[[dict[str, Any]], web.Response]] = {
     FaultKind.STATUS: _status,
     FaultKind.UNAUTHORIZED: _unauthorized,

@@ -66,7 +66,7 @@ def _parse(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
     is_html = not is_json and bool(stripped) and ("html" in kind or stripped.startswith(b"<"))
     if 200 <= status < 300 and is_json:  # noqa: PLR2004
         status = _in_band_code(data) or status
-    return Answer(status, data, is_json, is_html, _seconds(headers))
+    return Answer(status, data, is_json, is_html, retry_after_of(headers))
 
 
 def _json(body: bytes) -> tuple[bool, Any]:
@@ -120,8 +120,11 @@ def _in_band_code(data: Any) -> int | None:
     return int(code) if _ERROR_CODE.fullmatch(code) else None
 
 
-def _seconds(headers: Mapping[str, str]) -> float | None:
-    """Read a Retry-After, which is a number of seconds, or a date by the clock that the answer's own ``Date`` shows."""
+def retry_after_of(headers: Mapping[str, str]) -> float | None:
+    """Return for how many seconds an answer asks to wait, an hour at the most; None where it does not say.
+
+    A Retry-After is a number of seconds, or a date by the clock that the answer's own ``Date`` shows.
+    """
     retry_after = headers.get("Retry-After")
     if not retry_after:
         return None
@@ -185,7 +188,7 @@ def check(answer: Answer, private: Iterable[str] = ()) -> Any:
     if status == 403 and not answer.is_json:  # noqa: PLR2004
         raise NetsapiensRateLimitError("a firewall turned the request away", retry_after=answer.retry_after)
     if status >= 500 or status < 200 or status == 408:  # noqa: PLR2004
-        raise NetsapiensServerError(f"the PBX failed with status {status}")
+        raise NetsapiensServerError(f"the PBX failed with status {status}", retry_after=answer.retry_after)
     if status >= 400:  # noqa: PLR2004
         refusal = NetsapiensRequestError(
             status, reason_of(answer, private), unknown_route=_UNKNOWN_ROUTE in _words_of(answer).lower()

@@ -221,17 +221,17 @@ class NetsapiensAPI:
         """Return the API's version, e.g. ``44.1.2``: from the token, else asked for; empty where it does not say.
 
         Raises:
-            NetsapiensError: one of its kinds; a refusal to say the version is none.
+            NetsapiensError: one of its kinds; not saying the version is none, unless the PBX asks us to wait.
 
         API: GET /ns-api/v2/version
         """
         await self._tokens.live()
-        if version := self.account.version:
-            return version
         try:
-            return Account.from_token(await self._read_version(), "").version
-        except (NetsapiensRequestError, NetsapiensServerError):
-            return ""
+            return self.account.version or Account.from_token(await self._read_version(), "").version
+        except (NetsapiensRequestError, NetsapiensServerError) as err:
+            if not err.asks_to_wait:
+                return ""
+            raise
 
     async def _read_version(self) -> dict[str, Any]:
         """Return what the host says of itself, which needs no token; nothing where it says nothing.

@@ -12,9 +12,16 @@ class NetsapiensError(Exception):
 
     Attributes:
         maybe_done: True when the PBX may have carried out the request all the same.
+        retry_after: seconds that the PBX asked us to wait, or None where it did not say.
     """
 
     maybe_done: bool = False
+    retry_after: float | None = None
+
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether the PBX asked us to come back later."""
+        return self.retry_after is not None
 
 
 class NetsapiensConfigError(NetsapiensError, ValueError):
@@ -74,25 +81,27 @@ class NetsapiensTLSError(NetsapiensConnectionError):
 
 
 class NetsapiensRateLimitError(NetsapiensError):
-    """Come back later: 429, or a firewall's 403 page. Nothing was carried out.
-
-    Attributes:
-        retry_after: seconds that the PBX asked us to wait, or None where it did not say.
-    """
+    """Come back later: 429, or a firewall's 403 page. Nothing was carried out."""
 
     def __init__(self, reason: str, *, retry_after: float | None = None) -> None:
         """Say why, and for how many seconds to wait."""
         super().__init__(reason)
         self.retry_after = retry_after
 
+    @property
+    def asks_to_wait(self) -> bool:
+        """Whether the PBX asked us to come back later: it did, even where it does not say when."""
+        return True
+
 
 class NetsapiensServerError(NetsapiensError):
     """The PBX failed (5xx), or what answered does not speak its language (HTML, cut or nonsensical answers)."""
 
-    def __init__(self, reason: str, *, maybe_done: bool = True) -> None:
-        """Say why, and whether the request may have been carried out."""
+    def __init__(self, reason: str, *, maybe_done: bool = True, retry_after: float | None = None) -> None:
+        """Say why, whether the request may have been carried out, and for how many seconds to wait."""
         super().__init__(reason)
         self.maybe_done = maybe_done
+        self.retry_after = retry_after
 
 
 class NetsapiensRequestError(NetsapiensError):

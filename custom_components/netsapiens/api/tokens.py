@@ -286,7 +286,7 @@ def _token_answer(answer: Answer, private: Iterable[str]) -> dict[str, Any]:
             return dict(data)
         refusal = reason_of(answer, private) if data else ""
     if as_text(data.get("error")) in _PASSING_ERRORS:
-        raise NetsapiensServerError("the PBX can give no token now")
+        raise NetsapiensServerError("the PBX can give no token now", retry_after=answer.retry_after)
     if refusal:
         raise NetsapiensAuthError(refusal)
     raise _NoTokenError("the answer has no access token")

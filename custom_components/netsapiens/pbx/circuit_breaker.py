@@ -9,7 +9,6 @@ from ..api import (
     NetsapiensAuthError,
     NetsapiensConnectionError,
     NetsapiensError,
-    NetsapiensRateLimitError,
     NetsapiensRequestError,
 )
 from .backoff import Backoff
@@ -128,7 +127,7 @@ class CircuitBreaker:
                 self.note_success()  # it answered, though with a refusal
             case NetsapiensAuthError():
                 self._open(permit, self._timing.refused, at_least=self._timing.refused.first)
-            case NetsapiensRateLimitError():
+            case NetsapiensError(asks_to_wait=True):
                 self._open(permit, self._timing.away, at_least=err.retry_after or 0.0)
             case NetsapiensConnectionError() if not err.maybe_done:
                 self._open(permit, self._timing.away)

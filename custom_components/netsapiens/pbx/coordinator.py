@@ -21,7 +21,6 @@ from ..api import (
     NetsapiensConfigError,
     NetsapiensConnectionError,
     NetsapiensError,
-    NetsapiensRateLimitError,
     NetsapiensServerError,
     NetsapiensTimeoutError,
     NetsapiensURLError,
@@ -114,6 +113,7 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
         self._retry_job = HassJob(self._read_anew, "netsapiens retry", cancel_on_shutdown=True)
         self._refresh_job = HassJob(self._start_refresh, "netsapiens token refresh", cancel_on_shutdown=True)
         self._failures = 0
+        self._is_fine_elsewhere: bool | None = None  # None until a request was made elsewhere
         if former is not None:
             self.data = former.data
             self.last_update_success, self.last_exception = former.last_update_success, former.last_exception
@@ -144,9 +144,16 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             async with asyncio.timeout(self._timing.start_within):
                 await self.async_refresh()
         except TimeoutError:
-            self.note_failure(NetsapiensTimeoutError("no answer while starting"))
+            self._give_up_start()
         if isinstance(self.last_exception, ConfigEntryAuthFailed) and not self.last_update_success:
             raise self.last_exception
+
+    @callback
+    def _give_up_start(self) -> None:
+        """Note that the account could not be read in time, which is tried again."""
+        self.async_set_update_error(self._failed(NetsapiensTimeoutError("no answer while starting")))
+        self._cancel_retry()
+        self._cancel_retry = async_call_later(self.hass, self._backoff(), self._retry_job)
 
     async def _async_first_refresh(self) -> None:
         """Sign in for the first time.
@@ -212,20 +219,30 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
 
     @callback
     def note_failure(self, err: NetsapiensError) -> None:
-        """Learn from a request that failed elsewhere: ask for new credentials, or note that the PBX is away."""
+        """Learn from a request that failed elsewhere: ask for new credentials, or see whether the PBX is away."""
         if self._shutdown_requested:
             return  # another one has followed, maybe with other credentials
         if isinstance(err, NetsapiensAuthError):
             self.config_entry.async_start_reauth(self.hass)
-        elif isinstance(err, (NetsapiensConnectionError, NetsapiensServerError)) and self.last_update_success:
-            self.async_set_update_error(self._failed(err))
-            self._cancel_retry()
-            self._cancel_retry = async_call_later(self.hass, self._backoff(), self._retry_job)
+        elif isinstance(err, (NetsapiensConnectionError, NetsapiensServerError)) and self.throttle.is_away:
+            self._compare(is_fine=False)
 
     @callback
     def note_success(self) -> None:
         """Learn from a request that succeeded elsewhere that the PBX is back."""
-        if not self.last_update_success and not self._shutdown_requested:
+        if not self._shutdown_requested:
+            self._compare(is_fine=True)
+
+    def _compare(self, *, is_fine: bool) -> None:
+        """Read the account where requests elsewhere begin to go otherwise than its own.
+
+        Once is enough: where they go on so, one call fails while all else works, and that is no reason to read more.
+
+        Parameters:
+            is_fine: whether a request elsewhere succeeded.
+        """
+        was_fine, self._is_fine_elsewhere = self._is_fine_elsewhere, is_fine
+        if is_fine is not was_fine and is_fine is not self.last_update_success:
             self._read_anew()
 
     @callback
@@ -268,18 +285,17 @@ class NetsapiensCoordinator(DataUpdateCoordinator[AccountFacts]):
             if self._shutdown_requested:
                 return
             self.async_set_update_error(self._failed(err))
-            asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
-            self._refresh_in(asked + self._backoff())
+            self._refresh_in((err.retry_after or 0.0) + self._backoff())
         else:
-            self.note_success()
+            if not self.last_update_success and not self._shutdown_requested:
+                self._read_anew()
 
     @callback
     def _failed(self, err: NetsapiensError) -> UpdateFailed:
         """Return the failure as the coordinator takes it, with the time of the next attempt."""
         failed = translated(err, UpdateFailed)
-        asked = (err.retry_after or 0.0) if isinstance(err, NetsapiensRateLimitError) else 0.0
         self._failures += 1
-        failed.retry_after = asked + self._backoff()
+        failed.retry_after = (err.retry_after or 0.0) + self._backoff()
         return failed
 
     def _backoff(self) -> float:

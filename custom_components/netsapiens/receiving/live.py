@@ -195,8 +195,9 @@ class Live(Announcer):
         except NetsapiensAuthError, NetsapiensNoUserError, NetsapiensRequestError:
             self._jwt.forget()
             return LiveState.REFUSED
-        except NetsapiensError:
-            pass
+        except NetsapiensError as err:
+            # The PBX's wait is this connection's alone: texts need no JWT, and must not wait for one.
+            self._backoff.asked_to_wait(err.retry_after or 0.0)
         except Exception as err:  # noqa: BLE001
             # A fault of ours must not end it: polling goes on, and the next attempt may go well.
             log_unexpected(_LOGGER, "the live connection", err)

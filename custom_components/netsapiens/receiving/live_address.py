@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from urllib.parse import urlsplit
 
-from ..api import NetsapiensError, NetsapiensURLError, normalise_base_url
+from ..api import NetsapiensRequestError, NetsapiensURLError, normalise_base_url
 from ..pbx.coordinator import NetsapiensCoordinator
 
 _PORT = 8001  # on every core
@@ -22,7 +22,11 @@ class LiveAddresses:
         self.chosen = chosen
 
     async def candidates(self) -> AsyncIterator[str]:
-        """Yield the one that was chosen; or the account's host, then the host that the PBX names."""
+        """Yield the one that was chosen; or the account's host, then the host that the PBX names.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked for its host.
+        """
         if self.chosen is not None:
             yield self.chosen
             return
@@ -35,10 +39,14 @@ class LiveAddresses:
             yield second
 
     async def _named(self) -> str:
-        """Return the host that the PBX names, which may be another one each time; empty where it names none."""
+        """Return the host that the PBX names, which may be another one each time; empty where it names none.
+
+        Raises:
+            NetsapiensError: the PBX could not be asked; a refusal names no host.
+        """
         try:
             return await self._coordinator.throttle.run(self._coordinator.api.get_hostname, may_fail=True)
-        except NetsapiensError:
+        except NetsapiensRequestError:
             return ""
 
 

@@ -20,6 +20,15 @@ class LiveBackoff:
         self._timing = timing
         self._backoff = Backoff(timing.first_wait, timing.longest_wait, jitter=_JITTER)
         self._failures = 0
+        self._asked = 0.0  # seconds that the PBX asked to wait when it was last asked for something
+
+    def asked_to_wait(self, seconds: float) -> None:
+        """Note what the PBX asked for: the wait after the attempt that ends now is longer by so much.
+
+        Parameters:
+            seconds: how long to wait at the least.
+        """
+        self._asked = seconds
 
     def reset(self) -> None:
         """Forget the failures: the next attempt is at another address."""
@@ -28,7 +37,8 @@ class LiveBackoff:
     def failed(self) -> float:
         """Return how many seconds to wait after an attempt that failed."""
         self._failures += 1
-        return self._backoff.wait(self._failures - 1)
+        asked, self._asked = self._asked, 0.0
+        return asked + self._backoff.wait(self._failures - 1)
 
     def lost(self) -> float:
         """Return how many seconds to wait after a connection that was lost, and was there for more than a moment."""

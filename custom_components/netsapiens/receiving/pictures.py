@@ -32,7 +32,7 @@ _LOGGER = logging.getLogger(__name__)
 _WORKERS = 2  # each holds up to 10 MiB
 _OPENED_AT_ONCE = 2  # likewise
 _LONGEST_NAME = 100  # characters of a sender that is no number
-_RETRY = Backoff(5.0, 60.0, jitter=0.5)
+_RETRY = Backoff(5.0, 900.0, jitter=0.5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +43,13 @@ class PictureTiming:
         fetch_within: how many seconds one may take to be fetched.
         open_within: the same for who opens one, with the wait for the PBX.
         retry: waits after a failure that may pass.
-        attempts: how often one that is to be kept is tried.
+        attempts: how often one that is to be kept is tried: over some 45 minutes, since each reads its message again.
     """
 
     fetch_within: float = 30.0
     open_within: float = 45.0
     retry: Backoff = _RETRY
-    attempts: int = 4
+    attempts: int = 12
 
 
 PICTURE_TIMING: HassKey[PictureTiming] = HassKey(f"{DOMAIN}_picture_timing")
@@ -197,7 +197,7 @@ class Pictures:
 
         Raises:
             PictureError: it cannot be had.
-            NetsapiensError: the PBX could not be asked for a link.
+            NetsapiensError: the PBX could not be asked for a link, or asks to wait.
         """
         url = self._fetcher.url_of(await async_fresh_link(self._coordinator, media_id))
         fetch = partial(self._fetcher.fetch, url, self._timing.fetch_within)

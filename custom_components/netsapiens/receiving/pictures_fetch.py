@@ -11,6 +11,8 @@ from homeassistant.helpers.aiohttp_client import SERVER_SOFTWARE, HomeAssistantT
 from homeassistant.util.ssl import get_default_context, get_default_no_verify_context
 from yarl import URL
 
+from ..api import NetsapiensRateLimitError, NetsapiensServerError
+from ..api.answers import retry_after_of
 from ..media_kinds import HEAD, kind_of
 from .pictures_address import AllowedAddresses, CheckedResolver, Resolve
 from .pictures_errors import PictureError, PictureReason
@@ -77,6 +79,7 @@ class MediaFetcher:
 
         Raises:
             PictureError: it cannot be had.
+            NetsapiensError: the PBX asks to wait.
         """
         # A session of its own: only so are addresses checked when names are resolved, and nothing of ours goes along.
         connector = aiohttp.TCPConnector(resolver=self._resolver, use_dns_cache=False, force_close=True)
@@ -106,6 +109,8 @@ class MediaFetcher:
                 if response.status in _REDIRECTS and target:
                     url = url.join(URL(target))
                     continue
+                if self.is_pbx(url):
+                    _check_wait(response)
                 if response.status != HTTPStatus.OK:
                     raise PictureError(PictureReason.UNAVAILABLE)
                 return await _read(response)
@@ -117,6 +122,20 @@ class MediaFetcher:
         if not isinstance(connector, HomeAssistantTCPConnector):
             raise OSError("no resolver")
         return await connector.async_resolve_host(host)
+
+
+def _check_wait(response: aiohttp.ClientResponse) -> None:
+    """Raise where the PBX asks to wait, as it may in answer to any request.
+
+    Raises:
+        NetsapiensRateLimitError: 429.
+        NetsapiensServerError: it failed, and says when to come back.
+    """
+    asked = retry_after_of(response.headers)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        raise NetsapiensRateLimitError("too many requests", retry_after=asked)
+    if response.status >= HTTPStatus.INTERNAL_SERVER_ERROR and asked is not None:
+        raise NetsapiensServerError("the PBX failed to give media", maybe_done=False, retry_after=asked)
 
 
 async def _read(response: aiohttp.ClientResponse) -> FetchedMedia:
