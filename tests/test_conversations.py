@@ -337,3 +337,38 @@ async def test_what_came_in_is_known_while_the_pbx_does_not_answer(
         await conversations.async_find("older")
     monkeypatch.setattr(looking.runtime_data.coordinator, "throttle", SimpleNamespace(is_away=True))
     assert (await conversations.async_find("newer")) is not None
+
+
+async def test_a_person_is_named_before_a_group_they_are_in(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
+    """Who wrote privately is not the group; each recipient's own event names them where two share a number."""
+    entry = await add_account(
+        recipient("Family", ANN, BOB, group=True),
+        recipient("Both", ANN, BOB),
+        recipient("Ann", ANN),
+        recipient("Mum", ANN),
+    )
+    await until(entry.runtime_data.poller.ready.is_set)
+    received = await pbx.receive(from_number=ANN, text="Hi")
+    names = {"1001_acme_example": "Ann", "family": "Ann", "ann": "Ann", "mum": "Mum", "both": "Both"}
+    await until(lambda: len(entity_events.events) == len(names))
+    assert {entity: row["recipient"] for entity, row in entity_events.events} == {
+        f"event.{entity}_messages": name for entity, name in names.items()
+    }
+    past = await hass.services.async_call(
+        DOMAIN, "get_messages", {"messagesession": received.messagesession}, blocking=True, return_response=True
+    )
+    assert [row["recipient"] for row in past["messages"]] == ["Ann"]
+
+
+async def test_a_private_answer_is_none_to_the_group(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount
+) -> None:
+    """Whoever may read the group's conversation does not read what is written to one of them alone."""
+    entry = await add_account(recipient("Family", ANN, BOB, group=True))
+    await until(entry.runtime_data.poller.ready.is_set)
+    received = await pbx.receive(from_number=ANN, text="Hi")
+    found = await async_conversation(entry.runtime_data, received.messagesession)
+    assert found is not None
+    assert found.recipient is None

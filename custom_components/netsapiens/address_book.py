@@ -33,7 +33,9 @@ class AddressBook:
         self._by_ending = None
 
     def recipients_with(self, number: str) -> list[ConfigSubentry]:
-        """Return the recipients that have a number or extension.
+        """Return the recipients that have a number or extension, those first that name it best.
+
+        That is a person rather than a group that they are in, and somebody who has no other number.
 
         Parameters:
             number: as the PBX gives it.
@@ -43,7 +45,20 @@ class AddressBook:
             self._by_ending = self._indexed(region)
         digits = digits_from_pbx(number, region)
         candidates = self._by_ending.get(number[-_ENDING:], [])
-        return [recipient for recipient, data in candidates if digits in numbers_of(data, region)]
+        found = [(recipient, data) for recipient, data in candidates if digits in numbers_of(data, region)]
+        found.sort(key=lambda one: (one[1].group, len(one[1].destination)))
+        return [recipient for recipient, _ in found]
+
+    def owner_of(self, number: str, recipient_id: str | None = None) -> ConfigSubentry | None:
+        """Return the recipient that a number names best.
+
+        Parameters:
+            number: as the PBX gives it.
+            recipient_id: of a recipient that is preferred where it has that number, unless it is a group.
+        """
+        found = self.recipients_with(number)
+        preferred = (one for one in found if one.subentry_id == recipient_id and not read_recipient(one).group)
+        return next(preferred, next(iter(found), None))
 
     def _indexed(self, region: str | None) -> dict[str, list[tuple[ConfigSubentry, RecipientData]]]:
         """Return the recipients by the last digits of their numbers."""

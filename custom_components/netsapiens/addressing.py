@@ -6,7 +6,7 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 
 from .account import NetsapiensData
-from .address_book import numbers_of
+from .address_book import people_of
 from .api import NetsapiensError
 from .const import DOMAIN
 from .errors import translated
@@ -75,7 +75,4 @@ async def _async_destination(account: NetsapiensData, text: str) -> str:
 
 def _is_with(recipient: RecipientData, conversation: ExistingConversation, region: str | None) -> bool:
     """Whether a conversation is with a recipient and nobody else: all of a group, or one of its numbers."""
-    numbers = numbers_of(recipient, region)
-    if len(conversation.others) > 1 and len(numbers) != len(conversation.others):
-        return False
-    return all(digits_from_pbx(other, region) in numbers for other in conversation.others)
+    return frozenset(digits_from_pbx(other, region) for other in conversation.others) in people_of(recipient, region)

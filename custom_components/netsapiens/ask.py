@@ -123,12 +123,12 @@ def _choices(answers: Sequence[dict[str, Any]]) -> list[Choice]:
 def _answer(entry: NetsapiensConfigEntry, answer: Answer) -> JsonObjectType:
     """Return the response of a question that was answered."""
     received, account = answer.received, entry.runtime_data
-    senders = account.addresses.recipients_with(received.from_number)
+    sender = account.addresses.owner_of(received.from_number, answer.ask.message.recipient_id)
     response: JsonObjectType = {
         "id": answer.match.id,
         "text": received.text,
         "from_number": received.shown(received.from_number, account.coordinator.hass.config.country),
-        "recipient": senders[0].title if senders else None,
+        "recipient": sender.title if sender else None,
         "timestamp": received.timestamp.isoformat(),
         "messagesession": received.messagesession,
         "media_content_id": received.media_content_id,

@@ -127,10 +127,11 @@ class Reports:
             # Whoever it is from, the account's event reports it.
             log_unexpected(_LOGGER, "looking for the sender of a message", err)
             senders = []
-        name = senders[0].title if senders else None
         received = self._for_question(received)
         recipient_ids = tuple(sender.subentry_id for sender in senders)
         for recipient_id in (None, *recipient_ids):
+            owner = self._addresses.owner_of(received.from_number, recipient_id) if senders else None
+            name = owner.title if owner else None
             async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
         self._pictures.take(received, recipient_ids)
 
