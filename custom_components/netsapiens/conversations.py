@@ -8,11 +8,11 @@ import time
 
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
-from .api.values import number_of, same_number
+from .api.values import number_of
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
-from .phone import digits_from_pbx
+from .phone import digits_from_pbx, is_same_number
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
@@ -45,7 +45,7 @@ class Conversations:
         """Remember the conversation of a message that came in, for an answer while the PBX is away."""
         account = self._coordinator.data.account
         our_number = None if received.message_type.startswith("chat") else received.to_number
-        others = _others_of(received.participants, our_number, account) or (received.from_number,)
+        others = _others_of(received.participants, our_number, account, self._region) or (received.from_number,)
         self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
         self._latest.move_to_end(received.messagesession)
         if len(self._latest) > MOST_REMEMBERED:
@@ -98,7 +98,12 @@ class Conversations:
 
     def _digits(self, number: str) -> str:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
-        return digits_from_pbx(number, self._coordinator.hass.config.country)
+        return digits_from_pbx(number, self._region)
+
+    @property
+    def _region(self) -> str | None:
+        """The country (ISO 3166, two letters) of the home."""
+        return self._coordinator.hass.config.country
 
     async def async_row(self, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation: of the login, or of another user with a number we send from.
@@ -111,7 +116,7 @@ class Conversations:
         if (row := await self._find_row(None, messagesession)) is not None:
             return row
         async for row, senders in self._of_others(lambda owner: self._find_row(owner, messagesession)):
-            if row is not None and _is_of(row, senders):
+            if row is not None and self._is_of(row, senders):
                 return row
         return None
 
@@ -130,22 +135,27 @@ class Conversations:
         endings = {number[-_ENDING:] for group in people for number in group}
         found = [row for row in await self._all_rows(None) if self._is_with(row, people, endings)]
         async for rows, senders in self._of_others(self._all_rows):
-            found += [row for row in rows if _is_of(row, senders) and self._is_with(row, people, endings)]
+            found += [row for row in rows if self._is_of(row, senders) and self._is_with(row, people, endings)]
         newest = {row.id: row for row in found}  # one that got a message between two pages is on both
         return [row for messagesession, row in newest.items() if messagesession]
 
     def _is_with(self, row: MessageSession, people: Collection[frozenset[str]], endings: Collection[str]) -> bool:
         """Whether a conversation is with people. To read a number takes time: only where the endings fit."""
-        others = _others_of_row(row, self._coordinator.data.account)
+        others = _others_of_row(row, self._coordinator.data.account, self._region)
         if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
             return False
         return frozenset(self._digits(other).casefold() for other in others) in people
+
+    def _is_of(self, row: MessageSession, senders: Collection[str]) -> bool:
+        """Whether a conversation is one of these numbers'."""
+        return any(is_same_number(row.sms_number, sender, self._region) for sender in senders)
 
     async def _of_others[ReadT](
         self, read: Callable[[str], Awaitable[ReadT]]
     ) -> AsyncIterator[tuple[ReadT, Collection[str]]]:
         """Yield what is read of each other user whose numbers we send from, with those numbers."""
-        for owner, senders in shared_senders(self._coordinator.config_entry, self._coordinator.data).items():
+        entry, facts = self._coordinator.config_entry, self._coordinator.data
+        for owner, senders in shared_senders(entry, facts, self._region).items():
             try:
                 found = await read(owner)
             except NetsapiensRequestError:
@@ -155,7 +165,7 @@ class Conversations:
     async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
         """Return a conversation that the PBX lists."""
         row = await self.async_row(messagesession)
-        return None if row is None else conversation_of(row, self._coordinator.data.account)
+        return None if row is None else conversation_of(row, self._coordinator.data.account, self._region)
 
     async def _find_row(self, owner: str | None, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation in a user's list."""
@@ -179,29 +189,28 @@ class Conversations:
         )
 
 
-def conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
+def conversation_of(row: MessageSession, account: Account, region: str | None) -> ExistingConversation:
     """Return a conversation from its row in the list.
 
     Parameters:
         row: the conversation's.
         account: who we are.
+        region: the country (ISO 3166, two letters) of the home.
     """
-    return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+    return ExistingConversation(row.id, _others_of_row(row, account, region), row.sms_number or None)
 
 
-def _is_of(row: MessageSession, senders: Collection[str]) -> bool:
-    """Whether a conversation is one of these numbers'."""
-    return any(same_number(row.sms_number, sender) for sender in senders)
-
-
-def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:
+def _others_of_row(row: MessageSession, account: Account, region: str | None) -> tuple[str, ...]:
     """Return everybody in a conversation but us."""
-    return _others_of(row.remotes or row.participants, row.sms_number or None, account)
+    return _others_of(row.remotes or row.participants, row.sms_number or None, account, region)
 
 
-def _others_of(everybody: Collection[str], our_number: str | None, account: Account) -> tuple[str, ...]:
+def _others_of(
+    everybody: Collection[str], our_number: str | None, account: Account, region: str | None
+) -> tuple[str, ...]:
     """Return everybody but us, each once; users of our own domain without it, as they are texted."""
     if our_number is not None:
-        return tuple(dict.fromkeys(number_of(one) for one in everybody if not same_number(number_of(one), our_number)))
+        others = [number_of(one) for one in everybody if not is_same_number(one, our_number, region)]
+        return tuple(dict.fromkeys(others))
     users = map(account.without_domain, everybody)
     return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

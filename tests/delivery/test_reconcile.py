@@ -58,9 +58,9 @@ class Listing:
         return self.sessions[start if self.knows_start else 0 :][:limit]
 
 
-def lookup(listing: Listing) -> Reconciler:
+def lookup(listing: Listing, country: str | None = "US") -> Reconciler:
     """What counts in it."""
-    return Reconciler(listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
+    return Reconciler(listing, Throttle(), lambda: ACCOUNT, lambda: country)  # type: ignore[arg-type]
 
 
 def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
@@ -187,6 +187,27 @@ async def test_other_conversations(other: MessageSession, message: OutgoingMessa
     listing = Listing(own=[row()])
     listing.sessions = [other]
     assert await lookup(listing).count(message, Baseline(NOW, 0)) == int(counts)
+
+
+@pytest.mark.parametrize(
+    ("country", "listed", "digits"),
+    [
+        ("US", "8585550123", "18585550123"),
+        ("GB", "07700900123", "447700900123"),
+        ("AU", 412340123, "61412340123"),
+        ("SG", "91230123", "6591230123"),
+    ],
+)
+async def test_other_conversations_with_numbers_as_the_country_writes_them(
+    country: str, listed: str | int, digits: str
+) -> None:
+    """They are counted, whichever of the PBX's lists has the country code; so are texts without a direction."""
+    listing = Listing(own=[row(**{"direction": "", "from-number": listed})])
+    listing.sessions = [session("own", remote=listed, sms_number=listed)]
+    message = outgoing("Alarm", "h" * 32, digits, sender=digits)
+    assert await lookup(listing, country).count(message, Baseline(NOW, 0)) == 1
+    stranger = outgoing("Alarm", "h" * 32, f"{digits[:-5]}{9 - int(digits[-5])}{digits[-4:]}", sender=digits)
+    assert await lookup(listing, country).count(stranger, Baseline(NOW, 0)) == 0
 
 
 async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:

@@ -15,6 +15,7 @@ from ..api.values import as_text
 from ..errors import call_safely, log_unexpected, translated
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..phone_metadata import async_load_metadata
 from .entry import QueueEntry
 from .expiry import Expiry
 from .held_reports import HeldReports
@@ -58,6 +59,7 @@ class Deliverer:
         expiry: Expiry,
         timing: QueueTiming,
     ) -> None:
+        self._hass = hass
         self._loop = hass.loop
         self._history = history
         self._spool = spool
@@ -74,7 +76,9 @@ class Deliverer:
         self._coordinator = coordinator
         self._api = MessageAPI(coordinator.api)
         self._throttle = coordinator.throttle
-        self._reconciler = Reconciler(self._api, self._throttle, lambda: coordinator.data.account)
+        self._reconciler = Reconciler(
+            self._api, self._throttle, lambda: coordinator.data.account, lambda: self._hass.config.country
+        )
 
     @callback
     def pbx_now(self) -> float | None:
@@ -137,6 +141,7 @@ class Deliverer:
             if self._expiry.is_unsure:
                 self._expiry.correct(self.pbx_now())
             if entry.delivery.step is Step.COUNT and not self._history.is_certain(entry.fingerprint):
+                await async_load_metadata(self._hass)  # the numbers of conversations are compared
                 since = self._history.baseline(entry.fingerprint, api.now()).since
                 baseline = await self._reconciler.baseline(entry.message, since, entry.caller)
                 if entry.delivery.step is Step.COUNT:
@@ -260,6 +265,7 @@ class Deliverer:
 
     async def _look(self, entry: QueueEntry, baseline: Baseline) -> Event:
         """Return whether a message is listed, after as many looks as the lists may lag."""
+        await async_load_metadata(self._hass)  # the numbers of conversations are compared
         looks = self._timing.looks
         for after in looks:
             due, is_last = entry.lost_at + after, after == looks[-1]

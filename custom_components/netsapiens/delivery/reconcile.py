@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from copy import replace
 from datetime import datetime, timedelta
+from functools import partial
 import html
 import json
 import re
@@ -20,11 +21,11 @@ import unicodedata
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession
-from ..api.values import same_number
 from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
+from ..phone import is_same_number
 
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
@@ -198,12 +199,20 @@ class Reconciler:
         api: the account's messages.
         throttle: lets each request through.
         account: who we are.
+        region: the country (ISO 3166, two letters) of the home, in which the PBX may write numbers without a code.
     """
 
-    def __init__(self, api: MessageAPI, throttle: Throttle, account: Callable[[], Account]) -> None:
+    def __init__(
+        self,
+        api: MessageAPI,
+        throttle: Throttle,
+        account: Callable[[], Account],
+        region: Callable[[], str | None],
+    ) -> None:
         self._api = api
         self._throttle = throttle
         self._account = account
+        self._region = region
 
     async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Baseline:
         """Return the baseline of a message that is about to be sent, where only the PBX knows its duplicates.
@@ -261,7 +270,8 @@ class Reconciler:
 
     def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline, *, knows_zone: bool) -> bool:
         """Whether a row may be the message."""
-        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number):
+        is_same = partial(is_same_number, region=self._region())
+        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number, is_same):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")
@@ -288,7 +298,7 @@ class Reconciler:
             if session.id
             and session.id != message.messagesession
             and (session.last_time is None or session.last_time >= baseline.since)
-            and _same_party(session, message)
+            and _same_party(session, message, self._region())
         ]
 
 
@@ -301,20 +311,21 @@ def _is_alike(row: Message, message: OutgoingMessage, baseline: Baseline) -> boo
     return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in baseline.texts))
 
 
-def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:
+def _same_party(session: MessageSession, message: OutgoingMessage, region: str | None) -> bool:
     """Whether a conversation is between the message's sender and its destinations."""
-    if message.from_number is not None and not same_number(session.sms_number, message.from_number):
+    if message.from_number is not None and not is_same_number(session.sms_number, message.from_number, region):
         return False
     if len(session.remotes) != len(message.destination):
         return False
     return all(
-        any(_same_remote(remote, destination) for remote in session.remotes) for destination in message.destination
+        any(_same_remote(remote, destination, region) for remote in session.remotes)
+        for destination in message.destination
     )
 
 
-def _same_remote(remote: str, destination: str) -> bool:
+def _same_remote(remote: str, destination: str, region: str | None) -> bool:
     """Whether the PBX's name for the other end is a destination: a number, or an extension with its domain."""
-    return remote.partition("@")[0] == destination.partition("@")[0] or same_number(remote, destination)
+    return remote.partition("@")[0] == destination.partition("@")[0] or is_same_number(remote, destination, region)
 
 
 async def _complete[RowT](

@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..api import Account, Message, MessageSession
-from ..api.values import number_of, same_number
-from ..phone import from_pbx
+from ..api.values import number_of
+from ..phone import from_pbx, is_same_number
 from .pictures_id import MediaId, media_id_of
 
 
@@ -88,6 +88,7 @@ def received_message(
     at: datetime,
     account: Account,
     entry_id: str,
+    region: str | None,
     listed: ListedBetween | None = None,
 ) -> ReceivedMessage:
     """Return a message as it is reported.
@@ -98,12 +99,13 @@ def received_message(
         at: its time.
         account: who we are.
         entry_id: the account's.
+        region: the country (ISO 3166, two letters) of the home.
         listed: where it stands among our own texts.
     """
     dialed = "" if row.type.startswith("chat") or "," in row.dialed else number_of(row.dialed)
     to_number = session.sms_number or dialed or account.user
     listed_in_it = row.participants or session.remotes
-    others = [one for one in listed_in_it if not _is_us(one, to_number, account)]
+    others = [one for one in listed_in_it if not _is_us(one, to_number, account, region)]
     return ReceivedMessage(
         text=row.text,
         from_number=row.from_number or account.without_domain(row.from_user_id),
@@ -119,7 +121,7 @@ def received_message(
     )
 
 
-def _is_us(participant: str, to_number: str, account: Account) -> bool:
+def _is_us(participant: str, to_number: str, account: Account, region: str | None) -> bool:
     """Whether somebody in a conversation is the account itself, which some PBXs list with the other one of two."""
     inside = account.without_domain(participant)
-    return inside == account.user or participant == account.uid or same_number(participant, to_number)
+    return inside == account.user or participant == account.uid or is_same_number(participant, to_number, region)
