@@ -12,7 +12,7 @@ from .api.values import number_of
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
-from .phone import digits_from_pbx, is_same_number
+from .phone import digits_from_pbx, is_phone_number, is_same_number
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
@@ -44,9 +44,13 @@ class Conversations:
     def remember(self, received: ReceivedMessage) -> None:
         """Remember the conversation of a message that came in, for an answer while the PBX is away."""
         account = self._coordinator.data.account
-        our_number = None if received.message_type.startswith("chat") else received.to_number
-        others = _others_of(received.participants, our_number, account, self._region) or (received.from_number,)
-        self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
+        is_chat = received.message_type.startswith("chat")
+        # Where the PBX names no number of ours, we are the user.
+        our_number = None if is_chat or received.to_number == account.user else received.to_number
+        listed = _others_of(received.participants, our_number, account, self._region, is_chat=is_chat)
+        others = listed or (received.from_number,)
+        conversation = ExistingConversation(received.messagesession, others, our_number, is_chat)
+        self._latest[received.messagesession] = conversation
         self._latest.move_to_end(received.messagesession)
         if len(self._latest) > MOST_REMEMBERED:
             self._latest.popitem(last=False)
@@ -66,7 +70,7 @@ class Conversations:
             return known
         try:
             async with asyncio.timeout(self._ask_within):
-                return await self._find_listed(messagesession) or known
+                return await self._find_listed(messagesession, known) or known
         except TimeoutError:
             if known is None:
                 raise NetsapiensTimeoutError("no answer when asked for a conversation") from None
@@ -162,10 +166,21 @@ class Conversations:
                 continue  # the login may not see that user's
             yield found, senders
 
-    async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
-        """Return a conversation that the PBX lists."""
+    async def _find_listed(
+        self, messagesession: str, known: ExistingConversation | None
+    ) -> ExistingConversation | None:
+        """Return a conversation that the PBX lists.
+
+        Parameters:
+            messagesession: its id.
+            known: the same as a message came in on it; that says more where the PBX lists it without our number.
+        """
         row = await self.async_row(messagesession)
-        return None if row is None else conversation_of(row, self._coordinator.data.account, self._region)
+        if row is None:
+            return None
+        if known is not None and not known.is_chat and not row.sms_number:
+            return known
+        return conversation_of(row, self._coordinator.data.account, self._region)
 
     async def _find_row(self, owner: str | None, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation in a user's list."""
@@ -197,20 +212,27 @@ def conversation_of(row: MessageSession, account: Account, region: str | None) -
         account: who we are.
         region: the country (ISO 3166, two letters) of the home.
     """
-    return ExistingConversation(row.id, _others_of_row(row, account, region), row.sms_number or None)
+    others = _others_of_row(row, account, region)
+    return ExistingConversation(row.id, others, row.sms_number or None, _is_chat(row))
 
 
 def _others_of_row(row: MessageSession, account: Account, region: str | None) -> tuple[str, ...]:
     """Return everybody in a conversation but us."""
-    return _others_of(row.remotes or row.participants, row.sms_number or None, account, region)
+    everybody = row.remotes or row.participants
+    return _others_of(everybody, row.sms_number or None, account, region, is_chat=_is_chat(row))
+
+
+def _is_chat(row: MessageSession) -> bool:
+    """Whether a conversation stays inside the PBX: it is with users, and not with a phone number."""
+    return not row.sms_number and not any(is_phone_number(number_of(one)) for one in row.remotes or row.participants)
 
 
 def _others_of(
-    everybody: Collection[str], our_number: str | None, account: Account, region: str | None
+    everybody: Collection[str], our_number: str | None, account: Account, region: str | None, *, is_chat: bool
 ) -> tuple[str, ...]:
     """Return everybody but us, each once; users of our own domain without it, as they are texted."""
-    if our_number is not None:
-        others = [number_of(one) for one in everybody if not is_same_number(one, our_number, region)]
+    if not is_chat:
+        others = [number_of(one) for one in everybody if not is_same_number(one, our_number or "", region)]
         return tuple(dict.fromkeys(others))
     users = map(account.without_domain, everybody)
     return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

@@ -127,7 +127,7 @@ def international(number: str) -> str:
     Parameters:
         number: digits with country code. Anything else, such as an extension, is returned as it is.
     """
-    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(number):
         return number
     found = _possible(f"+{number}", DEFAULT_REGION)
     return number if found is None else _formatted(found, "INTERNATIONAL")
@@ -143,7 +143,7 @@ def from_pbx(number: str, region: str | None) -> str:
         number: digits; what is no number, such as an extension or a sender's name, is returned as it is.
         region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
     """
-    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(number):
         return number
     try:
         meant = parse_destination(number, region).number
@@ -221,13 +221,18 @@ def readings(text: str, region: str | None) -> tuple[str, ...]:
         cleaned = _clean(text)
     except InvalidNumberError:
         return ()
-    if not is_digits(cleaned) or len(cleaned) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(cleaned):
         return tuple(found)
     for spelling in (cleaned, f"+{cleaned}"):
         number = _possible(spelling, region or DEFAULT_REGION)
         if number is not None and (digits := _formatted(number, "E164").removeprefix("+")) not in found:
             found.append(digits)
     return tuple(found)
+
+
+def is_phone_number(text: str) -> bool:
+    """Whether a text is digits, and too many for an extension or a short code."""
+    return is_digits(text) and len(text) > _LONGEST_SHORT_CODE
 
 
 def is_name(text: str) -> bool:
