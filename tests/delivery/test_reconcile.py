@@ -4,6 +4,7 @@ from collections.abc import Callable
 from copy import replace
 from datetime import UTC, datetime, timedelta
 import html
+from types import SimpleNamespace
 from typing import Any
 import unicodedata
 
@@ -16,6 +17,7 @@ from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSend
 from custom_components.netsapiens.delivery.timing import SLACK
 from custom_components.netsapiens.outgoing import Media, OutgoingMessage
 from custom_components.netsapiens.pbx.throttle import Throttle
+from custom_components.netsapiens.phone_metadata import load_metadata
 
 ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")
 OWN, ANN = "18585550199", "18585550123"
@@ -60,7 +62,9 @@ class Listing:
 
 def lookup(listing: Listing, country: str | None = "US") -> Reconciler:
     """What counts in it."""
-    return Reconciler(listing, Throttle(), lambda: ACCOUNT, lambda: country)  # type: ignore[arg-type]
+    load_metadata()
+    hass: Any = SimpleNamespace(config=SimpleNamespace(country=country), data={})
+    return Reconciler(hass, listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
 
 
 def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:

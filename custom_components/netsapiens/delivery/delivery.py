@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from functools import partial
-from http import HTTPStatus
 import logging
 from typing import Any
 
@@ -15,7 +14,6 @@ from ..api.values import as_text
 from ..errors import call_safely, log_unexpected, translated
 from ..outgoing import OutgoingMessage
 from ..pbx.coordinator import NetsapiensCoordinator
-from ..phone_metadata import async_load_metadata
 from .entry import QueueEntry
 from .expiry import Expiry
 from .held_reports import HeldReports
@@ -76,9 +74,7 @@ class Deliverer:
         self._coordinator = coordinator
         self._api = MessageAPI(coordinator.api)
         self._throttle = coordinator.throttle
-        self._reconciler = Reconciler(
-            self._api, self._throttle, lambda: coordinator.data.account, lambda: self._hass.config.country
-        )
+        self._reconciler = Reconciler(self._hass, self._api, self._throttle, lambda: coordinator.data.account)
 
     @callback
     def pbx_now(self) -> float | None:
@@ -141,7 +137,6 @@ class Deliverer:
             if self._expiry.is_unsure:
                 self._expiry.correct(self.pbx_now())
             if entry.delivery.step is Step.COUNT and not self._history.is_certain(entry.fingerprint):
-                await async_load_metadata(self._hass)  # the numbers of conversations are compared
                 since = self._history.baseline(entry.fingerprint, api.now()).since
                 baseline = await self._reconciler.baseline(entry.message, since, entry.caller)
                 if entry.delivery.step is Step.COUNT:
@@ -265,7 +260,6 @@ class Deliverer:
 
     async def _look(self, entry: QueueEntry, baseline: Baseline) -> Event:
         """Return whether a message is listed, after as many looks as the lists may lag."""
-        await async_load_metadata(self._hass)  # the numbers of conversations are compared
         looks = self._timing.looks
         for after in looks:
             due, is_last = entry.lost_at + after, after == looks[-1]
@@ -305,5 +299,5 @@ async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | N
 
 
 def _is_refusal(err: NetsapiensError) -> bool:
-    """Whether the PBX refused this very message. A 401 is about the login, and passes."""
-    return isinstance(err, NetsapiensRequestError) and err.status != HTTPStatus.UNAUTHORIZED
+    """Whether the PBX refused this very message. What is about the login passes."""
+    return isinstance(err, NetsapiensRequestError) and not err.of_login

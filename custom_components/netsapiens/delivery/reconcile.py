@@ -18,6 +18,8 @@ import time
 from typing import NamedTuple
 import unicodedata
 
+from homeassistant.core import HomeAssistant
+
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession
@@ -26,6 +28,7 @@ from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
 from ..phone import is_same_number
+from ..phone_metadata import async_load_metadata
 
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
@@ -199,20 +202,15 @@ class Reconciler:
         api: the account's messages.
         throttle: lets each request through.
         account: who we are.
-        region: the country (ISO 3166, two letters) of the home, in which the PBX may write numbers without a code.
     """
 
     def __init__(
-        self,
-        api: MessageAPI,
-        throttle: Throttle,
-        account: Callable[[], Account],
-        region: Callable[[], str | None],
+        self, hass: HomeAssistant, api: MessageAPI, throttle: Throttle, account: Callable[[], Account]
     ) -> None:
+        self._hass = hass
         self._api = api
         self._throttle = throttle
         self._account = account
-        self._region = region
 
     async def baseline(self, message: OutgoingMessage, since: datetime, caller: Hashable = READING) -> Baseline:
         """Return the baseline of a message that is about to be sent, where only the PBX knows its duplicates.
@@ -238,6 +236,7 @@ class Reconciler:
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not say.
         """
+        await async_load_metadata(self._hass)  # numbers are compared
         others: list[MessageSession] | None = None
         if not self._api.knows_zone:
             with suppress(NetsapiensError):  # the list of conversations only says in which zone the messages' times are
@@ -270,7 +269,7 @@ class Reconciler:
 
     def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline, *, knows_zone: bool) -> bool:
         """Whether a row may be the message."""
-        is_same = partial(is_same_number, region=self._region())
+        is_same = partial(is_same_number, region=self._hass.config.country)
         if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number, is_same):
             return False
         if row.time is None:
@@ -298,7 +297,7 @@ class Reconciler:
             if session.id
             and session.id != message.messagesession
             and (session.last_time is None or session.last_time >= baseline.since)
-            and _same_party(session, message, self._region())
+            and _same_party(session, message, self._hass.config.country)
         ]
 
 
