@@ -14,6 +14,7 @@ from custom_components.netsapiens import conversations as conversations_module
 from custom_components.netsapiens.addressing import async_conversation
 from custom_components.netsapiens.api import MessageAPI, NetsapiensTimeoutError
 from custom_components.netsapiens.const import DOMAIN
+from custom_components.netsapiens.phone import international
 from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.helpers import shown, until
 from tests.simulator import FaultKind, Simulator
@@ -170,6 +171,67 @@ async def test_the_conversation_of_a_chat(
     (row,) = await answer(hass, messagesession=received.messagesession)
     assert (row["destination"], row["from_number"], row["message_type"]) == (["1002"], None, "chat")
     assert pbx.messages[-1].requested_session == received.messagesession
+
+
+@pytest.mark.parametrize(("is_known", "names_our_number"), [(True, True), (True, False), (False, True)])
+async def test_a_conversation_that_is_listed_without_our_number(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    is_known: bool,
+    names_our_number: bool,
+) -> None:
+    """With a phone number it is no chat; the answer is from the number that was texted, as far as anything names it."""
+    pbx.users.clear()
+    pbx.add_user("1001@acme.example", numbers=[OWN, "18585550198", "18585550197"])
+    entry = await add_account(recipient("Bob", BOB, from_number="18585550197"))
+    await until(entry.runtime_data.poller.ready.is_set)
+    pbx.names_our_number = names_our_number
+    received = [await pbx.receive(from_number=one, text="Hi", to_number="18585550198") for one in (ANN, BOB, "24123")]
+    await until(lambda: len(entity_events.texts()) == len(received))
+    if not is_known:
+        assert await hass.config_entries.async_unload(entry.entry_id)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    pbx.names_our_number = False
+    answers = received if is_known else received[:2]
+    rows = [(await answer(hass, messagesession=one.messagesession))[0] for one in answers]
+    assert {row["message_type"] for row in rows} == {"sms"}
+    assert [message.destination for message in pbx.messages] == [[one.from_number] for one in answers]
+    chosen = [OWN, "18585550197", OWN]
+    senders = ["18585550198"] * 3 if is_known and names_our_number else chosen
+    assert [message.from_number for message in pbx.messages] == senders[: len(answers)]
+
+
+@pytest.mark.parametrize(
+    ("country", "listed", "digits"),
+    [
+        ("US", "2025550123", "12025550123"),
+        ("US", "(858) 555-0123", "18585550123"),
+        ("GB", "07700900123", "447700900123"),
+        ("AU", "412340123", "61412340123"),
+        ("SG", "91234567", "6591234567"),
+        ("DE", "4915112345678", "4915112345678"),
+    ],
+)
+@pytest.mark.parametrize("names_our_number", [True, False])
+async def test_the_conversation_of_a_number_as_its_country_writes_it(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    country: str,
+    listed: str,
+    digits: str,
+    names_our_number: bool,
+) -> None:
+    """It is answered at the number with its country code, as every text is, and the response shows that one."""
+    hass.config.country = country
+    pbx.cast_numbers, pbx.names_our_number = False, names_our_number
+    await add_account(options={"from_number": OWN, "incoming": "off"})
+    received = await pbx.receive(from_number=listed, text="Hi")
+    (row,) = await answer(hass, messagesession=received.messagesession)
+    assert (row["destination"], row["message_type"]) == ([international(digits)], "sms")
+    assert pbx.messages[0].destination == [digits]
 
 
 async def test_the_number_that_was_written_to_answers(

@@ -4,7 +4,7 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ServiceValidationError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -135,6 +135,38 @@ async def test_accepted_without_saying_so_is_found_under_the_owner(
     assert sent_under(pbx) == [("1002", FRONT_DESK)]
     looks = [record.path for record in pbx.requests if record.method == "GET" and "/messagesessions" in record.path]
     assert any("/users/1002/messagesessions/" in path for path in looks)
+
+
+async def test_an_owner_out_of_reach(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:
+    """Some PBXs say 401 where the login has no rights over a user: a refusal, and no reason to sign in again."""
+    pbx.fault(FaultKind.UNAUTHORIZED, path="/users/1002/messagesessions", message="Domain out of scope", times=None)
+    tokens = len(pbx.requests_to("/tokens"))
+    with pytest.raises(HomeAssistantError, match="refused with status 401: Domain out of scope"):
+        await send(hass, from_number=FRONT_DESK)
+    assert (await send(hass))["status"] == "sent"
+    assert sent_under(pbx) == [("1001", OWN)]
+    assert len(pbx.requests_to("/tokens")) == tokens + 1
+    assert not hass.config_entries.flow.async_progress()
+
+
+@pytest.mark.parametrize(("from_number", "owner"), [(OWN, "1001"), (FRONT_DESK, "1002")])
+@pytest.mark.parametrize("lasting", ["token", "everything", "own records and texts"])
+async def test_a_login_that_is_refused_for_a_while(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, from_number: str, owner: str, lasting: str
+) -> None:
+    """A text is refused for that by nobody: it goes out later, whoever owns its number."""
+    if lasting == "token":
+        pbx.revoke_tokens()
+    elif lasting == "everything":
+        pbx.fault(FaultKind.UNAUTHORIZED, path="/domains/", times=None)
+    else:  # the text is refused for the token, and then nothing can be asked
+        pbx.fault(FaultKind.UNAUTHORIZED, path="/messages", method="POST", times=None)
+        pbx.fault(FaultKind.STATUS, path="/users/1001/messagesessions", method="GET", code=500, times=None)
+    status = (await send(hass, from_number=from_number))["status"]
+    assert status == ("sent" if lasting == "token" else "queued")
+    pbx.clear_faults()
+    await until(lambda: pbx.messages)
+    assert sent_under(pbx) == [(owner, from_number)]
 
 
 async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

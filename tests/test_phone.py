@@ -18,6 +18,7 @@ from custom_components.netsapiens.phone import (
     from_pbx,
     international,
     is_name,
+    is_same_number,
     mask,
     national,
     parse_destination,
@@ -274,6 +275,31 @@ def test_what_is_stored_means_the_same_again(text: str, region: str, stored: str
 def test_what_the_pbx_gave_is_shown_internationally(number: str, region: str | None, shown: str) -> None:
     """So that it can be used everywhere."""
     assert from_pbx(number, region) == shown
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "region", "same"),
+    [
+        ("18585550123", "(858) 555-0123", "US", True),
+        ("18585550123", "8585550123", "GB", True),  # the home's country may not be the PBX's
+        ("447700900123", "07700900123", "GB", True),
+        ("447700900123", "07700900123", "FR", False),
+        ("447700900123", "07710900123", "GB", False),
+        ("6591230123", "91230123", "SG", True),
+        ("4591230123", "91230123", "SG", False),
+        ("4915112345678", "015112345678", "DE", True),
+        ("24123", "24123", "US", True),
+        ("18585550123", "0123", "US", False),
+        ("AMAZON", "AMAZON", "US", True),
+        ("AMAZON", "AMAZON2", "US", False),
+        ("", "", "US", False),
+        ("", "18585550123", "US", False),
+    ],
+)
+def test_two_spellings_of_a_number(one: str, other: str, region: str, same: bool) -> None:
+    """The PBX may write a number in one list with its country code, and in another as people at home do."""
+    assert is_same_number(one, other, region) is same
+    assert is_same_number(other, one, region) is same
 
 
 @pytest.mark.parametrize(

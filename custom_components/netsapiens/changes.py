@@ -16,6 +16,7 @@ from .entity import async_name_devices
 from .issues import check_hourly_limit, check_options, check_recipients, check_sender
 from .notify_actions import NamedActions
 from .pbx.login import login_of
+from .phone_metadata import async_load_metadata
 from .signals import recipients_changed
 
 _CLOSED = {ConfigEntryState.UNLOAD_IN_PROGRESS, ConfigEntryState.NOT_LOADED}
@@ -64,6 +65,7 @@ class Changes:
         check_options(hass, entry)
         check_hourly_limit(hass, entry, account.queue.taken_last_hour)
         check_recipients(hass, entry)
+        await async_load_metadata(hass)
         check_sender(hass, entry, account.coordinator.data)
         await account.receiver.async_apply()
 

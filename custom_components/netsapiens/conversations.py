@@ -8,11 +8,11 @@ import time
 
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
-from .api.values import number_of, same_number
+from .api.values import number_of
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
-from .phone import digits_from_pbx
+from .phone import digits_from_pbx, is_phone_number, is_same_number
 from .receiving.received import ReceivedMessage
 from .request import ExistingConversation
 
@@ -44,9 +44,13 @@ class Conversations:
     def remember(self, received: ReceivedMessage) -> None:
         """Remember the conversation of a message that came in, for an answer while the PBX is away."""
         account = self._coordinator.data.account
-        our_number = None if received.message_type.startswith("chat") else received.to_number
-        others = _others_of(received.participants, our_number, account) or (received.from_number,)
-        self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
+        is_chat = received.message_type.startswith("chat")
+        # Where the PBX names no number of ours, we are the user.
+        our_number = None if is_chat or received.to_number == account.user else received.to_number
+        listed = _others_of(received.participants, our_number, account, self._region, is_chat=is_chat)
+        others = listed or (received.from_number,)
+        conversation = ExistingConversation(received.messagesession, others, our_number, is_chat)
+        self._latest[received.messagesession] = conversation
         self._latest.move_to_end(received.messagesession)
         if len(self._latest) > MOST_REMEMBERED:
             self._latest.popitem(last=False)
@@ -66,7 +70,7 @@ class Conversations:
             return known
         try:
             async with asyncio.timeout(self._ask_within):
-                return await self._find_listed(messagesession) or known
+                return await self._find_listed(messagesession, known) or known
         except TimeoutError:
             if known is None:
                 raise NetsapiensTimeoutError("no answer when asked for a conversation") from None
@@ -98,7 +102,12 @@ class Conversations:
 
     def _digits(self, number: str) -> str:
         """Return a number that the PBX gave as digits with country code; a name as it is."""
-        return digits_from_pbx(number, self._coordinator.hass.config.country)
+        return digits_from_pbx(number, self._region)
+
+    @property
+    def _region(self) -> str | None:
+        """The country (ISO 3166, two letters) of the home."""
+        return self._coordinator.hass.config.country
 
     async def async_row(self, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation: of the login, or of another user with a number we send from.
@@ -111,7 +120,7 @@ class Conversations:
         if (row := await self._find_row(None, messagesession)) is not None:
             return row
         async for row, senders in self._of_others(lambda owner: self._find_row(owner, messagesession)):
-            if row is not None and _is_of(row, senders):
+            if row is not None and self._is_of(row, senders):
                 return row
         return None
 
@@ -130,32 +139,48 @@ class Conversations:
         endings = {number[-_ENDING:] for group in people for number in group}
         found = [row for row in await self._all_rows(None) if self._is_with(row, people, endings)]
         async for rows, senders in self._of_others(self._all_rows):
-            found += [row for row in rows if _is_of(row, senders) and self._is_with(row, people, endings)]
+            found += [row for row in rows if self._is_of(row, senders) and self._is_with(row, people, endings)]
         newest = {row.id: row for row in found}  # one that got a message between two pages is on both
         return [row for messagesession, row in newest.items() if messagesession]
 
     def _is_with(self, row: MessageSession, people: Collection[frozenset[str]], endings: Collection[str]) -> bool:
         """Whether a conversation is with people. To read a number takes time: only where the endings fit."""
-        others = _others_of_row(row, self._coordinator.data.account)
+        others = _others_of_row(row, self._coordinator.data.account, self._region)
         if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
             return False
         return frozenset(self._digits(other).casefold() for other in others) in people
+
+    def _is_of(self, row: MessageSession, senders: Collection[str]) -> bool:
+        """Whether a conversation is one of these numbers'."""
+        return any(is_same_number(row.sms_number, sender, self._region) for sender in senders)
 
     async def _of_others[ReadT](
         self, read: Callable[[str], Awaitable[ReadT]]
     ) -> AsyncIterator[tuple[ReadT, Collection[str]]]:
         """Yield what is read of each other user whose numbers we send from, with those numbers."""
-        for owner, senders in shared_senders(self._coordinator.config_entry, self._coordinator.data).items():
+        entry, facts = self._coordinator.config_entry, self._coordinator.data
+        for owner, senders in shared_senders(entry, facts, self._region).items():
             try:
                 found = await read(owner)
             except NetsapiensRequestError:
                 continue  # the login may not see that user's
             yield found, senders
 
-    async def _find_listed(self, messagesession: str) -> ExistingConversation | None:
-        """Return a conversation that the PBX lists."""
+    async def _find_listed(
+        self, messagesession: str, known: ExistingConversation | None
+    ) -> ExistingConversation | None:
+        """Return a conversation that the PBX lists.
+
+        Parameters:
+            messagesession: its id.
+            known: the same as a message came in on it; that says more where the PBX lists it without our number.
+        """
         row = await self.async_row(messagesession)
-        return None if row is None else conversation_of(row, self._coordinator.data.account)
+        if row is None:
+            return None
+        if known is not None and not known.is_chat and not row.sms_number:
+            return known
+        return conversation_of(row, self._coordinator.data.account, self._region)
 
     async def _find_row(self, owner: str | None, messagesession: str) -> MessageSession | None:
         """Return the row of a conversation in a user's list."""
@@ -179,29 +204,35 @@ class Conversations:
         )
 
 
-def conversation_of(row: MessageSession, account: Account) -> ExistingConversation:
+def conversation_of(row: MessageSession, account: Account, region: str | None) -> ExistingConversation:
     """Return a conversation from its row in the list.
 
     Parameters:
         row: the conversation's.
         account: who we are.
+        region: the country (ISO 3166, two letters) of the home.
     """
-    return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+    others = _others_of_row(row, account, region)
+    return ExistingConversation(row.id, others, row.sms_number or None, _is_chat(row))
 
 
-def _is_of(row: MessageSession, senders: Collection[str]) -> bool:
-    """Whether a conversation is one of these numbers'."""
-    return any(same_number(row.sms_number, sender) for sender in senders)
-
-
-def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:
+def _others_of_row(row: MessageSession, account: Account, region: str | None) -> tuple[str, ...]:
     """Return everybody in a conversation but us."""
-    return _others_of(row.remotes or row.participants, row.sms_number or None, account)
+    everybody = row.remotes or row.participants
+    return _others_of(everybody, row.sms_number or None, account, region, is_chat=_is_chat(row))
 
 
-def _others_of(everybody: Collection[str], our_number: str | None, account: Account) -> tuple[str, ...]:
+def _is_chat(row: MessageSession) -> bool:
+    """Whether a conversation stays inside the PBX: it is with users, and not with a phone number."""
+    return not row.sms_number and not any(is_phone_number(number_of(one)) for one in row.remotes or row.participants)
+
+
+def _others_of(
+    everybody: Collection[str], our_number: str | None, account: Account, region: str | None, *, is_chat: bool
+) -> tuple[str, ...]:
     """Return everybody but us, each once; users of our own domain without it, as they are texted."""
-    if our_number is not None:
-        return tuple(dict.fromkeys(number_of(one) for one in everybody if not same_number(number_of(one), our_number)))
+    if not is_chat:
+        others = [number_of(one) for one in everybody if not is_same_number(one, our_number or "", region)]
+        return tuple(dict.fromkeys(others))
     users = map(account.without_domain, everybody)
     return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

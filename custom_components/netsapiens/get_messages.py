@@ -142,10 +142,10 @@ def _rows_of(
         messages: oldest first.
         recipient: whom the call named, if it named one.
     """
-    us = account.coordinator.data.account
+    us, region = account.coordinator.data.account, account.coordinator.hass.config.country
     sessions = {message.session.id: message.session for message in messages}
     with_whom = {
-        messagesession: recipient or recipient_of(account, conversation_of(session, us))
+        messagesession: recipient or recipient_of(account, conversation_of(session, us, region))
         for messagesession, session in sessions.items()
     }
     return [_row_of(account, message, with_whom[message.session.id]) for message in messages]
@@ -153,10 +153,9 @@ def _rows_of(
 
 def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSubentry | None) -> JsonObjectType:
     """Return the row of a message in a conversation with a recipient, if it is with one."""
-    us, row, session = account.coordinator.data.account, message.row, message.session
-    received = received_message(
-        row, session, row.time or dt_util.utcnow(), us, account.coordinator.config_entry.entry_id
-    )
+    coordinator, row, session = account.coordinator, message.row, message.session
+    us, entry_id, region = coordinator.data.account, coordinator.config_entry.entry_id, coordinator.hass.config.country
+    received = received_message(row, session, row.time or dt_util.utcnow(), us, entry_id, region)
     number = received.from_number
     if message.is_outbound:
         number = session.sms_number or row.from_number or us.user
@@ -165,7 +164,7 @@ def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSube
     return {
         "direction": "out" if message.is_outbound else "in",
         "message": row.text,
-        "from_number": received.shown(number, account.coordinator.hass.config.country),
+        "from_number": received.shown(number, region),
         "recipient": recipient.title if recipient else None,
         "message_type": row.type,
         "messagesession": session.id,

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import partial
 import logging
 from typing import NamedTuple
 
@@ -9,6 +10,7 @@ from .account import NetsapiensData
 from .api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from .api.messages import MAX_ROWS
 from .pbx.listing import reaches, read_enough
+from .phone import is_same_number
 from .receiving.dated import is_last_of
 from .receiving.reader import MESSAGE_KINDS
 
@@ -74,11 +76,12 @@ async def _messages_of(
             raise
         return []  # deleted in between
     us = account.coordinator.data.account
+    is_same = partial(is_same_number, region=account.coordinator.hass.config.country)
     at, found = _LONG_AGO, []
     for row in rows[::-1] if _is_newest_first(session, rows) else rows:
         at = row.time or at  # one without a time follows the one before it
         if row.type in MESSAGE_KINDS:
-            found.append((at, PastMessage(row, session, row.is_outbound(us, session.sms_number))))
+            found.append((at, PastMessage(row, session, row.is_outbound(us, session.sms_number, is_same))))
     return found
 
 

@@ -50,9 +50,12 @@ def check_hourly_limit(hass: HomeAssistant, entry: ConfigEntry, taken: int) -> N
 
 @callback
 def check_sender(hass: HomeAssistant, entry: ConfigEntry, facts: AccountFacts) -> None:
-    """Create an issue if the PBX no longer lists the number that texts are sent from, else delete it."""
+    """Create an issue if the PBX no longer lists the number that texts are sent from, else delete it.
+
+    Numbers are read, so the metadata has to be loaded.
+    """
     sender = read_settings(entry).from_number
-    if sender is None or not facts.numbers or facts.listed(sender):
+    if sender is None or not facts.numbers or facts.listed(sender, hass.config.country):
         ir.async_delete_issue(hass, DOMAIN, _id("sender_not_listed", entry))
         return
     _raise(hass, entry, "sender_not_listed", {"account": entry.title, "number": mask(sender)})

@@ -13,7 +13,17 @@ from .api.messages import is_session_id
 from .api.values import is_digits
 from .errors import refuse
 from .outgoing import Conversation, OutgoingMessage, label_of, stable_session_id
-from .phone import Destination, InvalidNumberError, international, is_name, mask, parse_destination, shown_name
+from .phone import (
+    Destination,
+    InvalidNumberError,
+    digits_from_pbx,
+    from_pbx,
+    is_name,
+    is_phone_number,
+    mask,
+    parse_destination,
+    shown_name,
+)
 from .recipients import DamagedRecipientError, read_recipient
 from .request import ExistingConversation, SendRequest, text_of
 from .senders import SendingAccount, check_mms, sender_of
@@ -23,8 +33,7 @@ _CHAT = ("chat", "chat-media")
 _WITH_MEDIA = ("mms", "chat-media")
 _MOST_DIGITS_SHOWN = 7  # in an error: a number without its area code
 _MOST_CHARACTERS_SHOWN = 16
-_MOST_DIGITS_CHAT = 6  # of an extension, where a message is asked to be a chat
-_MOST_DIGITS_EXTENSION = 4  # else; more are a short code or a phone number
+_MOST_DIGITS_EXTENSION = 4  # more are a short code or a phone number
 _FOR_WORDS = {"mms": "sms", "chat-media": "chat"}  # what words go as that stand beside media
 
 
@@ -137,19 +146,24 @@ def _parties(account: SendingAccount, request: SendRequest) -> list[_Party]:
         trusted = (data.from_number,) if data.from_number else ()
         parties += [_Party(group, from_number, recipient, trusted) for group in groups]
     if not parties and request.conversation is not None:
-        parties = [_answering(request, request.conversation)]
+        parties = [_answering(request, request.conversation, account.region)]
     return parties
 
 
-def _answering(request: SendRequest, conversation: ExistingConversation) -> _Party:
+def _answering(request: SendRequest, conversation: ExistingConversation, region: str | None) -> _Party:
     """Return who takes part in a conversation that is answered in."""
-    is_chat = conversation.from_number is None
-    for other in conversation.others:
-        if not is_chat and not is_digits(other):
-            refuse("sender_without_number", sender=shown_name(other))
-    destinations = tuple(Destination(other, is_extension=is_chat) for other in conversation.others)
-    ours = international(conversation.from_number or "") or None
-    return _Party(destinations, request.from_number or ours, conversation.recipient, (ours,) if ours else ())
+    recipient = conversation.recipient
+    if conversation.is_chat:
+        users = tuple(Destination(user, is_extension=True) for user in conversation.others)
+        return _Party(users, request.from_number, recipient)
+    numbers = tuple(dict.fromkeys(digits_from_pbx(other, region) for other in conversation.others))
+    for number in numbers:
+        if not is_digits(number):
+            refuse("sender_without_number", sender=shown_name(number))
+    chosen = read_recipient(recipient).from_number if recipient else None
+    ours = from_pbx(conversation.from_number or "", region) or chosen
+    destinations = tuple(Destination(number, is_extension=False) for number in numbers)
+    return _Party(destinations, request.from_number or ours, recipient, (ours,) if ours else ())
 
 
 def _destinations(account: SendingAccount, numbers: Iterable[str], message_type: str | None) -> tuple[Destination, ...]:
@@ -182,8 +196,7 @@ def _as_typed(text: str) -> str:
 def _check_reach(destination: Destination, message_type: str) -> None:
     """Refuse a type of message that does not reach a destination: chats stay inside the PBX, and MMS outside."""
     number = destination.number
-    is_phone_number = not destination.is_extension or (number.isdigit() and len(number) > _MOST_DIGITS_CHAT)
-    if message_type in _CHAT and is_phone_number:
+    if message_type in _CHAT and (not destination.is_extension or is_phone_number(number)):
         refuse("chat_to_phone_number", message_type=message_type, number=mask(number))
     if message_type == "mms" and len(number) <= _MOST_DIGITS_EXTENSION:
         refuse("mms_to_extension", number=mask(number))

@@ -5,7 +5,7 @@ import re
 from typing import TYPE_CHECKING, Literal, NamedTuple
 import unicodedata
 
-from .api.values import is_digits, number_of
+from .api.values import is_digits, number_of, same_number
 from .phone_metadata import library
 
 if TYPE_CHECKING:
@@ -18,6 +18,7 @@ _SEPARATORS = re.compile(r"[,;]")
 _PAUSE = re.compile(r"[,;]{2}|\d[\d\s().-]{5,20}\d;\d{1,4}#?\s*(?:[,;]|$)")
 _EXTENSION_DIGITS = range(3, 5)
 _SHORT_CODE_DIGITS = range(5, 7)
+_ENDING = 4  # digits that a number has in each of its spellings
 _LONGEST_SHORT_CODE = 6
 _FEWEST_DIGITS = 7  # of a phone number
 _LONGEST_NAME = 20  # characters; an alphanumeric sender has at most 11
@@ -126,7 +127,7 @@ def international(number: str) -> str:
     Parameters:
         number: digits with country code. Anything else, such as an extension, is returned as it is.
     """
-    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(number):
         return number
     found = _possible(f"+{number}", DEFAULT_REGION)
     return number if found is None else _formatted(found, "INTERNATIONAL")
@@ -142,7 +143,7 @@ def from_pbx(number: str, region: str | None) -> str:
         number: digits; what is no number, such as an extension or a sender's name, is returned as it is.
         region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
     """
-    if not is_digits(number) or len(number) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(number):
         return number
     try:
         meant = parse_destination(number, region).number
@@ -162,6 +163,22 @@ def digits_from_pbx(number: str, region: str | None) -> str:
         region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
     """
     return number_of(from_pbx(number_of(number), region))
+
+
+def is_same_number(one: str, other: str, region: str | None) -> bool:
+    """Whether two numbers of the PBX are the same line, either maybe as the home's country writes it.
+
+    Parameters:
+        one: in any of the PBX's spellings; a name is the same as itself only.
+        other: likewise.
+        region: the country (ISO 3166, two letters) whose national numbers may come without a code; None is the US.
+    """
+    if same_number(one, other):
+        return True
+    # To read a number takes time, so only where it may be the same.
+    if not one or number_of(one)[-_ENDING:] != number_of(other)[-_ENDING:]:
+        return False
+    return digits_from_pbx(one, region) == digits_from_pbx(other, region)
 
 
 @lru_cache(maxsize=_REMEMBERED)
@@ -204,13 +221,18 @@ def readings(text: str, region: str | None) -> tuple[str, ...]:
         cleaned = _clean(text)
     except InvalidNumberError:
         return ()
-    if not is_digits(cleaned) or len(cleaned) <= _LONGEST_SHORT_CODE:
+    if not is_phone_number(cleaned):
         return tuple(found)
     for spelling in (cleaned, f"+{cleaned}"):
         number = _possible(spelling, region or DEFAULT_REGION)
         if number is not None and (digits := _formatted(number, "E164").removeprefix("+")) not in found:
             found.append(digits)
     return tuple(found)
+
+
+def is_phone_number(text: str) -> bool:
+    """Whether a text is digits, and too many for an extension or a short code."""
+    return is_digits(text) and len(text) > _LONGEST_SHORT_CODE
 
 
 def is_name(text: str) -> bool:

@@ -26,13 +26,15 @@ class ExistingConversation(NamedTuple):
     Attributes:
         id: the PBX's id of it.
         others: everybody in it but us: digits, the user of an extension, or the name of a sender that is no number.
-        from_number: our number in it, digits; None for a chat.
+        from_number: our number in it, digits; None for a chat, and where it is not known.
+        is_chat: whether it stays inside the PBX.
         recipient: the recipient that it is with, if it is with one.
     """
 
     id: str
     others: tuple[str, ...]
     from_number: str | None
+    is_chat: bool
     recipient: ConfigSubentry | None = None
 
 

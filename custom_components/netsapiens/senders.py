@@ -4,11 +4,10 @@ from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple, NoReturn
 
 from .api.models import SmsNumber
-from .api.values import same_number
 from .errors import refuse
 from .outgoing import label_of
 from .pbx.facts import AccountFacts
-from .phone import InvalidNumberError, international, mask, parse_sender, readings
+from .phone import InvalidNumberError, international, is_same_number, mask, parse_sender, readings
 
 
 class SendingAccount(NamedTuple):
@@ -49,7 +48,7 @@ def sender_of(account: SendingAccount, asked: str | None, trusted: Sequence[str]
         number = _meant(asked, [*account.facts.numbers, *own], account.region)
     if number is None:
         _refuse_sender(wanted, [*account.facts.numbers, *kept])
-    return account.facts.listed(number) or number
+    return account.facts.listed(number, account.region) or number
 
 
 def _kept(number: str, region: str | None) -> str | None:
@@ -64,7 +63,7 @@ def _meant(asked: str, known: Collection[str], region: str | None) -> str | None
     """Return the one of our numbers that a number means, as people or templates write it; None where it is none."""
     meant = readings(asked, region)
     exact = next((number for number in meant if number in known), None)
-    return exact or next((own for number in meant for own in known if same_number(own, number)), None)
+    return exact or next((own for number in meant for own in known if is_same_number(own, number, region)), None)
 
 
 def check_mms(account: SendingAccount, from_number: str, *, group: bool) -> None:

@@ -4,12 +4,14 @@ import asyncio
 from bisect import insort
 from collections.abc import Collection
 from datetime import UTC, datetime
+from functools import partial
 
 from homeassistant.config_entries import ConfigSubentry
 
 from .account import NetsapiensConfigEntry
 from .address_book import people_of
 from .api import MessageSession, NetsapiensConnectionError, NetsapiensError
+from .phone import is_same_number
 from .receiving.pages import DatedMessage, MessagePages
 from .recipients import DamagedRecipientError, read_recipient
 from .transcript import Listed, listed_order
@@ -162,6 +164,7 @@ class TranscriptReader:
             self._oldest -= 1
         else:
             self._newest += 1
-        account = self._account.coordinator.data.account
-        outbound = one.row.is_outbound(account, one.session.sms_number)
+        coordinator = self._account.coordinator
+        is_same = partial(is_same_number, region=coordinator.hass.config.country)
+        outbound = one.row.is_outbound(coordinator.data.account, one.session.sms_number, is_same)
         return Listed(one.key, one.at, self._oldest if older else self._newest, one.row, one.session, outbound)

@@ -52,13 +52,14 @@ def _listed_row(entry: NetsapiensConfigEntry, listed: Listed) -> dict[str, Any]:
 def _name_of(entry: NetsapiensConfigEntry, listed: Listed) -> str:
     """Return who wrote a message: the name of the recipient with that number, else the number."""
     row, account = listed.row, entry.runtime_data
-    number = sender_of(row, listed.session, account.coordinator.data.account)
+    region = account.coordinator.hass.config.country
+    number = sender_of(row, listed.session, account.coordinator.data.account, region)
     alone = (one for one in account.addresses.recipients_with(number) if len(read_recipient(one).destination) == 1)
     if (recipient := next(alone, None)) is not None:
         return recipient.title
     if row.type.startswith("chat"):
         return number
-    return international(from_pbx(number, account.coordinator.hass.config.country))
+    return international(from_pbx(number, region))
 
 
 def _own_row(own: Own, number: int) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from copy import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ from custom_components.netsapiens.delivery.reconcile import Baseline, RecentSend
 from custom_components.netsapiens.delivery.timing import SLACK
 from custom_components.netsapiens.outgoing import Media, OutgoingMessage
 from custom_components.netsapiens.pbx.throttle import Throttle
+from custom_components.netsapiens.phone_metadata import load_metadata
 
 ACCOUNT = Account("1001@acme.example", "1001", "acme.example", "1001@acme.example", "Basic User", "45.0")
 OWN, ANN = "18585550199", "18585550123"
@@ -55,9 +57,11 @@ class Listing:
         return self.sessions[start if self.knows_start else 0 :][:limit]
 
 
-def lookup(listing: Listing) -> Reconciler:
+def lookup(listing: Listing, country: str | None = "US") -> Reconciler:
     """What counts in it."""
-    return Reconciler(listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
+    load_metadata()
+    hass: Any = SimpleNamespace(config=SimpleNamespace(country=country), data={})
+    return Reconciler(hass, listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
 
 
 def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
@@ -184,6 +188,27 @@ async def test_other_conversations(other: MessageSession, message: OutgoingMessa
     listing = Listing(own=[row()])
     listing.sessions = [other]
     assert await lookup(listing).count(message, Baseline(NOW, 0)) == int(counts)
+
+
+@pytest.mark.parametrize(
+    ("country", "listed", "digits"),
+    [
+        ("US", "8585550123", "18585550123"),
+        ("GB", "07700900123", "447700900123"),
+        ("AU", 412340123, "61412340123"),
+        ("SG", "91230123", "6591230123"),
+    ],
+)
+async def test_other_conversations_with_numbers_as_the_country_writes_them(
+    country: str, listed: str | int, digits: str
+) -> None:
+    """They are counted, whichever of the PBX's lists has the country code; so are texts without a direction."""
+    listing = Listing(own=[row(**{"direction": "", "from-number": listed})])
+    listing.sessions = [session("own", remote=listed, sms_number=listed)]
+    message = outgoing("Alarm", "h" * 32, digits, sender=digits)
+    assert await lookup(listing, country).count(message, Baseline(NOW, 0)) == 1
+    stranger = outgoing("Alarm", "h" * 32, f"{digits[:-5]}{9 - int(digits[-5])}{digits[-4:]}", sender=digits)
+    assert await lookup(listing, country).count(stranger, Baseline(NOW, 0)) == 0
 
 
 async def test_known_ones_are_not_counted_twice_in_the_own_conversation() -> None:

@@ -584,10 +584,10 @@ def test_who_is_in_a_conversation() -> None:
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": "mms", "direction": "orig", "from-number": ANN, "dialed": f"18585550199,{BOB}"})
     group = MessageSession.from_row({"messagesession-id": "g", "messagesession-remote": f"{ANN},{BOB}"})
-    received = received_message(row, group, datetime.now(UTC), account, "entry")
+    received = received_message(row, group, datetime.now(UTC), account, "entry", "US")
     assert (received.participants, received.to_number) == ((ANN, BOB), "1001")
     pair = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": ANN})
-    assert received_message(row, pair, datetime.now(UTC), account, "entry").participants == ()
+    assert received_message(row, pair, datetime.now(UTC), account, "entry", "US").participants == ()
 
 
 @pytest.mark.parametrize(
@@ -608,7 +608,7 @@ def test_two_are_no_group(kind: str, participants: str, expected: tuple[str, ...
     row = Message.from_row({"type": kind, "direction": "orig", "messagesession-participants": participants})
     number = None if kind == "chat" else "18585550199"
     session = MessageSession.from_row({"messagesession-id": "p", "messagesession-sms-number": number})
-    assert received_message(row, session, datetime.now(UTC), account, "entry").participants == expected
+    assert received_message(row, session, datetime.now(UTC), account, "entry", "US").participants == expected
 
 
 # --- failures ------------------------------------------------------------------------

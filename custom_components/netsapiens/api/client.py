@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from functools import lru_cache, partial
 from types import TracebackType
@@ -17,7 +17,7 @@ from .config import base_url_of, verify_ssl_of
 from .exceptions import NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from .models import Account
 from .naive_times import NaiveTimes
-from .tokens import RunRequest, Token, Tokens
+from .tokens import RunRequest, Tokens
 from .transport import TIMEOUT, Transport
 from .values import as_text
 
@@ -161,6 +161,7 @@ class NetsapiensAPI:
         params: Mapping[str, str] | None = None,
         private: Iterable[str] = (),
         timeout: aiohttp.ClientTimeout | None = None,  # noqa: ASYNC109 - aiohttp's own kind, with its phases
+        is_of_other: bool = False,
     ) -> Any:
         """Send one request with a token; after a 401, once more with a new one (an API key is checked again).
 
@@ -171,6 +172,7 @@ class NetsapiensAPI:
             params: the query.
             private: texts that must not stand in an error's words.
             timeout: how long each try may take, where not as long as any other.
+            is_of_other: whether it is for another user; after a 401 the login's own list shows if the token is good.
 
         Returns:
             The parsed JSON, None for an empty answer, or the text of another one.
@@ -184,13 +186,12 @@ class NetsapiensAPI:
         if answer.status == 401:  # noqa: PLR2004
             token = await self._tokens.renewed(token)
             answer = await self.run_further(partial(send, token=token.access))
-        return check(answer, self._private(private, token))
-
-    def _private(self, private: Iterable[str], token: Token) -> Iterator[str]:
-        """Yield what must not stand in an error's words; few answers are one."""
-        yield from private
-        yield token.access
-        yield from self._tokens.secrets
+        try:
+            return check(answer, (*private, token.access, *self._tokens.secrets))
+        except NetsapiensRequestError as err:
+            if is_of_other and err.of_login:
+                err.of_login = not await self._tokens.is_taken(token, f"{await self.user_path()}/messagesessions")
+            raise
 
     async def request_jwt(self, refresh: str | None = None) -> Any:
         """Ask for a JWT; ``JwtAPI`` reads the answer.

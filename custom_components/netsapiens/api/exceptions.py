@@ -111,6 +111,7 @@ class NetsapiensRequestError(NetsapiensError):
         status: the HTTP status, or the ``code`` of the answer where a 200 carried one.
         reason: the PBX's own words, cleaned; empty where it gave none, or none that can be shown.
         unknown_route: whether this version of the API lacks the call, as opposed to the record.
+        of_login: whether it is about the login, so that it may pass: a 401, unless the PBX is known to take the token.
     """
 
     def __init__(self, status: int, reason: str = "", *, unknown_route: bool = False) -> None:
@@ -119,6 +120,7 @@ class NetsapiensRequestError(NetsapiensError):
         self.status = status
         self.reason = reason
         self.unknown_route = unknown_route
+        self.of_login = status == 401  # noqa: PLR2004
 
     @property
     def no_record(self) -> bool:

@@ -105,7 +105,12 @@ class MessageAPI:
             body |= {"mime-type": mime_type} if mime_type else {}
         path = f"{await self._api.user_path(user)}/messagesessions/{messagesession}/messages"
         answer = await self._api.request(
-            "POST", path, body=body, private=(message, data), timeout=UPLOAD_TIMEOUT if data else None
+            "POST",
+            path,
+            body=body,
+            private=(message, data),
+            timeout=UPLOAD_TIMEOUT if data else None,
+            is_of_other=user is not None,
         )
         if isinstance(answer, list):
             answer = answer[0] if answer else None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 import re
@@ -170,16 +170,22 @@ class Message(NamedTuple):
             bare_time=time if is_bare else None,
         )
 
-    def is_outbound(self, account: Account, sms_number: str | None = None) -> bool:
+    def is_outbound(
+        self,
+        account: Account,
+        sms_number: str | None = None,
+        is_same_number: Callable[[str, str], bool] = same_number,
+    ) -> bool:
         """Whether the account sent it. A chat has no direction, only a sender; some PBXs give a text none either.
 
         Parameters:
             account: who we are.
             sms_number: our number in the conversation; None or empty for a chat.
+            is_same_number: whether two numbers are the same line, where more is known of countries than here.
         """
         if self.direction in {"orig", "term"}:
             return self.direction == "term"
-        if sms_number and same_number(self.from_number, sms_number):
+        if sms_number and is_same_number(self.from_number, sms_number):
             return True
         is_own = account.without_domain(self.from_user_id) == account.user
         return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)

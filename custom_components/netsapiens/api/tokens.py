@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 import logging
 import math
 import time
@@ -184,6 +185,22 @@ class Tokens:
         if renewal.cancelled():
             raise NetsapiensConnectionError("closed while signing in")
         return renewal.result()
+
+    async def is_taken(self, token: Token, path: str) -> bool:
+        """Whether the PBX takes a token for a list of the login's own; False where that is not known.
+
+        Parameters:
+            token: which; it is not renewed.
+            path: the list's.
+        """
+        read = partial(self._transport.exchange, "GET", path, params={"limit": "1"}, token=token.access)
+        try:
+            check(await self.run_further(read))
+        except NetsapiensRequestError as err:
+            return not err.of_login
+        except NetsapiensError:
+            return False
+        return True
 
     def _renewal_here(self) -> asyncio.Task[Token] | None:
         """Return the token call under way in this event loop. One of a loop that is gone would never end."""

@@ -3,7 +3,6 @@
 import asyncio
 import base64
 from functools import partial
-from http import HTTPStatus
 import logging
 from typing import Any
 
@@ -58,6 +57,7 @@ class Deliverer:
         expiry: Expiry,
         timing: QueueTiming,
     ) -> None:
+        self._hass = hass
         self._loop = hass.loop
         self._history = history
         self._spool = spool
@@ -74,7 +74,7 @@ class Deliverer:
         self._coordinator = coordinator
         self._api = MessageAPI(coordinator.api)
         self._throttle = coordinator.throttle
-        self._reconciler = Reconciler(self._api, self._throttle, lambda: coordinator.data.account)
+        self._reconciler = Reconciler(self._hass, self._api, self._throttle, lambda: coordinator.data.account)
 
     @callback
     def pbx_now(self) -> float | None:
@@ -299,5 +299,5 @@ async def _request(api: MessageAPI, message: OutgoingMessage, content: bytes | N
 
 
 def _is_refusal(err: NetsapiensError) -> bool:
-    """Whether the PBX refused this very message. A 401 is about the login, and passes."""
-    return isinstance(err, NetsapiensRequestError) and err.status != HTTPStatus.UNAUTHORIZED
+    """Whether the PBX refused this very message. What is about the login passes."""
+    return isinstance(err, NetsapiensRequestError) and not err.of_login

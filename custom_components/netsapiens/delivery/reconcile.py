@@ -10,18 +10,22 @@ from collections.abc import Awaitable, Callable, Hashable
 from contextlib import suppress
 from copy import replace
 from datetime import datetime, timedelta
+from functools import partial
 import time
 from typing import NamedTuple
+
+from homeassistant.core import HomeAssistant
 
 from ..api import MessageAPI, NetsapiensError, NetsapiensRequestError, NetsapiensServerError
 from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession
-from ..api.values import same_number
 from ..listed_text import text_key
 from ..outgoing import OutgoingMessage
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
+from ..phone import is_same_number
+from ..phone_metadata import async_load_metadata
 
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
@@ -161,7 +165,10 @@ class Reconciler:
         account: who we are.
     """
 
-    def __init__(self, api: MessageAPI, throttle: Throttle, account: Callable[[], Account]) -> None:
+    def __init__(
+        self, hass: HomeAssistant, api: MessageAPI, throttle: Throttle, account: Callable[[], Account]
+    ) -> None:
+        self._hass = hass
         self._api = api
         self._throttle = throttle
         self._account = account
@@ -190,6 +197,7 @@ class Reconciler:
         Raises:
             NetsapiensError: the PBX could not be asked, or its answer does not say.
         """
+        await async_load_metadata(self._hass)  # numbers are compared
         others: list[MessageSession] | None = None
         if not self._api.knows_zone:
             with suppress(NetsapiensError):  # the list of conversations only says in which zone the messages' times are
@@ -222,7 +230,8 @@ class Reconciler:
 
     def _is_duplicate(self, row: Message, message: OutgoingMessage, baseline: Baseline, *, knows_zone: bool) -> bool:
         """Whether a row may be the message."""
-        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number):
+        is_same = partial(is_same_number, region=self._hass.config.country)
+        if not _is_alike(row, message, baseline) or not row.is_outbound(self._account(), message.from_number, is_same):
             return False
         if row.time is None:
             raise NetsapiensServerError("the PBX lists a message without its time")
@@ -249,7 +258,7 @@ class Reconciler:
             if session.id
             and session.id != message.messagesession
             and (session.last_time is None or session.last_time >= baseline.since)
-            and _same_party(session, message)
+            and _same_party(session, message, self._hass.config.country)
         ]
 
 
@@ -262,20 +271,21 @@ def _is_alike(row: Message, message: OutgoingMessage, baseline: Baseline) -> boo
     return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in baseline.texts))
 
 
-def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:
+def _same_party(session: MessageSession, message: OutgoingMessage, region: str | None) -> bool:
     """Whether a conversation is between the message's sender and its destinations."""
-    if message.from_number is not None and not same_number(session.sms_number, message.from_number):
+    if message.from_number is not None and not is_same_number(session.sms_number, message.from_number, region):
         return False
     if len(session.remotes) != len(message.destination):
         return False
     return all(
-        any(_same_remote(remote, destination) for remote in session.remotes) for destination in message.destination
+        any(_same_remote(remote, destination, region) for remote in session.remotes)
+        for destination in message.destination
     )
 
 
-def _same_remote(remote: str, destination: str) -> bool:
+def _same_remote(remote: str, destination: str, region: str | None) -> bool:
     """Whether the PBX's name for the other end is a destination: a number, or an extension with its domain."""
-    return remote.partition("@")[0] == destination.partition("@")[0] or same_number(remote, destination)
+    return remote.partition("@")[0] == destination.partition("@")[0] or is_same_number(remote, destination, region)
 
 
 async def _complete[RowT](

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from homeassistant.config_entries import ConfigEntry
 
 from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
-from ..api.values import same_number
+from ..phone import is_same_number
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .throttle import Throttle
@@ -34,11 +34,16 @@ class AccountFacts(NamedTuple):
     version: str
     numbers: dict[str, SmsNumber]
 
-    def listed(self, number: str) -> str | None:
-        """Return a number as the PBX lists it, maybe without its country code; None where it does not."""
+    def listed(self, number: str, region: str | None) -> str | None:
+        """Return a number as the PBX lists it, maybe without its country code; None where it does not.
+
+        Parameters:
+            number: which, in any of the PBX's spellings.
+            region: the country (ISO 3166, two letters) of the home.
+        """
         if number in self.numbers:
             return number
-        return next((own for own in self.numbers if same_number(own, number)), None)
+        return next((own for own in self.numbers if is_same_number(own, number, region)), None)
 
     def owner_of(self, number: str) -> str | None:
         """Return the user under whom a number sends; None for the login's own ones, and where that is not known."""
@@ -46,12 +51,18 @@ class AccountFacts(NamedTuple):
         return listed.owner if listed is not None and listed.owner not in {"", self.account.user} else None
 
 
-def shared_senders(entry: ConfigEntry, facts: AccountFacts) -> dict[str, set[str]]:
-    """Return the chosen sender numbers that are other users' of the domain, by their owners: replies come in there."""
+def shared_senders(entry: ConfigEntry, facts: AccountFacts, region: str | None) -> dict[str, set[str]]:
+    """Return the chosen sender numbers that are other users' of the domain, by their owners: replies come in there.
+
+    Parameters:
+        entry: the account.
+        facts: what the PBX says of it.
+        region: the country (ISO 3166, two letters) of the home.
+    """
     chosen = [read_settings(entry).from_number, *(data.from_number for _, data in readable_recipients(entry))]
     found: dict[str, set[str]] = {}
     for sender in chosen:
-        number = facts.listed(sender or "")
+        number = facts.listed(sender or "", region)
         if number is not None and (owner := facts.owner_of(number)) is not None:
             found.setdefault(owner, set()).add(number)
     return found

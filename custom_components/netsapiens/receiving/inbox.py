@@ -290,6 +290,7 @@ def _pass_on(coordinator: NetsapiensCoordinator, report: Callable[[ReceivedMessa
     """Pass on a message; one that cannot be reported must not keep the others back."""
     try:
         entry_id, account = coordinator.config_entry.entry_id, coordinator.data.account
-        report(received_message(one.row, one.session, one.at, account, entry_id, one.between))
+        region = coordinator.hass.config.country
+        report(received_message(one.row, one.session, one.at, account, entry_id, region, one.between))
     except Exception as err:  # noqa: BLE001
         log_unexpected(_LOGGER, "reporting a message", err)

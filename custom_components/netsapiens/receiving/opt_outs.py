@@ -7,9 +7,8 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 
-from ..api.values import same_number
 from ..errors import call_safely
-from ..phone import digits_from_pbx
+from ..phone import digits_from_pbx, is_same_number
 from ..recipients import readable_recipients
 from ..settings import read_settings
 from .opt_out_store import EVERY_NUMBER, OptOut, OptOutStore
@@ -132,7 +131,8 @@ class OptOuts:
             return ""
         chosen = (data.from_number for _, data in readable_recipients(self._entry))
         ours = (*self._listed(), read_settings(self._entry).from_number, *chosen)
-        is_known = any(number and same_number(received.to_number, number) for number in ours)
+        region = self._hass.config.country
+        is_known = any(number and is_same_number(received.to_number, number, region) for number in ours)
         return self._digits(received.to_number) if is_known else EVERY_NUMBER
 
     def _digits(self, number: str) -> str:

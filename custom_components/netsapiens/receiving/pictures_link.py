@@ -5,10 +5,11 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 
 from ..api import Message, MessageAPI, NetsapiensRequestError
-from ..api.values import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..pbx.listing import read_enough
+from ..phone import is_same_number
+from ..phone_metadata import async_load_metadata
 from .message_keys import is_zone_apart
 from .pictures_errors import PictureError, PictureReason
 from .pictures_id import MediaId
@@ -30,14 +31,16 @@ async def async_fresh_link(coordinator: NetsapiensCoordinator, media_id: MediaId
 
     API: GET /ns-api/v2/domains/{domain}/users/{user}/messagesessions/{messagesession}/messages
     """
-    shared = shared_senders(coordinator.config_entry, coordinator.data)
+    await async_load_metadata(coordinator.hass)  # numbers are compared
+    region = coordinator.hass.config.country
+    shared = shared_senders(coordinator.config_entry, coordinator.data, region)
     if media_id.owner is not None and media_id.owner not in shared:
         raise PictureError(PictureReason.NOT_FOUND)  # another user's, which is private
     try:
         row = await _find(coordinator, media_id)
     except NetsapiensRequestError as err:
         raise PictureError(PictureReason.NOT_FOUND) from err
-    if row is None or (media_id.owner is not None and not _is_with(row, shared[media_id.owner])):
+    if row is None or (media_id.owner is not None and not _is_with(row, shared[media_id.owner], region)):
         raise PictureError(PictureReason.NOT_FOUND)
     if not row.media_url:
         raise PictureError(PictureReason.UNAVAILABLE)
@@ -78,6 +81,6 @@ def _candidates(rows: list[Message], media_id: MediaId) -> Iterator[tuple[float,
             yield off, row
 
 
-def _is_with(row: Message, senders: set[str]) -> bool:
+def _is_with(row: Message, senders: set[str], region: str | None) -> bool:
     """Whether a message of another user is with one of the numbers of theirs that we send from."""
-    return any(same_number(ours, sender) for ours in (row.dialed, row.from_number) for sender in senders)
+    return any(is_same_number(ours, one, region) for ours in (row.dialed, row.from_number) for one in senders)

@@ -66,7 +66,8 @@ class Poller:
         """Whether all messages are known to be announced. Replies to numbers of others in the domain are not."""
         if self.announcer is None or not self.announcer.is_proven:
             return False
-        return not shared_senders(self._coordinator.config_entry, self._coordinator.data)
+        region = self._hass.config.country
+        return not shared_senders(self._coordinator.config_entry, self._coordinator.data, region)
 
     @property
     def checkpoint(self) -> Checkpoint | None:

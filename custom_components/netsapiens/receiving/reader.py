@@ -7,10 +7,10 @@ from typing import NamedTuple
 
 from ..api import Message, MessageAPI, MessageSession, NetsapiensRequestError
 from ..api.messages import MAX_ROWS
-from ..api.values import same_number
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
 from ..pbx.listing import reaches, read_since
+from ..phone import is_same_number
 from .dated import dated, is_last_of
 from .message_keys import MessageKeys
 from .received import ListedBetween, OurText
@@ -102,7 +102,7 @@ class Reader:
         sessions, whole = await self._sessions_of(None, since)
         shared = [
             session
-            for owner, senders in shared_senders(self._coordinator.config_entry, self._coordinator.data).items()
+            for owner, senders in self._shared_senders().items()
             for session in await self._shared_sessions(owner, senders, since)
         ]
         if shared:
@@ -143,7 +143,16 @@ class Reader:
             _LOGGER.debug("Another user's conversations are not shown: %s", err.status)
             self._not_shown[owner] = now + _ASK_AGAIN
             return []
-        return [session for session in sessions if any(same_number(session.sms_number, sender) for sender in senders)]
+        return [session for session in sessions if any(self._is_same(session.sms_number, one) for one in senders)]
+
+    def _shared_senders(self) -> dict[str, set[str]]:
+        """Return the chosen sender numbers that are other users', by their owners."""
+        coordinator = self._coordinator
+        return shared_senders(coordinator.config_entry, coordinator.data, coordinator.hass.config.country)
+
+    def _is_same(self, one: str, other: str) -> bool:
+        """Whether two numbers of the PBX are the same line."""
+        return is_same_number(one, other, self._coordinator.hass.config.country)
 
     # --- messages --------------------------------------------------------------------
 
@@ -209,11 +218,12 @@ class Reader:
         keys = MessageKeys(session.id)
         found = []
         all_dated = dated(session, rows, self._coordinator.api.now())
-        ours = [OurText(row.text, at) for at, _, row, _ in all_dated if row.is_outbound(account, session.sms_number)]
+        outbound = [row.is_outbound(account, session.sms_number, self._is_same) for _, _, row, _ in all_dated]
+        ours = [OurText(row.text, at) for (at, _, row, _), is_out in zip(all_dated, outbound, strict=True) if is_out]
         passed = 0  # of ours
         read_at = self._coordinator.hass.loop.time()
-        for at, listed, row, is_guess in all_dated:
-            if row.is_outbound(account, session.sms_number):
+        for (at, listed, row, is_guess), is_out in zip(all_dated, outbound, strict=True):
+            if is_out:
                 passed += 1
                 continue
             if row.type not in MESSAGE_KINDS:

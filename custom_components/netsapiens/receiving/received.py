@@ -4,8 +4,8 @@ from datetime import datetime
 from typing import NamedTuple
 
 from ..api import Account, Message, MessageSession
-from ..api.values import number_of, same_number
-from ..phone import from_pbx
+from ..api.values import number_of
+from ..phone import from_pbx, is_same_number
 from .pictures_id import MediaId, media_id_of
 
 
@@ -88,6 +88,7 @@ def received_message(
     at: datetime,
     account: Account,
     entry_id: str,
+    region: str | None,
     listed: ListedBetween | None = None,
 ) -> ReceivedMessage:
     """Return a message as it is reported.
@@ -98,12 +99,13 @@ def received_message(
         at: its time.
         account: who we are.
         entry_id: the account's.
+        region: the country (ISO 3166, two letters) of the home.
         listed: where it stands among our own texts.
     """
-    others = _others_in(row, session, account)
+    others = _others_in(row, session, account, region)
     return ReceivedMessage(
         text=row.text,
-        from_number=sender_of(row, session, account),
+        from_number=sender_of(row, session, account, region),
         to_number=_our_number(row, session, account),
         message_type=row.type,
         messagesession=session.id,
@@ -116,7 +118,7 @@ def received_message(
     )
 
 
-def sender_of(row: Message, session: MessageSession, account: Account) -> str:
+def sender_of(row: Message, session: MessageSession, account: Account, region: str | None) -> str:
     """Return who wrote a message that came in: a number, a name, or a user; empty where that is not known.
 
     Where the PBX does not say it, a text is from the only other one in its conversation.
@@ -125,10 +127,11 @@ def sender_of(row: Message, session: MessageSession, account: Account) -> str:
         row: the message.
         session: its conversation.
         account: who we are.
+        region: the country (ISO 3166, two letters) of the home.
     """
     if row.from_number or row.from_user_id:
         return row.from_number or account.without_domain(row.from_user_id)
-    others = _others_in(row, session, account)
+    others = _others_in(row, session, account, region)
     came_in = row.direction == "orig"  # of a chat that is not known, so it may be ours
     return number_of(others[0]) if came_in and len(others) == 1 else ""
 
@@ -144,13 +147,13 @@ def _listed_in(row: Message, session: MessageSession) -> tuple[str, ...]:
     return row.participants or session.remotes
 
 
-def _others_in(row: Message, session: MessageSession, account: Account) -> list[str]:
+def _others_in(row: Message, session: MessageSession, account: Account, region: str | None) -> list[str]:
     """Return who takes part in a conversation beside us."""
     ours = _our_number(row, session, account)
-    return [one for one in _listed_in(row, session) if not _is_us(one, ours, account)]
+    return [one for one in _listed_in(row, session) if not _is_us(one, ours, account, region)]
 
 
-def _is_us(participant: str, to_number: str, account: Account) -> bool:
+def _is_us(participant: str, to_number: str, account: Account, region: str | None) -> bool:
     """Whether somebody in a conversation is the account itself, which some PBXs list with the other one of two."""
     inside = account.without_domain(participant)
-    return inside == account.user or participant == account.uid or same_number(participant, to_number)
+    return inside == account.user or participant == account.uid or is_same_number(participant, to_number, region)

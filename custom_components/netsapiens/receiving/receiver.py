@@ -18,6 +18,7 @@ from ..const import CONF_CLOUDHOOK_URL, EVENT_RECEIVED, INCOMING_LIVE, INCOMING_
 from ..issues import check_conversations, clear_push_issues, raise_inbox_damaged
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
+from ..phone import is_same_number
 from ..settings import read_settings, webhook_id_of
 from .announcer import Announcer
 from .inbox import Inbox
@@ -161,8 +162,9 @@ class Receiver:
     def _received(self, received: ReceivedMessage) -> None:
         """Report a message. One to a number of others in the domain is not expected to be announced."""
         if self._announcer is not None:
-            others = shared_senders(self._entry, self._coordinator.data).values()
-            if not any(received.to_number in numbers for numbers in others):
+            region = self._hass.config.country
+            others = shared_senders(self._entry, self._coordinator.data, region).values()
+            if not any(is_same_number(received.to_number, one, region) for numbers in others for one in numbers):
                 self._announcer.async_found(received)
         self._report(received)
 
