@@ -58,7 +58,7 @@ async def _async_open(hass: HomeAssistant, entry: NetsapiensConfigEntry) -> None
     async_follow_facts(hass, entry)
     check_options(hass, entry)
     check_recipients(hass, entry)
-    await account.pictures.store.async_load()
+    await account.pictures.async_start()
     account.contacts.async_start()
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(actions.async_remove)

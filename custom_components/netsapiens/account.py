@@ -74,7 +74,7 @@ class NetsapiensData:
             self._text_went_out,
             self.pictures,
         )
-        self.receiver = Receiver(self.coordinator, self.reports.received, self.opt_outs)
+        self.receiver = Receiver(self.coordinator, self.reports.received, self.opt_outs, self.pictures)
 
     def _text_went_out(self) -> None:
         """Let the way in know that an answer is likely."""

@@ -13,7 +13,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .account import NetsapiensConfigEntry
 from .entity import AccountEntity, RecipientEntity
 from .errors import safe
-from .receiving.pictures_store import StoredMedia
+from .receiving.pictures_index import StoredMedia
 from .signals import media_changed, recipients_changed
 
 PARALLEL_UPDATES = 0

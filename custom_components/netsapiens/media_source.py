@@ -23,7 +23,7 @@ from .phone import from_pbx, national
 from .phone_metadata import async_load_metadata
 from .receiving.pictures_errors import PictureError, PictureReason
 from .receiving.pictures_id import MediaId
-from .receiving.pictures_store import StoredMedia
+from .receiving.pictures_index import StoredMedia
 
 _CLASSES = {"image": MediaClass.IMAGE, "audio": MediaClass.MUSIC, "video": MediaClass.VIDEO}
 _TITLE = "%Y-%m-%d %H:%M:%S"

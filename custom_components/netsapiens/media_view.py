@@ -9,7 +9,7 @@ from homeassistant.helpers.http import KEY_HASS, HomeAssistantView
 from .account import NetsapiensConfigEntry
 from .const import DOMAIN
 from .media_kinds import is_picture
-from .receiving.pictures_store import StoredMedia
+from .receiving.pictures_index import StoredMedia
 
 _HEADERS: Final = {
     "Cache-Control": "private, max-age=3600",

@@ -290,7 +290,7 @@ async def test_a_folder_that_cannot_be_read(
 async def test_the_account_ends_before_another_attempt(
     hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
 ) -> None:
-    """No further one is made: what was not fetched is fetched when it is opened."""
+    """No further one is made until it is set up again."""
     hass.data[PICTURE_TIMING] = PictureTiming(retry=Backoff(0.5, 0.5))
     await hass.config_entries.async_reload(looking.entry_id)
     await until(lambda: looking.runtime_data.poller and looking.runtime_data.poller.ready.is_set())
@@ -298,7 +298,7 @@ async def test_the_account_ends_before_another_attempt(
     await pbx.receive(from_number=ANN, text="1", media=RED)
     media_id = await reported(hass, "1")
     await until(lambda: len(fetches(pbx)) == 1)
-    await until(lambda: looking.runtime_data.pictures._timers)
+    await until(lambda: looking.runtime_data.pictures._later)
     assert await hass.config_entries.async_unload(looking.entry_id)
     await asyncio.sleep(1)
     assert len(fetches(pbx)) == 1

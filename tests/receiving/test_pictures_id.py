@@ -9,9 +9,9 @@ import pytest
 
 from custom_components.netsapiens.api import Message, MessageSession
 from custom_components.netsapiens.receiving.pictures_id import MediaId, media_id_of
+from custom_components.netsapiens.receiving.pictures_index import FetchJob, Origin
 from custom_components.netsapiens.receiving.pictures_link import _match
-from custom_components.netsapiens.receiving.pictures_queue import FetchJob, FetchQueue
-from custom_components.netsapiens.receiving.pictures_store import Origin
+from custom_components.netsapiens.receiving.pictures_queue import FetchQueue
 
 WORDS = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=40)
 

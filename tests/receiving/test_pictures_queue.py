@@ -1,8 +1,9 @@
 """Whose media is fetched next: senders take turns, and what waits stays within bounds."""
 
 from custom_components.netsapiens.receiving.pictures_id import MediaId
-from custom_components.netsapiens.receiving.pictures_queue import FetchJob, FetchQueue
-from custom_components.netsapiens.receiving.pictures_store import MOST_KEPT, Origin
+from custom_components.netsapiens.receiving.pictures_index import FetchJob, Origin
+from custom_components.netsapiens.receiving.pictures_queue import FetchQueue
+from custom_components.netsapiens.receiving.pictures_store import MOST_KEPT
 
 ANN, BOB = "18585550123", "18585550124"
 

@@ -5,11 +5,11 @@ from datetime import UTC, datetime, timedelta
 import json
 import logging
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 import uuid
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
-from homeassistant.core import CoreState, HomeAssistant
+from homeassistant.core import Context, CoreState, HomeAssistant
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -29,11 +29,13 @@ from tests.conftest import AddAccount, EntityEvents, recipient
 from tests.delivery.test_queue import crash
 from tests.fixtures import hass_storage  # noqa: F401
 from tests.helpers import entity_of, shown, until
+from tests.pictures import RED
 from tests.receiving.conftest import ANN, BOB, arrive_hours_ago, change_timing
-from tests.simulator import FaultKind, Simulator, access
+from tests.simulator import FaultKind, Simulator, access, render
 
 MESSAGES = "event.1001_acme_example_messages"
 FROM_ANN = "event.ann_messages"
+KINDS = ["sms", "mms", "chat", "chat-media"]
 
 pytestmark = pytest.mark.usefixtures("quick_inbox")
 
@@ -379,6 +381,27 @@ async def test_many_in_one_look_are_events_of_their_own(
     assert len(states) == 200
 
 
+async def test_an_equal_text_each_quarter_of_an_hour(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
+) -> None:
+    """Of a sensor that says "OK", in a conversation of more than a page, whose messages have no ids."""
+    first, quarter = pbx.now(), timedelta(minutes=15)
+
+    async def arrive(number: int) -> None:
+        message = await pbx.receive(from_number=ANN, text="OK")
+        message.id, message.timestamp = "", render.bare_time(first + number * quarter)
+        message.bare_timestamp = message.timestamp
+
+    for number in range(-120, 0):
+        await arrive(number)
+    entry = await add_account(recipient("Ann", ANN))
+    await until(entry.runtime_data.poller.ready.is_set)
+    for number in range(3):
+        await arrive(number)
+        await until(lambda number=number: len(entity_events.texts()) == number + 1, within=5)
+        let_pass(pbx, entry, quarter.total_seconds())
+
+
 async def test_notes_of_the_pbx_are_no_messages(
     pbx: Simulator, looking: MockConfigEntry, entity_events: EntityEvents
 ) -> None:
@@ -387,6 +410,35 @@ async def test_notes_of_the_pbx_are_no_messages(
     note.type = "chat-participant-add"
     await pbx.receive_chat(from_user="1002", text="Hello")
     await until(lambda: entity_events.texts() == ["Hello"])
+
+
+@pytest.mark.parametrize("types", ["missing", "null", "empty", "upper"])
+@pytest.mark.parametrize("directions", [True, False])
+async def test_a_message_without_a_type_is_reported(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    types: Literal["missing", "null", "empty", "upper"],
+    directions: bool,
+) -> None:
+    """The rest of the row says what it is, or its type in another case; and what we sent is not taken for it."""
+    pbx.message_types, pbx.gives_direction = types, directions
+    data = {"destination": ANN, "message": "Ours"}
+    await hass.services.async_call("netsapiens", "send_message", data, blocking=True)
+    await pbx.receive(from_number=ANN, text="sms")
+    await pbx.receive(from_number="AMAZON", text="mms", media=RED)
+    await pbx.receive_chat(from_user="1002", text="chat")
+    await pbx.receive_chat(from_user="1003", text="chat-media", media=RED)
+    await until(lambda: len(entity_events.texts()) == 4)
+    account = [attributes for entity, attributes in entity_events.events if entity == MESSAGES]
+    assert {(one["message"], one["message_type"]) for one in account} == {(kind,) * 2 for kind in KINDS}
+    data = {"destination": [ANN, "1002"]}
+    answer = await hass.services.async_call(
+        "netsapiens", "get_messages", data, blocking=True, return_response=True, context=Context()
+    )
+    rows = [(row["direction"], row["message"], row["message_type"]) for row in answer["messages"]]
+    assert sorted(rows) == [("in", "chat", "chat"), ("in", "sms", "sms"), ("out", "Ours", "sms")]
 
 
 @pytest.mark.parametrize("own", ["1001", "1001@acme.example", "1001@ACME.example"])

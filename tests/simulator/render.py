@@ -118,7 +118,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     body: dict[str, Any] = {
         "id": row.id,
         "timestamp": _message_time(row, settings),
-        "type": row.type,
+        "type": _message_type(row, settings),
         "domain": row.domain,
         "direction": row.direction if settings.gives_direction else "",
         "dialed": _dialed(row, settings),
@@ -140,6 +140,8 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
     }
     if file_url:
         body["file-access-url "] = file_url
+    if settings.message_types == "missing":
+        del body["type"]
     return body
 
 
@@ -164,6 +166,13 @@ def _message_time(row: StoredMessage, settings: Settings) -> str | int | None:
         "seconds": int(datetime.fromisoformat(f"{row.timestamp}+00:00").timestamp()),
         "slashes": row.bare_timestamp.replace("-", "/"),
     }[settings.message_times]
+
+
+def _message_type(row: StoredMessage, settings: Settings) -> str | None:
+    """A message's type, or what some hosts may list in its place."""
+    return {"usual": row.type, "missing": None, "null": None, "empty": "", "upper": row.type.upper()}[
+        settings.message_types
+    ]
 
 
 def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, Any]:

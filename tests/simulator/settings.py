@@ -41,6 +41,7 @@ class Settings:
     names_our_number: bool = True  # lists say which of our numbers was texted
     names_sender: bool = True  # a text that came in says from which number; else only its conversation does
     message_times: Literal["usual", "null", "empty", "zeros", "seconds", "slashes"] = "usual"
+    message_types: Literal["usual", "missing", "null", "empty", "upper"] = "usual"
     gives_direction: bool = True  # else only the numbers say who sent a text
     contacts_refusal: int | None = None  # the status with which contacts are not shown
     link_life: float = 600.0  # seconds that a link to media serves

@@ -121,7 +121,8 @@ class Message(NamedTuple):
 
     Attributes:
         id: opaque; not surely unique, may be empty.
-        type: ``sms``, ``mms``, ``chat``, ``chat-media`` and the PBX's own further kinds.
+        type: ``sms``, ``mms``, ``chat``, ``chat-media`` and the PBX's own further kinds, in lower case; where the PBX
+            gives none, as the sender and the attachment say; empty where there is no sender either.
         text: as the PBX gives it back, so "0012" may have become "12".
         direction: ``orig`` for what came in, ``term`` for what went out, empty for chat.
         from_number: digits, the name that a sender has in place of a number, or empty.
@@ -149,23 +150,31 @@ class Message(NamedTuple):
     participants: tuple[str, ...]
     bare_time: datetime | None = None
 
+    @property
+    def listed_time(self) -> datetime | None:
+        """Its time as the PBX listed it, whatever is known of its zone."""
+        return self.time if self.bare_time is None else self.bare_time
+
     @classmethod
     def from_row(cls, row: Mapping[str, Any]) -> Message:
         """Read one row."""
         time, is_bare = read_time(row.get("timestamp") or row.get("datetime"))
+        from_number, from_user_id = number_of(row.get("from-number")), as_text(row.get("from-user-id"))
+        media_type = as_text(row.get("media-type"))
+        # The trailing space is the PBX's own.
+        media_url = as_text(row.get("file-access-url") or row.get("file-access-url "))
         return cls(
             id=as_text(row.get("id")),
-            type=as_text(row.get("type")),
+            type=_keyword(row.get("type")) or _type_of(from_number, from_user_id, media_type or media_url),
             text=as_words(row.get("text")),
-            direction=as_text(row.get("direction")),
-            from_number=number_of(row.get("from-number")),
-            from_user_id=as_text(row.get("from-user-id")),
+            direction=_keyword(row.get("direction")),
+            from_number=from_number,
+            from_user_id=from_user_id,
             dialed=as_text(row.get("dialed")),
             time=time,
             messagesession=as_text(row.get("messagesession-id")),
-            media_type=as_text(row.get("media-type")),
-            # The trailing space is the PBX's own.
-            media_url=as_text(row.get("file-access-url") or row.get("file-access-url ")),
+            media_type=media_type,
+            media_url=media_url,
             participants=_split(row.get("messagesession-participants")),
             bare_time=time if is_bare else None,
         )
@@ -264,11 +273,25 @@ class Subscription:
         """Read one row."""
         return cls(
             id=as_text(row.get("id")),
-            model=as_text(row.get("model")),
+            model=_keyword(row.get("model")),
             post_url=as_text(row.get("post-url") or row.get("post_url")),
-            status=as_text(row.get("status")),
+            status=_keyword(row.get("status")),
             expires=as_time(either(row, "subscription-expires-")),
         )
+
+
+def _type_of(from_number: str, from_user_id: str, media: str) -> str:
+    """Return the type of a message to which the PBX gives none; empty where nobody sent it."""
+    if from_number:
+        return "mms" if media else "sms"
+    if from_user_id:
+        return "chat-media" if media else "chat"
+    return ""
+
+
+def _keyword(value: object) -> str:
+    """Return one of the API's own words, which come in any case."""
+    return as_text(value).strip().lower()
 
 
 def _split(value: object) -> tuple[str, ...]:

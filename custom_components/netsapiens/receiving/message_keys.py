@@ -13,7 +13,8 @@ _STEP = int(ZONE_STEP.total_seconds())
 class MessageKeys:
     """What the messages of one conversation are known by.
 
-    Ids are opaque, and may be missing or equal; equal messages of one second differ by their number.
+    Ids are opaque, and may be missing or equal; equal messages of one second differ by their number. The time is as the
+    PBX lists it, so that it stays the same once its zone is known.
 
     Parameters:
         session_id: the conversation.
@@ -29,7 +30,9 @@ class MessageKeys:
         Parameters:
             row: the message.
         """
-        second = "" if row.time is None else second_in_any_zone(row.time)
+        at = row.listed_time
+        # A row with an id is known also where the PBX lists its time in another zone than before.
+        second = "" if at is None else second_in_any_zone(at) if row.id else int(at.timestamp())
         name = f"{row.id}|{second}|{row.from_number}|{row.from_user_id}|{row.type}|{row.text}"
         self._counts[name] += 1
         return fingerprint(self._session_id, name, str(self._counts[name]))

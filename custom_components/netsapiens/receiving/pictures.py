@@ -3,13 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 import logging
 from pathlib import Path
 from typing import Any
 
 from homeassistant.const import CONF_VERIFY_SSL
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.helpers.start import async_at_started
 from homeassistant.util import dt as dt_util
 from homeassistant.util.hass_dict import HassKey
 
@@ -22,9 +24,10 @@ from ..settings import read_settings
 from .pictures_errors import PictureError, PictureReason
 from .pictures_fetch import FetchedMedia, MediaFetcher
 from .pictures_id import MediaId
+from .pictures_index import FetchJob, Origin, StoredMedia
 from .pictures_link import async_fresh_link
-from .pictures_queue import FetchJob, FetchQueue
-from .pictures_store import MediaStore, Origin, StoredMedia
+from .pictures_queue import FetchQueue
+from .pictures_store import MediaStore
 from .received import ReceivedMessage
 
 _LOGGER = logging.getLogger(__name__)
@@ -32,6 +35,7 @@ _LOGGER = logging.getLogger(__name__)
 _WORKERS = 2  # each holds up to 10 MiB
 _OPENED_AT_ONCE = 2  # likewise
 _LONGEST_NAME = 100  # characters of a sender that is no number
+_OLDEST = timedelta(days=1)  # what was reported before is not tried after a restart, whatever stops it each time
 _RETRY = Backoff(5.0, 900.0, jitter=0.5)
 
 
@@ -74,15 +78,30 @@ class Pictures:
         self._timing = self._hass.data.get(PICTURE_TIMING) or PictureTiming()
         self._fetcher = MediaFetcher(self._hass, coordinator.api.api_url, verify_ssl=coordinator.login[CONF_VERIFY_SSL])
         self._queue = FetchQueue()
+        self._end_wait: CALLBACK_TYPE | None = None
         self._workers: dict[MediaId, asyncio.Task[None]] = {}
         self._opening: dict[MediaId, asyncio.Task[StoredMedia]] = {}
         self._open_slots = asyncio.Semaphore(_OPENED_AT_ONCE)
-        self._writing: set[asyncio.Task[StoredMedia]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        self._writing: set[asyncio.Task[Any]] = set()
+        self._later: dict[FetchJob, asyncio.TimerHandle] = {}  # to be tried again
         self._logged: set[PictureReason] = set()
         self.store = MediaStore(self._hass, coordinator.config_entry.entry_id)
 
     # --- what comes in ------------------------------------------------------------------
+
+    async def async_start(self) -> None:
+        """Read what is kept; once automations listen, fetch what still waited at the last stop."""
+        await self.store.async_load()
+        self._end_wait = async_at_started(self._hass, self._fetch_waiting)
+
+    @callback
+    def _fetch_waiting(self, _hass: HomeAssistant) -> None:
+        """Fetch what still waited when Home Assistant stopped, or the account was reloaded."""
+        for job in self.store.waiting:
+            is_fresh = job.origin.reported_at > dt_util.utcnow() - _OLDEST
+            if is_fresh and self._is_wanted(job.origin.recipient_ids) and self.store.find(job.media_id) is None:
+                self._queue.add(job)
+        self._work()
 
     @callback
     def take(self, received: ReceivedMessage, recipient_ids: tuple[str, ...]) -> None:
@@ -92,18 +111,25 @@ class Pictures:
             received: the message, which was reported.
             recipient_ids: the recipients whose number it is from.
         """
-        option = read_settings(self._coordinator.config_entry).save_pictures
-        is_wanted = option != SAVE_NOBODY and (bool(recipient_ids) or option == SAVE_EVERYBODY)
-        if received.media is None or not is_wanted:
+        if received.media is None or not self._is_wanted(recipient_ids):
             return
         origin = Origin(received.from_number[:_LONGEST_NAME], recipient_ids, dt_util.utcnow())
         self._queue.add(FetchJob(received.media, origin))
         self._work()
 
+    def _is_wanted(self, recipient_ids: tuple[str, ...]) -> bool:
+        """Whether what these recipients send is to be kept, or a stranger where there are none."""
+        option = read_settings(self._coordinator.config_entry).save_pictures
+        return option != SAVE_NOBODY and (bool(recipient_ids) or option == SAVE_EVERYBODY)
+
+    async def async_save(self) -> None:
+        """Have on disk what waits to be fetched, so that a restart does not lose it."""
+        await self.store.async_save_waiting([*self._queue.jobs, *self._later])
+
     def _work(self) -> None:
         """Start workers for what waits."""
         while len(self._workers) < _WORKERS and (job := self._queue.next()) is not None:
-            task = self._spawn(self._fetch_and_keep(job), "fetch media")
+            task = self._spawn(self._process(job), "fetch media")
             self._workers[job.media_id] = task
             task.add_done_callback(partial(self._done, job))
 
@@ -113,6 +139,12 @@ class Pictures:
         self._queue.done(job)
         if not task.cancelled():
             self._work()
+
+    async def _process(self, job: FetchJob) -> None:
+        """Fetch media, and note on disk that it does not wait any more, or how often it failed."""
+        await self._fetch_and_keep(job)
+        self._queue.done(job)
+        await self._finish(self.async_save())
 
     async def _fetch_and_keep(self, job: FetchJob) -> None:
         """Fetch media and keep it; try again later where that may help."""
@@ -136,7 +168,8 @@ class Pictures:
             err = PictureError(PictureReason.UNAVAILABLE)
         if err.may_pass and job.failures + 1 < self._timing.attempts:
             wait = self._timing.retry.wait(job.failures)
-            self._timers.add(self._hass.loop.call_later(wait, self._try_again, job))
+            again = job.failed()
+            self._later[again] = self._hass.loop.call_later(wait, self._try_again, again)
             return
         level = logging.DEBUG if err.reason in self._logged else logging.WARNING
         self._logged.add(err.reason)
@@ -144,9 +177,8 @@ class Pictures:
 
     def _try_again(self, job: FetchJob) -> None:
         """Queue media once more."""
-        now = self._hass.loop.time()
-        self._timers = {timer for timer in self._timers if timer.when() > now}
-        self._queue.add(job.failed())
+        del self._later[job]
+        self._queue.add(job)
         self._work()
 
     # --- what is opened -----------------------------------------------------------------
@@ -204,8 +236,12 @@ class Pictures:
         return await (self._coordinator.throttle.run(fetch) if self._fetcher.is_pbx(url) else fetch())
 
     async def _write(self, media_id: MediaId, media: FetchedMedia, origin: Origin | None) -> StoredMedia:
-        """Write media; that comes to its end also where the account is closed in between."""
-        writing = self._hass.async_create_task(self.store.async_add(media_id, media, origin))
+        """Write media."""
+        return await self._finish(self.store.async_add(media_id, media, origin))
+
+    async def _finish[ResultT](self, write: Coroutine[Any, Any, ResultT]) -> ResultT:
+        """Write something; that comes to its end also where the account is closed in between."""
+        writing = self._hass.async_create_task(write)
         self._writing.add(writing)
         writing.add_done_callback(self._writing.discard)
         return await asyncio.shield(writing)
@@ -215,10 +251,12 @@ class Pictures:
         return self._hass.async_create_background_task(work, f"netsapiens {name}")
 
     async def async_stop(self) -> None:
-        """Stop: what was not fetched yet is fetched when it is opened."""
-        for timer in self._timers:
+        """Stop: what was not fetched yet is fetched after the next start."""
+        if self._end_wait is not None:
+            self._end_wait()
+        for timer in self._later.values():
             timer.cancel()
-        self._timers.clear()
+        self._later.clear()
         self._queue.clear()
         tasks = [*self._workers.values(), *self._opening.values()]
         for task in tasks:

@@ -1,30 +1,13 @@
 """Whose media is fetched next. Senders take turns, so that many from one do not hold back the others'."""
 
 from collections import deque
-from typing import Final, NamedTuple, Self
+from itertools import chain
+from typing import Final
 
-from .pictures_id import MediaId
-from .pictures_store import MOST_KEPT, Origin
+from .pictures_index import FetchJob
+from .pictures_store import MOST_KEPT
 
 _MOST_WAITING: Final = MOST_KEPT  # more would push each other out of what is kept
-
-
-class FetchJob(NamedTuple):
-    """Media that waits to be fetched.
-
-    Attributes:
-        media_id: its id.
-        origin: who sent it.
-        failures: how often that failed.
-    """
-
-    media_id: MediaId
-    origin: Origin
-    failures: int = 0
-
-    def failed(self) -> Self:
-        """Return the job as it is after one more failure."""
-        return self._replace(failures=self.failures + 1)
 
 
 class FetchQueue:
@@ -32,11 +15,16 @@ class FetchQueue:
 
     def __init__(self) -> None:
         self._waiting: dict[str, deque[FetchJob]] = {}  # by sender, who has waited longest first
-        self._active: set[str] = set()
+        self._active: dict[str, FetchJob] = {}  # by sender
 
     def __len__(self) -> int:
         """Return how many wait."""
         return sum(map(len, self._waiting.values()))
+
+    @property
+    def jobs(self) -> list[FetchJob]:
+        """All that is fetched now, and all that waits."""
+        return [*self._active.values(), *chain.from_iterable(self._waiting.values())]
 
     def add(self, job: FetchJob) -> None:
         """Let media wait; where too many do, the oldest one of who sent the most is dropped."""
@@ -56,12 +44,13 @@ class FetchQueue:
         job = jobs.popleft()
         if jobs:
             self._waiting[sender] = jobs  # behind the others
-        self._active.add(sender)
+        self._active[sender] = job
         return job
 
     def done(self, job: FetchJob) -> None:
         """Let the sender's next one go."""
-        self._active.discard(job.origin.sender)
+        if self._active.get(job.origin.sender) == job:
+            del self._active[job.origin.sender]
 
     def clear(self) -> None:
         """Drop all."""

@@ -1,77 +1,28 @@
-"""Keeps media that came in: files in the configuration folder, and an index that says what they are."""
+"""Keeps media that came in: files in the configuration folder, and the index that says what they are."""
 
 from collections import OrderedDict
 from collections.abc import Iterable
 from copy import replace
 from datetime import UTC, datetime
-import hashlib
 import logging
 from pathlib import Path
 import shutil
-from typing import Any, Final, NamedTuple
+from typing import Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.storage import Store
 
 from ..const import DOMAIN
-from ..media_kinds import ENDINGS, is_picture
-from ..storage import DAMAGE, VERSION, text_of
+from ..storage import DAMAGE
 from .pictures_errors import PictureError, PictureReason
 from .pictures_fetch import FetchedMedia
 from .pictures_id import MediaId
+from .pictures_index import FetchJob, MediaIndex, Origin, StoredMedia
 
 _LOGGER = logging.getLogger(__name__)
 
 MOST_KEPT: Final = 100  # files
 MOST_OPENED: Final = 20  # files of what is not kept, until others are opened
-_LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
-
-
-class Origin(NamedTuple):
-    """Who sent media.
-
-    Attributes:
-        sender: digits, the user of an extension, or a name.
-        recipient_ids: the recipients whose number that was; empty for a stranger.
-        reported_at: when its message was reported, by our clock.
-    """
-
-    sender: str
-    recipient_ids: tuple[str, ...] = ()
-    reported_at: datetime = _LONG_AGO
-
-
-class StoredMedia(NamedTuple):
-    """Media in a file.
-
-    Attributes:
-        media_id: its id.
-        kind: its MIME type, by its bytes.
-        origin: who sent it; None where it was opened without being kept.
-        stored_at: when it was written.
-    """
-
-    media_id: MediaId
-    kind: str
-    origin: Origin | None
-    stored_at: datetime
-
-    @property
-    def file(self) -> str:
-        """The name of its file."""
-        digest = hashlib.sha256(self.media_id.identifier.encode()).hexdigest()
-        return f"{digest[:40]}.{ENDINGS[self.kind]}"
-
-    @property
-    def is_picture(self) -> bool:
-        """Whether it is a picture."""
-        return is_picture(self.kind)
-
-    @property
-    def age(self) -> tuple[int, datetime]:
-        """What tells which of two is newer: when it came in by the PBX, to the second, then when it was reported."""
-        return self.media_id.at, self.origin.reported_at if self.origin is not None else self.stored_at
 
 
 class MediaStore:
@@ -79,22 +30,23 @@ class MediaStore:
 
     Parameters:
         entry_id: the account's.
+
+    Attributes:
+        waiting: what waits to be fetched, as the index has it.
     """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
         self._hass = hass
-        self._entry_id = entry_id
-        self._store = _index_of(hass, entry_id)
+        self._index = MediaIndex(hass, entry_id)
         self._folder = _folder_of(hass, entry_id)
         self._kept: dict[MediaId, StoredMedia] = {}
         self._opened: OrderedDict[MediaId, StoredMedia] = OrderedDict()
+        self.waiting: list[FetchJob] = []
 
     async def async_load(self) -> None:
-        """Read what is kept; delete files that the index does not name, and drop what has no file."""
+        """Read what is kept and what waits; delete files that the index does not name, and drop what has no file."""
         try:
-            data = await self._store.async_load()
-            rows = data["media"] if data is not None else []
-            stored = [one for row in rows if (one := _stored_of(row, self._entry_id)) is not None]
+            stored, self.waiting = await self._index.async_load()
         except (HomeAssistantError, *DAMAGE) as err:
             _LOGGER.warning("The index of the media that came in cannot be read: %s", type(err).__name__)
             return
@@ -181,6 +133,7 @@ class MediaStore:
         dropped = self.kept[MOST_KEPT:]
         for one in dropped:
             del self._kept[one.media_id]
+        self.waiting = [job for job in self.waiting if job.media_id != stored.media_id]
         await self._async_save()
         await self._async_delete(dropped)
 
@@ -189,56 +142,30 @@ class MediaStore:
         if dropped:
             await self._hass.async_add_executor_job(_delete, [self.path_of(one) for one in dropped])
 
+    async def async_save_waiting(self, waiting: list[FetchJob]) -> None:
+        """Have on disk what waits to be fetched.
+
+        Parameters:
+            waiting: all that does.
+        """
+        if set(waiting) != set(self.waiting):
+            self.waiting = waiting
+            await self._async_save()
+
     async def _async_save(self) -> None:
-        """Write the index. Where that fails, which Store logs, the files are deleted at the next start."""
-        await self._store.async_save({"media": [_row_of(one) for one in self._kept.values()]})
+        """Write the index. Where that fails, the files are deleted at the next start."""
+        await self._index.async_save(self._kept.values(), self.waiting)
 
 
 async def async_remove_media(hass: HomeAssistant, entry_id: str) -> None:
     """Delete all media of an account."""
-    await _index_of(hass, entry_id).async_remove()
+    await MediaIndex(hass, entry_id).async_remove()
     await hass.async_add_executor_job(_remove_folder, _folder_of(hass, entry_id))
-
-
-def _index_of(hass: HomeAssistant, entry_id: str) -> Store[dict[str, Any]]:
-    """Return the index of an account's media."""
-    return Store(hass, VERSION, f"{DOMAIN}.media.{entry_id}", private=True, atomic_writes=True)
 
 
 def _folder_of(hass: HomeAssistant, entry_id: str) -> Path:
     """Return the folder of an account's media."""
     return Path(hass.config.path(DOMAIN, entry_id))
-
-
-def _row_of(stored: StoredMedia) -> dict[str, Any]:
-    """Return media as the index has it."""
-    origin = stored.origin or Origin("")
-    return {
-        "id": stored.media_id.identifier,
-        "kind": stored.kind,
-        "sender": origin.sender,
-        "recipients": list(origin.recipient_ids),
-        "reported_at": origin.reported_at.isoformat(),
-        "stored_at": stored.stored_at.isoformat(),
-    }
-
-
-def _stored_of(row: dict[str, Any], entry_id: str) -> StoredMedia | None:
-    """Return media from its row of the index; None where the row is damaged, which costs no other one."""
-    try:
-        media_id, kind = MediaId.parse(text_of(row["id"])), text_of(row["kind"])
-        reported_at, stored_at = (_time_of(row[key]) for key in ("reported_at", "stored_at"))
-        origin = Origin(text_of(row["sender"]), tuple(text_of(one) for one in row["recipients"]), reported_at)
-    except DAMAGE:
-        return None
-    if media_id is None or media_id.entry_id != entry_id or kind not in ENDINGS:
-        return None
-    return StoredMedia(media_id, kind, origin, stored_at)
-
-
-def _time_of(value: object) -> datetime:
-    """Return a time that was kept; one of DAMAGE where it is none."""
-    return datetime.fromisoformat(text_of(value)).astimezone(UTC)
 
 
 # --- the disk: in the executor ----------------------------------------------------------

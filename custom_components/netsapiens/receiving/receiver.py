@@ -24,6 +24,7 @@ from .announcer import Announcer
 from .inbox import Inbox
 from .live import Live
 from .opt_outs import OptOuts
+from .pictures import Pictures
 from .poller import Poller
 from .push import Push, async_end_push
 from .received import ReceivedMessage
@@ -40,6 +41,7 @@ class Receiver:
         coordinator: the account.
         report: called with each message, once.
         opt_outs: learns also from what is too old to be reported, and is on disk before anything counts as reported.
+        pictures: likewise has on disk what is still to be fetched.
 
     Attributes:
         poller: what polls for messages; None where that is switched off.
@@ -50,12 +52,14 @@ class Receiver:
         coordinator: NetsapiensCoordinator,
         report: Callable[[ReceivedMessage], None],
         opt_outs: OptOuts,
+        pictures: Pictures,
     ) -> None:
         self._hass = coordinator.hass
         self._coordinator = coordinator
         self._entry = coordinator.config_entry
         self._report = report
         self._opt_outs = opt_outs
+        self._pictures = pictures
         self._mode: str | None = None  # as it was started
         self._announcer: Announcer | None = None
         self._ends: list[CALLBACK_TYPE] = []
@@ -77,7 +81,7 @@ class Receiver:
         timing = timing_of(self._hass)
         inbox = Inbox(
             self._coordinator,
-            CheckpointStore(self._hass, entry.entry_id, self._opt_outs.async_save),
+            CheckpointStore(self._hass, entry.entry_id, self._save_first),
             self._received,
             self._opt_outs.received,
             lambda cut: check_conversations(self._hass, entry, cut),
@@ -167,6 +171,15 @@ class Receiver:
             if not any(is_same_number(received.to_number, one, region) for numbers in others for one in numbers):
                 self._announcer.async_found(received)
         self._report(received)
+
+    async def _save_first(self) -> None:
+        """Have on disk what follows from messages, before these count as reported.
+
+        Raises:
+            HomeAssistantError: it could not be written.
+        """
+        await self._opt_outs.async_save()
+        await self._pictures.async_save()
 
     def _report_damaged(self, aside: str) -> datetime | None:
         """Report that the checkpoint was lost; return up to when the events show what was reported."""
