@@ -15,6 +15,9 @@ PAGE = """<!doctype html><meta charset=utf-8><body style="height: 600px">
   const words = (key) => key.split(".").pop();
   const pixel = "data:image/gif;base64,R0lGODlhAQABAIAAAP///wAAACH5BAEAAAAALAAAAAABAAEAAAICRAEAOw==";
   window.asked = 0;
+  window.sent = [];
+  window.refusal = null; // what sending is answered with
+  window.error = null; // why the phone system could not be asked
   window.answers = []; // of what is asked for pictures: an address each, or null where there is none
   window.row = (values) => ({ key: "1", status: "received", at: new Date().toISOString(), order: [0, 1, 1], text: "",
     sender: "Ann", media_type: null, media_content_id: null, ...values });
@@ -23,7 +26,12 @@ PAGE = """<!doctype html><meta charset=utf-8><body style="height: 600px">
     language: "en", localize: words, connected: true, states: {}, config: { time_zone: "UTC" }, hassUrl: (url) => url,
     locale: { language: "en", time_format: "24", time_zone: "server" },
     loadBackendTranslation: async () => words,
-    callWS: async ({ type }) => {
+    callWS: async ({ type, message }) => {
+      if (type.endsWith("/send")) {
+        if (window.refusal) throw window.refusal;
+        window.sent.push(message);
+        return null;
+      }
       if (type !== "media_source/resolve_media") return { messages: [], has_older: false };
       window.asked += 1;
       const url = window.answers.length ? window.answers.shift() : pixel;
@@ -32,9 +40,15 @@ PAGE = """<!doctype html><meta charset=utf-8><body style="height: 600px">
     },
     connection: { subscribeMessage: async (take) => {
       setTimeout(() => take({ name: "Ann", is_group: false, is_sms: true, plain_characters: false, can_send: true,
-        has_older: false, opted_out: false, error: null, messages: window.rows }));
+        has_older: false, opted_out: false, error: window.error, messages: window.rows }));
       return () => undefined;
     } },
+  };
+  window.another = () => {
+    const other = document.createElement("netsapiens-conversation-card");
+    other.setConfig({ entity: "notify.ann" });
+    document.body.append(other);
+    other.hass = base;
   };
   window.tell = (values) => { card.hass = { ...base, ...values }; };
   window.start = (rows) => {
@@ -176,3 +190,47 @@ async def test_long_texts_are_read_in_no_time(page: Page) -> None:
     texts = [part * (100_000 // len(part)) for part in ENDLESS]
     await show(page, *({"key": str(at), "order": [0, 1, at], "text": text} for at, text in enumerate(texts)))
     await expect(page.locator(".bubble")).to_have_count(len(ENDLESS), timeout=10_000)
+
+
+async def test_two_cards_show_what_is_written_to_one_recipient(page: Page) -> None:
+    """As a card and its preview in the editor do: what is sent is what the box shows."""
+    await show(page)
+    await page.evaluate("another()")
+    first, second = page.locator("textarea").nth(0), page.locator("textarea").nth(1)
+    await first.fill("First")
+    await expect(second).to_have_value("First")
+    await second.fill("Second")
+    await expect(first).to_have_value("Second")
+    await first.press("Enter")
+    await expect(second).to_have_value("")
+    assert await page.evaluate("sent") == ["Second"]
+
+
+async def test_a_connection_that_is_lost_has_words(page: Page) -> None:
+    """Home Assistant's own; the text stays in the box."""
+    await show(page)
+    await page.evaluate("refusal = { type: 'result', success: false, error: { code: 3, message: 'Connection lost' } }")
+    await page.locator("textarea").fill("Hi")
+    await page.locator("textarea").press("Enter")
+    await expect(page.locator(".banner")).to_have_text("connection_lost")
+    await expect(page.locator("textarea")).to_have_value("Hi")
+
+
+async def test_what_could_not_be_read_is_not_empty(page: Page) -> None:
+    """Nor is it said that something was not sent, where the words come late."""
+    await page.goto(ADDRESS)
+    await page.evaluate("""() => {
+      error = { translation_key: "cannot_connect", placeholders: {} };
+      let asked = 0;
+      const words = (key) => (key.includes("exceptions") && (asked += 1) < 3 ? "" : key.split(".").pop());
+      start([]);
+      tell({ localize: (key) => (key.includes("exceptions") ? "" : key), loadBackendTranslation: async () => words });
+    }""")
+    await expect(page.locator(".banner")).to_have_text("message")
+    await expect(page.get_by_text("card_empty")).to_have_count(0)
+
+
+async def test_a_number_is_read_from_left_to_right(page: Page) -> None:
+    """Also in a text in Arabic or Hebrew."""
+    await show(page, {"text": "طلب (050-123-4567) call"})
+    await expect(page.locator(".bubble a")).to_have_attribute("dir", "ltr")

@@ -37,6 +37,19 @@ const ENGLISH = {
 /** @type {Map<string, Draft>} Kept while somebody looks elsewhere. */
 const drafts = new Map();
 
+/** @type {Set<ConversationCard>} Those on the page: what is written in one shows in the others of its recipient. */
+const cards = new Set();
+
+/**
+ * Keep what is being written to a recipient, and show it.
+ * @param {string} entity
+ * @param {Draft} draft
+ */
+function keepDraft(entity, draft) {
+  drafts.set(entity, draft);
+  for (const card of cards) card.showDraftOf(entity);
+}
+
 /**
  * @param {string} tag
  * @param {string} [className]
@@ -116,6 +129,7 @@ function appendText(node, text, codeButton) {
     if (code && match.index <= code.index && code.index < match.index + found.length) continue;
     plain(match.index);
     const link = /** @type {HTMLAnchorElement} */ (make("a", "", found));
+    link.dir = "ltr"; // also in a text that is read from right to left
     if (url) {
       link.href = found;
       link.target = "_blank";
@@ -357,6 +371,8 @@ class ConversationCard extends HTMLElement {
     this._isVisible = false;
     this._failures = 0;
     this._epoch = 0; // of the subscription; what comes of an earlier one is late
+    this._isUnread = false; // whether the phone system could not be asked
+    this._events = 0;
     /** @type {Promise<() => void>|null} */
     this._subscription = null;
     /** @type {Localize|null} */
@@ -380,6 +396,7 @@ class ConversationCard extends HTMLElement {
     /** @type {ReturnType<typeof setTimeout>|undefined} */
     this._timer = undefined;
     this._title = make("h2");
+    this._title.dir = "auto";
     this._banner = make("div", "banner");
     this._log = make("div", "log");
     this._note = make("div", "note");
@@ -397,6 +414,7 @@ class ConversationCard extends HTMLElement {
     this._remove = /** @type {HTMLButtonElement} */ (make("button", "text-button"));
     this._attach = /** @type {HTMLButtonElement} */ (make("button"));
     this._text = /** @type {HTMLTextAreaElement} */ (make("textarea"));
+    this._text.dir = "auto";
     this._side = make("span", "side");
     this._send = /** @type {HTMLButtonElement} */ (make("button"));
     this._build();
@@ -496,6 +514,7 @@ class ConversationCard extends HTMLElement {
     this._observer.observe(this);
     this._sizes.observe(this._log);
     document.addEventListener("visibilitychange", this._onVisibility);
+    cards.add(this);
     this._showDraft();
   }
 
@@ -504,6 +523,7 @@ class ConversationCard extends HTMLElement {
     this._sizes.unobserve(this._log);
     document.removeEventListener("visibilitychange", this._onVisibility);
     this._isVisible = false;
+    cards.delete(this);
     this._follow();
   }
 
@@ -578,7 +598,8 @@ class ConversationCard extends HTMLElement {
   /** @param {Date} at */
   _day(at) {
     const now = new Date();
-    const yesterday = new Date(now.getTime() - 86400000);
+    const yesterday = new Date(now.getTime());
+    yesterday.setDate(now.getDate() - 1); // a day may have 23 or 25 hours
     if (this._dayKey(at) === this._dayKey(now)) return this._t("today");
     if (this._dayKey(at) === this._dayKey(yesterday)) return this._t("yesterday");
     const isThisYear = at.getFullYear() === now.getFullYear();
@@ -671,7 +692,7 @@ class ConversationCard extends HTMLElement {
     this._title.textContent = this._config.title ?? name; // an empty one is none
     this._title.hidden = !this._title.textContent;
     this._form.hidden = !this._isLoaded || !this._about.can_send || this._about.opted_out;
-    const isEmpty = this._isLoaded && !this._rows.size;
+    const isEmpty = this._isLoaded && !this._rows.size && !this._isUnread;
     const note = this._refusal || (isEmpty ? this._t("empty") : "");
     this._note.textContent = note;
     this._note.hidden = !note;
@@ -740,7 +761,7 @@ class ConversationCard extends HTMLElement {
     if (isFinal) {
       this._rows.clear();
       this._log.replaceChildren();
-      const words = await this._errorWords(error);
+      const words = await this._errorWords(error, "not_loaded");
       this._refusal = code === "unauthorized" ? this._t("no_permission") : words;
     } else {
       this._showBanner(this._t("not_loaded"));
@@ -789,7 +810,11 @@ class ConversationCard extends HTMLElement {
     const received = fresh.filter((row) => row.status === "received");
     if (!this._isAtEnd) this._unread += received.length;
     this._announce(received);
-    this._showBanner(event.error ? await this._errorWords(event.error) : "");
+    this._isUnread = Boolean(event.error);
+    this._events += 1;
+    const number = this._events;
+    const words = event.error ? await this._errorWords(event.error, "not_loaded") : "";
+    if (number === this._events) this._showBanner(words); // else a later one says how it is now
     this._showHead();
     this._showAll(new Set(fresh.map((row) => row.key)));
   }
@@ -831,21 +856,29 @@ class ConversationCard extends HTMLElement {
       this._showBanner("");
       if (older.length) this._grow(-1);
     } catch (error) {
-      this._showBanner(await this._errorWords(error));
+      this._showBanner(await this._errorWords(error, "not_loaded"));
     } finally {
       this._isReadingOlder = false;
     }
   }
 
-  /** @param {any} error */
-  async _errorWords(error) {
+  /**
+   * @param {any} error
+   * @param {string} [otherwise] The key of what to say where it says nothing itself.
+   */
+  async _errorWords(error, otherwise = "failed") {
     if (error?.translation_key && this._hass) {
-      const localize = await this._hass.loadBackendTranslation("exceptions", "netsapiens");
+      const key = `component.netsapiens.exceptions.${error.translation_key}.message`;
       const values = error.placeholders || error.translation_placeholders || {};
-      const words = localize(`component.netsapiens.exceptions.${error.translation_key}.message`, values);
-      if (words) return words;
+      for (let tries = 0; tries < 4; tries += 1) {
+        const localize = await this._hass.loadBackendTranslation("exceptions", "netsapiens");
+        const words = localize(key, values) || this._hass.localize(key, values); // where another card loads them
+        if (words) return words;
+        await new Promise((resolve) => setTimeout(resolve, 300));
+      }
     }
-    return error?.error || error?.message || this._t("failed");
+    if (error?.error?.code) return this._hass?.localize("ui.notification_toast.connection_lost") || this._t(otherwise);
+    return error?.error || error?.message || this._t(otherwise);
   }
 
   // --- showing ----------------------------------------------------------------------------
@@ -1200,8 +1233,15 @@ class ConversationCard extends HTMLElement {
 
   /** @param {Partial<Draft>} change */
   _keepDraft(change) {
-    drafts.set(this._config.entity, { ...this._draft, key: undefined, ...change });
-    this._showDraft();
+    keepDraft(this._config.entity, { ...this._draft, key: undefined, ...change });
+  }
+
+  /**
+   * Show what is being written, where it is to this card's recipient.
+   * @param {string} entity
+   */
+  showDraftOf(entity) {
+    if (entity === this._config.entity) this._showDraft();
   }
 
   _showDraft() {
@@ -1289,8 +1329,7 @@ class ConversationCard extends HTMLElement {
         // It may have been taken all the same, where the connection was lost: by its key it is not sent twice.
         const now = drafts.get(entity);
         if (isTaken || now?.text || now?.picture) return;
-        drafts.set(entity, { text, picture, key });
-        this._showDraft();
+        keepDraft(entity, { text, picture, key });
       });
   }
 
