@@ -153,12 +153,11 @@ class ContactBook:
         return None
 
     async def async_choices(self) -> list[ContactChoice]:
-        """Return the contacts that can be texted, by name; none where they cannot be had in time.
+        """Return the contacts that can be texted, by name; where they cannot be had in time, those known from before.
 
-        Where there were none, the PBX is asked once more: a person may just have added the first one.
+        The PBX is asked each time, also after it refused: a person may just have added one there, or been allowed to.
         """
-        if not self._contacts:
-            self._due = 0.0
+        self._due, self._is_refused = 0.0, False
         self.async_refresh()
         if self._reading is not None:
             await asyncio.wait([self._reading], timeout=self._timing.within)
