@@ -125,7 +125,7 @@ def test_any_row(row: Mapping[str, Any]) -> None:
 def test_any_answer_as_rows(answer: Any) -> None:
     """An answer of any shape is rows or a server error, and nothing else."""
     try:
-        for row in rows(answer):
+        for row in rows(answer, Message.KEYS | MessageSession.KEYS | SmsNumber.KEYS):
             Message.from_row(row)
             MessageSession.from_row(row)
             SmsNumber.from_row(row)
@@ -271,20 +271,25 @@ def test_a_sender_with_a_name_keeps_it(value: object, number: str) -> None:
     assert number_of(value) == number
 
 
-@pytest.mark.parametrize(("answer", "count"), [([], 0), ([{}], 1), ([{"a": 1}, {}], 2), ({"id": 1}, 1)])
+@pytest.mark.parametrize(
+    ("answer", "count"), [([], 0), ([{"a": 1}], 1), ([{"a": 1}, {"b": None, "x": 2}], 2), ({"b": 1}, 1)]
+)
 def test_rows(answer: object, count: int) -> None:
     """A list is as many rows as it holds, and one bare object is one."""
-    assert len(list(rows(answer))) == count
+    assert len(list(rows(answer, {"a", "b"}))) == count
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, {}, "", "Accepted", 0, False, [None], [{}, []], {"code": 200, "message": "OK"}, {"error": "server_error"}],
+    [
+        *(None, {}, "", "Accepted", 0, False, [None], [{}], [{"a": 1}, []], [{"a": 1}, {"c": 1}]),
+        *({"code": 200, "a": 1}, {"error": "server_error", "a": 1}, [{"a": 1, "error": "busy"}], {"message": "busy"}),
+    ],
 )
 def test_no_rows(answer: object) -> None:
     """An answer that is neither is a fault of the server."""
     with pytest.raises(NetsapiensServerError):
-        list(rows(answer))
+        list(rows(answer, {"a", "b"}))
 
 
 @pytest.mark.parametrize("key", ["messagesession-last-datetime", "messagesession-last-timestamp"])

@@ -303,6 +303,37 @@ async def test_failed_looks_never_permit_a_second_try(
 
 
 @pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "Please try again later"}',
+        '{"success": false, "message": "busy"}',
+        '{"status": "error", "message": "busy"}',
+        '{"errors": ["busy"]}',
+        '{"total": 0}',
+        '{"data": []}',
+        "[{}]",
+        '[{"message": "busy"}]',
+        '[{"error": "busy"}]',
+    ],
+)
+@pytest.mark.parametrize(("own_id", "path"), [(False, "/messages?"), (True, "/messagesessions?")])
+async def test_a_look_that_gives_no_record_never_permits_a_second_try(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, own_id: bool, path: str, body: str
+) -> None:
+    """A success that says something else than messages does not say that there are none."""
+    await add_account(options={"from_number": "18585550199", "incoming": "off"})
+    pbx.file_under_own_id = own_id
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    fault = pbx.fault(FaultKind.BODY, path=path, method="GET", body=body, times=None)
+    assert (await send(hass))["status"] == "queued"
+    await until(lambda: fault.struck >= 6)
+    assert texts(pbx) == ["Hi"]
+    pbx.clear_faults()
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Hi"]
+
+
+@pytest.mark.parametrize(
     "second", [{"messagesession": "y" * 32}, {"messagesession": "x" * 32, "destination": "18585550124"}]
 )
 async def test_one_of_the_same_people_or_conversation_waits_for_its_turn(

@@ -26,6 +26,8 @@ class Contact(NamedTuple):
         numbers: as they were written there: mobile, work, home, fax; each once, those that are empty left out.
     """
 
+    KEYS = frozenset({"unique-id", "uid", "company", *_NAMES, *_NUMBERS})  # a row without any of them is no contact
+
     id: str
     name: str
     company: str
@@ -72,7 +74,7 @@ class ContactAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there are none yet
-        return [Contact.from_row(row) for row in islice(rows(answer or []), MAX_CONTACTS)]
+        return [Contact.from_row(row) for row in islice(rows(answer or [], Contact.KEYS), MAX_CONTACTS)]
 
 
 def _line(value: object) -> str:

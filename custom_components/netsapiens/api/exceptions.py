@@ -95,6 +95,10 @@ class NetsapiensServerError(NetsapiensError):
         self.maybe_done = maybe_done
 
 
+class NetsapiensEmptyAnswerError(NetsapiensServerError):
+    """The PBX answered with nothing at all where records were asked for, not even with an empty list."""
+
+
 class NetsapiensRequestError(NetsapiensError):
     """The PBX understood the request and refused it. Nothing was carried out.
 

@@ -140,7 +140,7 @@ class MessageAPI:
             if not (start and err.no_record):
                 raise
             return []  # so some say that the list has ended
-        found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
+        found = [Message.from_row(row) for row in islice(rows(answer, Message.KEYS), MAX_ROWS)]
         return self._api.naive_times.corrected(messagesession, found, is_first_page=not start)
 
     async def get_messagesessions(
@@ -165,7 +165,7 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        found = [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        found = [MessageSession.from_row(row, user) for row in islice(rows(answer, MessageSession.KEYS), MAX_ROWS)]
         is_whole_page = not start and limit in {None, MAX_ROWS}
         return self._api.naive_times.learn(found, user, is_whole_page=is_whole_page)
 

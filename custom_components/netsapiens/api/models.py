@@ -90,6 +90,8 @@ class SmsNumber(NamedTuple):
         application: what it is for: ``user``, ``callqueue`` or ``available``; may be empty.
     """
 
+    KEYS = frozenset({"number", "dest", "application"})  # a row without any of them is no number
+
     number: str
     dest: str
     mms_capable: bool | None
@@ -134,6 +136,9 @@ class Message(NamedTuple):
         media_url: where the attachment can be fetched for a while, or empty.
         participants: numbers or users of a group, in the PBX's order.
     """
+
+    # A row without any of them is no message. What else a message has, an error may have as well.
+    KEYS = frozenset({"direction", "from-number", "from-user-id", "dialed"})
 
     id: str
     type: str
@@ -201,6 +206,8 @@ class MessageSession(NamedTuple):
         owner: the user whose conversation it is; None for the login's own.
     """
 
+    KEYS = frozenset({"messagesession-id", "messagesession-remote"})  # a row without them is no conversation
+
     id: str
     remotes: tuple[str, ...]
     sms_number: str
@@ -246,6 +253,8 @@ class Subscription:
         status: ``pending``, ``active`` or ``error``.
         expires: when it ends; None where the PBX does not say.
     """
+
+    KEYS = frozenset({"model", "post-url", "post_url"})  # a row without any of them is no subscription
 
     id: str = field(repr=False)
     model: str

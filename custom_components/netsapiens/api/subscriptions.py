@@ -39,7 +39,7 @@ class SubscriptionAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return [Subscription.from_row(row) for row in rows(answer or [])]
+        return [Subscription.from_row(row) for row in rows(answer or [], Subscription.KEYS)]
 
     async def create_subscription(self, model: str, post_url: str, expires: datetime) -> Subscription | None:
         """Ask for the login's own events of one kind.

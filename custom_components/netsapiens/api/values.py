@@ -6,14 +6,14 @@ time (``-datetime`` and ``-timestamp``): all of that ends here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 import json
 import math
 import re
 from typing import Any
 
-from .exceptions import NetsapiensServerError
+from .exceptions import NetsapiensEmptyAnswerError, NetsapiensServerError
 
 _DIGITS = re.compile(r"[0-9]+")
 _PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
@@ -108,19 +108,24 @@ def same_number(one: str, other: str) -> bool:
     return one.endswith(other) or other.endswith(one)
 
 
-def rows(answer: object) -> Iterator[Mapping[str, Any]]:
+def rows(answer: object, keys: Collection[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a list answer, whose single row may come as a bare object.
 
-    Nothing at all is no empty list: a message that is not seen there would be sent once more.
+    What is not known for a record is not skipped, and nothing at all is no empty list: a message that is not seen there
+    would be sent once more.
+
+    Parameters:
+        answer: what the PBX says.
+        keys: a row has at least one of these, by which it is known for a record of the list.
 
     Raises:
-        NetsapiensServerError: the answer is no list of objects.
+        NetsapiensEmptyAnswerError: nothing at all came.
+        NetsapiensServerError: the answer is no list of records.
     """
-    if isinstance(answer, dict) and (not answer or not _NOT_A_ROW.isdisjoint(answer)):
-        raise NetsapiensServerError("the answer is not a list of records")
-    found = answer if isinstance(answer, list) else [answer]
-    for row in found:
-        if not isinstance(row, dict):
+    if answer in (None, "", {}):
+        raise NetsapiensEmptyAnswerError("the answer is empty, and no list")
+    for row in answer if isinstance(answer, list) else [answer]:
+        if not isinstance(row, dict) or row.keys().isdisjoint(keys) or not row.keys().isdisjoint(_NOT_A_ROW):
             raise NetsapiensServerError("the answer is not a list of records")
         yield row
 
