@@ -8,7 +8,7 @@ import time
 
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
-from .api.values import number_of, same_number
+from .api.values import same_number
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
@@ -45,7 +45,7 @@ class Conversations:
         """Remember the conversation of a message that came in, for an answer while the PBX is away."""
         account = self._coordinator.data.account
         our_number = None if received.message_type.startswith("chat") else received.to_number
-        others = _others_of(received.participants, our_number, account) or (received.from_number,)
+        others = account.others_among(received.participants, our_number) or (received.from_number,)
         self._latest[received.messagesession] = ExistingConversation(received.messagesession, others, our_number)
         self._latest.move_to_end(received.messagesession)
         if len(self._latest) > MOST_REMEMBERED:
@@ -136,7 +136,7 @@ class Conversations:
 
     def _is_with(self, row: MessageSession, people: Collection[frozenset[str]], endings: Collection[str]) -> bool:
         """Whether a conversation is with people. To read a number takes time: only where the endings fit."""
-        others = _others_of_row(row, self._coordinator.data.account)
+        others = row.others(self._coordinator.data.account)
         if not others or any(other[-_ENDING:].casefold() not in endings for other in others):
             return False
         return frozenset(self._digits(other).casefold() for other in others) in people
@@ -186,22 +186,9 @@ def conversation_of(row: MessageSession, account: Account) -> ExistingConversati
         row: the conversation's.
         account: who we are.
     """
-    return ExistingConversation(row.id, _others_of_row(row, account), row.sms_number or None)
+    return ExistingConversation(row.id, row.others(account), row.sms_number or None)
 
 
 def _is_of(row: MessageSession, senders: Collection[str]) -> bool:
     """Whether a conversation is one of these numbers'."""
     return any(same_number(row.sms_number, sender) for sender in senders)
-
-
-def _others_of_row(row: MessageSession, account: Account) -> tuple[str, ...]:
-    """Return everybody in a conversation but us."""
-    return _others_of(row.remotes or row.participants, row.sms_number or None, account)
-
-
-def _others_of(everybody: Collection[str], our_number: str | None, account: Account) -> tuple[str, ...]:
-    """Return everybody but us, each once; users of our own domain without it, as they are texted."""
-    if our_number is not None:
-        return tuple(dict.fromkeys(number_of(one) for one in everybody if not same_number(number_of(one), our_number)))
-    users = map(account.without_domain, everybody)
-    return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

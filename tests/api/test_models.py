@@ -26,7 +26,7 @@ from custom_components.netsapiens.api.answers import (
     http_date,
     reason_of,
 )
-from custom_components.netsapiens.api.models import version_of
+from custom_components.netsapiens.api.models import MESSAGE_KEYS, NUMBER_KEYS, SESSION_KEYS, version_of
 from custom_components.netsapiens.api.values import as_flag, as_text, as_time, as_words, number_of, rows, same_number
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)  # lone surrogates included
@@ -125,7 +125,7 @@ def test_any_row(row: Mapping[str, Any]) -> None:
 def test_any_answer_as_rows(answer: Any) -> None:
     """An answer of any shape is rows or a server error, and nothing else."""
     try:
-        for row in rows(answer, Message.KEYS | MessageSession.KEYS | SmsNumber.KEYS):
+        for row in rows(answer, MESSAGE_KEYS | SESSION_KEYS | NUMBER_KEYS):
             Message.from_row(row)
             MessageSession.from_row(row)
             SmsNumber.from_row(row)
@@ -211,6 +211,13 @@ def test_as_flag(value: object, flag: bool) -> None:
         (" 2026-01-02T03:04:05+00:00 ", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-01T20:04:05-07:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02 03:04:05 UTC", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026/01/02 03:04:05  GMT", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (1767323045, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (1767323045678, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("967323045678", datetime(2000, 8, 26, 20, 50, 45, tzinfo=UTC)),
+        ("2026-01-02 03:04:05 PST", None),
+        ("17673230456789", None),
         ("0000-00-00 00:00:00", None),
         ("9999-12-31T23:59:59-01:00", None),
         ("0001-01-01T00:00:00+01:00", None),
@@ -314,6 +321,26 @@ def test_media_url(key: str) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    ("given", "url", "media_type"),
+    [
+        ("image/png", "", "image/png"),
+        ("", "", ""),
+        (None, "", ""),
+        (0, "", ""),
+        ("0", "https://core.example/x", ""),
+        ("text/plain", "", ""),
+        ("Text/Plain; charset=utf-8", "", ""),
+        ("text/html", "", ""),
+        ("text/plain", "https://core.example/x", "text/plain"),
+        ("video/mp4", "https://core.example/x", "video/mp4"),
+    ],
+)
+def test_media_type(given: object, url: str, media_type: str) -> None:
+    """A text that is listed with a type of its own, or with a 0, has no media."""
+    assert Message.from_row({"media-type": given, "file-access-url ": url}).media_type == media_type
+
+
 def test_numbers_as_numbers() -> None:
     """What the PBX cast is text again."""
     message = Message.from_row({"id": 5, "text": 42, "from-number": 18585550100, "dialed": 18585550199})
@@ -352,7 +379,12 @@ def test_joined_remotes() -> None:
     """Several people come as one text with commas, with and without spaces."""
     row = {"messagesession-remote": "18585550100, 18585550101,,1002@acme.example "}
     assert MessageSession.from_row(row).remotes == ("18585550100", "18585550101", "1002@acme.example")
+    assert MessageSession.from_row({"messagesession-remote": [18585550100, " 18585550101", None]}).remotes == (
+        "18585550100",
+        "18585550101",
+    )
     assert Message.from_row({"messagesession-participants": "a,b"}).participants == ("a", "b")
+    assert Message.from_row({"messagesession-participants": ["a", "b"]}).participants == ("a", "b")
     assert Message.from_row({"messagesession-participants": None}).participants == ()
 
 
@@ -374,6 +406,8 @@ PORTAL = Account("ann@mail.example", "1001", "acme.example", "ann", "Basic User"
         ({"from-user-id": "1001@other.example"}, False),
         ({"direction": None, "from-user-id": "1002@acme.example"}, False),
         ({"direction": "", "from-user-id": ""}, False),
+        ({"direction": "", "from-user-id": None, "from-number": 1001}, True),
+        ({"direction": "", "from-user-id": None, "from-number": 1002}, False),
         ({"direction": "both", "from-user-id": "1002@acme.example"}, False),
     ],
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 import re
@@ -19,6 +19,12 @@ from .values import (
     read_time,
     same_number,
 )
+
+# A row without any of these is no record of its kind. What else a record has, an error may have as well.
+MESSAGE_KEYS = frozenset({"direction", "from-number", "from-user-id", "dialed"})
+SESSION_KEYS = frozenset({"messagesession-id", "messagesession-remote"})
+NUMBER_KEYS = frozenset({"number", "dest", "application"})
+SUBSCRIPTION_KEYS = frozenset({"model", "post-url", "post_url"})
 
 _DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
 _VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
@@ -52,6 +58,19 @@ class Account(NamedTuple):
         """Return a user of our own domain, in whatever case the PBX writes it, without it; anybody else as they are."""
         name, _, domain = user.partition("@")
         return name if domain.lower() in {"", self.domain.lower()} else user
+
+    def others_among(self, everybody: Iterable[str], our_number: str | None) -> tuple[str, ...]:
+        """Return everybody in a conversation but us, each once.
+
+        Parameters:
+            everybody: numbers, or users; those of our own domain are returned without it, as they are texted.
+            our_number: the one in the conversation; None for a chat.
+        """
+        if our_number is not None:
+            numbers = map(number_of, everybody)
+            return tuple(dict.fromkeys(number for number in numbers if not same_number(number, our_number)))
+        users = map(self.without_domain, everybody)
+        return tuple(dict.fromkeys(user for user in users if user not in {self.user, self.uid}))
 
     @classmethod
     def from_token(cls, answer: Mapping[str, Any], username: str) -> Account:
@@ -89,8 +108,6 @@ class SmsNumber(NamedTuple):
         group_mms_capable: may send pictures to several numbers in one conversation; likewise.
         application: what it is for: ``user``, ``callqueue`` or ``available``; may be empty.
     """
-
-    KEYS = frozenset({"number", "dest", "application"})  # a row without any of them is no number
 
     number: str
     dest: str
@@ -137,9 +154,6 @@ class Message(NamedTuple):
         participants: numbers or users of a group, in the PBX's order.
     """
 
-    # A row without any of them is no message. What else a message has, an error may have as well.
-    KEYS = frozenset({"direction", "from-number", "from-user-id", "dialed"})
-
     id: str
     type: str
     text: str
@@ -158,6 +172,8 @@ class Message(NamedTuple):
     def from_row(cls, row: Mapping[str, Any]) -> Message:
         """Read one row."""
         time, is_bare = read_time(row.get("timestamp") or row.get("datetime"))
+        # The trailing space is the PBX's own.
+        media_url = as_text(row.get("file-access-url") or row.get("file-access-url "))
         return cls(
             id=as_text(row.get("id")),
             type=as_text(row.get("type")),
@@ -168,12 +184,17 @@ class Message(NamedTuple):
             dialed=as_text(row.get("dialed")),
             time=time,
             messagesession=as_text(row.get("messagesession-id")),
-            media_type=as_text(row.get("media-type")),
-            # The trailing space is the PBX's own.
-            media_url=as_text(row.get("file-access-url") or row.get("file-access-url ")),
+            media_type=_media_type(row.get("media-type"), media_url),
+            media_url=media_url,
             participants=_split(row.get("messagesession-participants")),
             bare_time=time if is_bare else None,
         )
+
+    @property
+    def is_media_kind(self) -> bool:
+        """Whether its type is one of media; a group's text may be of such a type as well."""
+        kind = self.type.lower()
+        return kind == "mms" or kind.endswith("-media")
 
     def is_outbound(self, account: Account, sms_number: str | None = None) -> bool:
         """Whether the account sent it. A chat has no direction, only a sender; some PBXs give a text none either.
@@ -186,8 +207,8 @@ class Message(NamedTuple):
             return self.direction == "term"
         if sms_number and same_number(self.from_number, sms_number):
             return True
-        is_own = account.without_domain(self.from_user_id) == account.user
-        return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
+        sender = self.from_user_id or self.from_number
+        return bool(sender) and (account.without_domain(sender) == account.user or sender == account.uid)
 
 
 class MessageSession(NamedTuple):
@@ -206,8 +227,6 @@ class MessageSession(NamedTuple):
         owner: the user whose conversation it is; None for the login's own.
     """
 
-    KEYS = frozenset({"messagesession-id", "messagesession-remote"})  # a row without them is no conversation
-
     id: str
     remotes: tuple[str, ...]
     sms_number: str
@@ -223,6 +242,10 @@ class MessageSession(NamedTuple):
     def listed_time(self) -> datetime | None:
         """Its last time as the PBX listed it, whatever is known of its zone."""
         return self.last_time if self.bare_time is None else self.bare_time
+
+    def others(self, account: Account) -> tuple[str, ...]:
+        """Return everybody in it but us, as ``Account.others_among``."""
+        return account.others_among(self.remotes or self.participants, self.sms_number or None)
 
     @classmethod
     def from_row(cls, row: Mapping[str, Any], owner: str | None = None) -> MessageSession:
@@ -254,8 +277,6 @@ class Subscription:
         expires: when it ends; None where the PBX does not say.
     """
 
-    KEYS = frozenset({"model", "post-url", "post_url"})  # a row without any of them is no subscription
-
     id: str = field(repr=False)
     model: str
     post_url: str = field(repr=False)
@@ -274,8 +295,17 @@ class Subscription:
         )
 
 
+def _media_type(value: object, url: str) -> str:
+    """Return a MIME type. That of a text without a link is none of media, and what is no MIME type is none."""
+    kind = as_text(value)
+    is_media = "/" in kind and (url or not kind.strip().lower().startswith("text/"))
+    return kind if is_media else ""
+
+
 def _split(value: object) -> tuple[str, ...]:
-    """Return the parts of a comma-joined list."""
+    """Return the parts of a list, comma-joined or not."""
+    if isinstance(value, list):
+        value = ",".join(map(as_text, value))
     text = as_text(value).strip()
     if "," not in text:
         return (text,) if text else ()

@@ -19,6 +19,8 @@ _DIGITS = re.compile(r"[0-9]+")
 _PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
 _MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
 _SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?")  # since 1970
+_MILLISECONDS = re.compile(r"[0-9]{12,13}")  # likewise
+_IN_UTC = re.compile(r"\s+(UTC|GMT)$")
 _NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
 
 
@@ -58,13 +60,15 @@ def as_known_flag(value: object) -> bool | None:
 def read_time(value: object) -> tuple[datetime | None, bool]:
     """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC.
 
-    Seconds since 1970 are a time, too, and so are dates with slashes.
+    Seconds and milliseconds since 1970 are a time, too, and so are dates with slashes and those that end in "UTC".
     """
     text = as_text(value).strip()
     try:
         if _SECONDS.fullmatch(text):
             return datetime.fromtimestamp(int(float(text)), UTC), False
-        time = datetime.fromisoformat(text.replace("/", "-"))
+        if _MILLISECONDS.fullmatch(text):
+            return datetime.fromtimestamp(int(text) // 1000, UTC), False
+        time = datetime.fromisoformat(_IN_UTC.sub("+00:00", text.replace("/", "-")))
         if time.tzinfo is UTC:
             return time, False
         if time.tzinfo is None:

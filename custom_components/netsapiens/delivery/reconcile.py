@@ -30,7 +30,6 @@ _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the 
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
 _NUMERIC = re.compile(r"[+-]?(?:[0-9]{1,300}(?:\.[0-9]*)?|\.[0-9]{1,300})(?:[eE][+-]?[0-9]{1,3})?")
-_MEDIA_TYPES = {"mms", "chat-media"}
 _ESCAPED = re.compile(r"&(?:amp;)*(#?[0-9A-Za-z]{1,32};)")  # once or several times
 _NOT_STORED = re.compile("[\ufffd\ud800-\udfff\U00010000-\U0010ffff]")
 _QUESTION_MARKS = re.compile(r"\?+")
@@ -288,7 +287,7 @@ class Reconciler:
             if session.id
             and session.id != message.messagesession
             and (session.last_time is None or session.last_time >= baseline.since)
-            and _same_party(session, message)
+            and _same_party(session, message, self._account())
         ]
 
 
@@ -298,18 +297,18 @@ def _is_alike(row: Message, message: OutgoingMessage, baseline: Baseline) -> boo
     if message.media is None:
         return not has_media and text == own
     # Media may be listed without a word of what it is. So may be a group's text, which many a PBX makes an MMS.
-    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in baseline.texts))
+    return has_media or (row.is_media_kind and (text == own or text not in baseline.texts))
 
 
-def _same_party(session: MessageSession, message: OutgoingMessage) -> bool:
-    """Whether a conversation is between the message's sender and its destinations."""
-    if message.from_number is not None and not same_number(session.sms_number, message.from_number):
+def _same_party(session: MessageSession, message: OutgoingMessage, account: Account) -> bool:
+    """Whether a conversation may be between the message's sender and its destinations: some rows lack our number."""
+    ours, sender = session.sms_number, message.from_number
+    if sender is not None and ours and not same_number(ours, sender):
         return False
-    if len(session.remotes) != len(message.destination):
+    others = account.others_among(session.remotes or session.participants, sender)
+    if len(others) != len(message.destination):
         return False
-    return all(
-        any(_same_remote(remote, destination) for remote in session.remotes) for destination in message.destination
-    )
+    return all(any(_same_remote(other, destination) for other in others) for destination in message.destination)
 
 
 def _same_remote(remote: str, destination: str) -> bool:
