@@ -181,6 +181,21 @@ async def test_what_waits_keeps_its_owner(hass: HomeAssistant, pbx: Simulator, e
     assert sent_under(pbx) == [("1002", FRONT_DESK)]
 
 
+@pytest.mark.parametrize("path", ["/domains/acme.example/smsnumbers", "/users/1001/smsnumbers"])
+@pytest.mark.parametrize("body", ['{"message": "Database is busy"}', '[{"error": "busy"}]', "null", ""])
+async def test_an_owner_is_not_forgotten_where_the_list_says_nothing(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, body: str, path: str
+) -> None:
+    """A success that lists no number does not say that there is none, before and after a restart."""
+    pbx.fault(FaultKind.BODY, path=path, body=body, times=None)
+    await entry.runtime_data.coordinator.async_refresh()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await entry.runtime_data.coordinator.async_refresh()
+    assert (await send(hass, from_number=FRONT_DESK))["status"] == "sent"
+    assert (await send(hass, from_number=OWN))["status"] == "sent"
+    assert sent_under(pbx) == [("1002", FRONT_DESK), ("1001", OWN)]
+
+
 async def test_replies_to_chosen_numbers_come_in_and_nothing_else(
     hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, entity_events: EntityEvents
 ) -> None:

@@ -9,6 +9,7 @@ import time
 from .api import Account, MessageAPI, MessageSession, NetsapiensError, NetsapiensRequestError, NetsapiensTimeoutError
 from .api.messages import MAX_ROWS
 from .api.values import number_of
+from .participants import others_among
 from .pbx.coordinator import NetsapiensCoordinator
 from .pbx.facts import shared_senders
 from .pbx.listing import read_since
@@ -47,7 +48,7 @@ class Conversations:
         is_chat = received.message_type.startswith("chat")
         # Where the PBX names no number of ours, we are the user.
         our_number = None if is_chat or received.to_number == account.user else received.to_number
-        listed = _others_of(received.participants, our_number, account, self._region, is_chat=is_chat)
+        listed = others_among(received.participants, our_number, account, self._region, is_chat=is_chat)
         others = listed or (received.from_number,)
         conversation = ExistingConversation(received.messagesession, others, our_number, is_chat)
         self._latest[received.messagesession] = conversation
@@ -219,20 +220,9 @@ def conversation_of(row: MessageSession, account: Account, region: str | None) -
 def _others_of_row(row: MessageSession, account: Account, region: str | None) -> tuple[str, ...]:
     """Return everybody in a conversation but us."""
     everybody = row.remotes or row.participants
-    return _others_of(everybody, row.sms_number or None, account, region, is_chat=_is_chat(row))
+    return others_among(everybody, row.sms_number or None, account, region, is_chat=_is_chat(row))
 
 
 def _is_chat(row: MessageSession) -> bool:
     """Whether a conversation stays inside the PBX: it is with users, and not with a phone number."""
     return not row.sms_number and not any(is_phone_number(number_of(one)) for one in row.remotes or row.participants)
-
-
-def _others_of(
-    everybody: Collection[str], our_number: str | None, account: Account, region: str | None, *, is_chat: bool
-) -> tuple[str, ...]:
-    """Return everybody but us, each once; users of our own domain without it, as they are texted."""
-    if not is_chat:
-        others = [number_of(one) for one in everybody if not is_same_number(one, our_number or "", region)]
-        return tuple(dict.fromkeys(others))
-    users = map(account.without_domain, everybody)
-    return tuple(dict.fromkeys(user for user in users if user not in {account.user, account.uid}))

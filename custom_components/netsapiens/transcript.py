@@ -9,8 +9,6 @@ from typing import NamedTuple
 from .api import Message, MessageSession
 from .listed_text import text_key
 
-_MEDIA_TYPES = {"mms", "chat-media"}
-
 
 class Status(StrEnum):
     """What became of a message."""
@@ -44,7 +42,7 @@ class Listed(NamedTuple):
     @property
     def has_media(self) -> bool:
         """Whether it is a picture or the like."""
-        return self.row.type in _MEDIA_TYPES or bool(self.row.media_type)
+        return self.row.is_media_kind or bool(self.row.media_type)
 
 
 class Own(NamedTuple):

@@ -395,6 +395,8 @@ OTHER_SESSION = "0a1b2c3d4e5f60718293a4b5c6d7e8f9"
         ({"messagesession-id": OTHER_SESSION}, OTHER_SESSION),
         ({"messagesession_id": OTHER_SESSION, "code": 202}, OTHER_SESSION),
         ({"messagesession-id": "", "messagesession_id": OTHER_SESSION}, OTHER_SESSION),
+        ({"messagesession": OTHER_SESSION}, OTHER_SESSION),
+        ({"messagesession": {"id": OTHER_SESSION}}, SESSION),
         ([{"messagesession-id": OTHER_SESSION}, {"messagesession-id": SESSION}], OTHER_SESSION),
         ({"messagesession-id": None}, SESSION),
         ({"messagesession-id": "short"}, SESSION),
@@ -408,6 +410,25 @@ async def test_the_conversation_that_an_answer_names(
     """It is believed, unless it is none: an id of digits may have lost some on the way."""
     pbx.fault(FaultKind.BODY, path="/messages", body=json.dumps(answer))
     assert (await messages.send_message(**sms(messagesession=SESSION)))["messagesession-id"] == named
+
+
+@pytest.mark.parametrize(
+    ("answer", "named"),
+    [
+        ({"id": "m-1"}, "m-1"),
+        ({"id": 123}, "123"),
+        ({"message_id": "m-1"}, "m-1"),
+        ([{"id": None, "message_id": 123}], "123"),
+        ({"id": "", "message_id": None}, ""),
+        ({"code": 202}, None),
+    ],
+)
+async def test_the_message_that_an_answer_names(
+    pbx: Simulator, messages: MessageAPI, answer: object, named: str | None
+) -> None:
+    """PBXs give its id under several keys, or none."""
+    pbx.fault(FaultKind.BODY, path="/messages", body=json.dumps(answer))
+    assert (await messages.send_message(**sms())).get("id") == named
 
 
 async def test_half_a_character(pbx: Simulator, messages: MessageAPI) -> None:

@@ -11,6 +11,7 @@ from custom_components.netsapiens.api import (
     MessageAPI,
     NetsapiensAPI,
     NetsapiensAuthError,
+    NetsapiensEmptyAnswerError,
     NetsapiensNoUserError,
     NetsapiensRateLimitError,
     NetsapiensReadOnlyError,
@@ -169,7 +170,8 @@ async def test_a_pbx_that_does_not_describe_keys(pbx: Simulator, fails: Fails, s
         (403, "<html>", NetsapiensRateLimitError),
         (404, "<html>", NetsapiensServerError),
         (200, '{"code": 500, "message": "?"}', NetsapiensServerError),
-        (200, "", NetsapiensServerError),
+        (200, '{"message": "Database is busy"}', NetsapiensServerError),
+        (200, "", NetsapiensEmptyAnswerError),
         (503, "", NetsapiensServerError),
     ],
 )

@@ -26,7 +26,7 @@ from custom_components.netsapiens.api.answers import (
     reason_of,
     retry_after_of,
 )
-from custom_components.netsapiens.api.models import version_of
+from custom_components.netsapiens.api.models import MESSAGE_KEYS, NUMBER_KEYS, SESSION_KEYS, version_of
 from custom_components.netsapiens.api.values import as_flag, as_text, as_time, as_words, number_of, rows, same_number
 
 ANY_TEXT = st.text(st.characters(exclude_categories=[]), max_size=40)  # lone surrogates included
@@ -125,7 +125,7 @@ def test_any_row(row: Mapping[str, Any]) -> None:
 def test_any_answer_as_rows(answer: Any) -> None:
     """An answer of any shape is rows or a server error, and nothing else."""
     try:
-        for row in rows(answer):
+        for row in rows(answer, MESSAGE_KEYS | SESSION_KEYS | NUMBER_KEYS):
             Message.from_row(row)
             MessageSession.from_row(row)
             SmsNumber.from_row(row)
@@ -211,6 +211,13 @@ def test_as_flag(value: object, flag: bool) -> None:
         (" 2026-01-02T03:04:05+00:00 ", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-02T03:04:05Z", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
         ("2026-01-01T20:04:05-07:00", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026-01-02 03:04:05 UTC", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("2026/01/02 03:04:05  GMT", datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (1767323045, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        (1767323045678, datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)),
+        ("967323045678", datetime(2000, 8, 26, 20, 50, 45, tzinfo=UTC)),
+        ("2026-01-02 03:04:05 PST", None),
+        ("17673230456789", None),
         ("0000-00-00 00:00:00", None),
         ("9999-12-31T23:59:59-01:00", None),
         ("0001-01-01T00:00:00+01:00", None),
@@ -271,20 +278,25 @@ def test_a_sender_with_a_name_keeps_it(value: object, number: str) -> None:
     assert number_of(value) == number
 
 
-@pytest.mark.parametrize(("answer", "count"), [([], 0), ([{}], 1), ([{"a": 1}, {}], 2), ({"id": 1}, 1)])
+@pytest.mark.parametrize(
+    ("answer", "count"), [([], 0), ([{"a": 1}], 1), ([{"a": 1}, {"b": None, "x": 2}], 2), ({"b": 1}, 1)]
+)
 def test_rows(answer: object, count: int) -> None:
     """A list is as many rows as it holds, and one bare object is one."""
-    assert len(list(rows(answer))) == count
+    assert len(list(rows(answer, {"a", "b"}))) == count
 
 
 @pytest.mark.parametrize(
     "answer",
-    [None, {}, "", "Accepted", 0, False, [None], [{}, []], {"code": 200, "message": "OK"}, {"error": "server_error"}],
+    [
+        *(None, {}, "", "Accepted", 0, False, [None], [{}], [{"a": 1}, []], [{"a": 1}, {"c": 1}]),
+        *({"code": 200, "a": 1}, {"error": "server_error", "a": 1}, [{"a": 1, "error": "busy"}], {"message": "busy"}),
+    ],
 )
 def test_no_rows(answer: object) -> None:
     """An answer that is neither is a fault of the server."""
     with pytest.raises(NetsapiensServerError):
-        list(rows(answer))
+        list(rows(answer, {"a", "b"}))
 
 
 @pytest.mark.parametrize("key", ["messagesession-last-datetime", "messagesession-last-timestamp"])
@@ -307,6 +319,26 @@ def test_media_url(key: str) -> None:
     assert (
         Message.from_row({"file-access-url": "", key: "https://core.example/x"}).media_url == "https://core.example/x"
     )
+
+
+@pytest.mark.parametrize(
+    ("given", "url", "media_type"),
+    [
+        ("image/png", "", "image/png"),
+        ("", "", ""),
+        (None, "", ""),
+        (0, "", ""),
+        ("0", "https://core.example/x", ""),
+        ("text/plain", "", ""),
+        ("Text/Plain; charset=utf-8", "", ""),
+        ("text/html", "", ""),
+        ("text/plain", "https://core.example/x", "text/plain"),
+        ("video/mp4", "https://core.example/x", "video/mp4"),
+    ],
+)
+def test_media_type(given: object, url: str, media_type: str) -> None:
+    """A text that is listed with a type of its own, or with a 0, has no media."""
+    assert Message.from_row({"media-type": given, "file-access-url ": url}).media_type == media_type
 
 
 def test_numbers_as_numbers() -> None:
@@ -347,7 +379,12 @@ def test_joined_remotes() -> None:
     """Several people come as one text with commas, with and without spaces."""
     row = {"messagesession-remote": "18585550100, 18585550101,,1002@acme.example "}
     assert MessageSession.from_row(row).remotes == ("18585550100", "18585550101", "1002@acme.example")
+    assert MessageSession.from_row({"messagesession-remote": [18585550100, " 18585550101", None]}).remotes == (
+        "18585550100",
+        "18585550101",
+    )
     assert Message.from_row({"messagesession-participants": "a,b"}).participants == ("a", "b")
+    assert Message.from_row({"messagesession-participants": ["a", "b"]}).participants == ("a", "b")
     assert Message.from_row({"messagesession-participants": None}).participants == ()
 
 
@@ -369,6 +406,8 @@ PORTAL = Account("ann@mail.example", "1001", "acme.example", "ann", "Basic User"
         ({"from-user-id": "1001@other.example"}, False),
         ({"direction": None, "from-user-id": "1002@acme.example"}, False),
         ({"direction": "", "from-user-id": ""}, False),
+        ({"direction": "", "from-user-id": None, "from-number": 1001}, True),
+        ({"direction": "", "from-user-id": None, "from-number": 1002}, False),
         ({"direction": "both", "from-user-id": "1002@acme.example"}, False),
     ],
 )

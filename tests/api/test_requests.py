@@ -1,7 +1,7 @@
 """One request: what each kind of failure is called, and whether the message may be on its way all the same."""
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 import gzip
@@ -13,15 +13,18 @@ import aiohttp
 import pytest
 
 from custom_components.netsapiens.api import (
+    ContactAPI,
     MessageAPI,
     NetsapiensAPI,
     NetsapiensConnectionError,
+    NetsapiensEmptyAnswerError,
     NetsapiensError,
     NetsapiensRateLimitError,
     NetsapiensRequestError,
     NetsapiensServerError,
     NetsapiensTimeoutError,
     NumberAPI,
+    SubscriptionAPI,
 )
 from custom_components.netsapiens.api.answers import _parse
 from custom_components.netsapiens.api.transport import MAX_ANSWER
@@ -188,12 +191,71 @@ async def test_empty_list(pbx: Simulator, api: NetsapiensAPI) -> None:
 
 @pytest.mark.parametrize("body", ["{}", "null", ""])
 async def test_nothing_at_all_is_no_empty_list(pbx: Simulator, api: NetsapiensAPI, fails: Fails, body: str) -> None:
-    """What is not seen there would be sent once more. Numbers are not counted, so nothing is none."""
+    """What is not seen there would be sent once more. Contacts and subscriptions are not counted: nothing is none."""
     pbx.fault(FaultKind.BODY, path="/messages", body=body)
-    with fails(NetsapiensServerError, maybe_done=True):
+    with fails(NetsapiensEmptyAnswerError, maybe_done=True):
         await MessageAPI(api).get_messages(SESSION)
     pbx.fault(FaultKind.BODY, path="/smsnumbers", body=body)
-    assert await NumberAPI(api).get_numbers() == []
+    with fails(NetsapiensEmptyAnswerError, maybe_done=True):
+        await NumberAPI(api).get_numbers()
+    for path, read in (
+        ("/contacts", ContactAPI(api).get_contacts),
+        ("/subscriptions", SubscriptionAPI(api).get_subscriptions),
+    ):
+        pbx.fault(FaultKind.BODY, path=path, body=body)
+        assert await read() == []
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "Please try again later"}',
+        '{"success": false, "message": "busy"}',
+        '{"status": "error", "message": "busy"}',
+        '{"timestamp": "2026-01-02T03:04:05Z", "status": 503, "title": "Service Unavailable", "id": "r-1"}',
+        '{"errors": ["busy"]}',
+        '{"total": 0}',
+        '{"data": []}',
+        '{"messages": [{"direction": "term", "text": "Hi"}]}',
+        '{"0": {"direction": "term", "text": "Hi"}}',
+        "[{}]",
+        "[null]",
+        '[{"message": "busy"}]',
+        '[{"error": "busy"}]',
+        '[{"direction": "term", "number": "1", "messagesession-id": "1", "company": "x", "model": "message"}, {}]',
+        '[{"direction": "term", "messagesession-id": "1", "number": "1", "company": "x", "model": "m", "error": "x"}]',
+    ],
+)
+async def test_what_is_no_record_is_never_taken_for_one(
+    pbx: Simulator, api: NetsapiensAPI, fails: Fails, body: str
+) -> None:
+    """Only what is known for a record of a list is one: else a message would count as not there, and go out twice."""
+    lists: list[tuple[str, Callable[[], Awaitable[object]]]] = [
+        ("/messages", lambda: MessageAPI(api).get_messages(SESSION)),
+        ("/messagesessions", MessageAPI(api).get_messagesessions),
+        ("/smsnumbers", NumberAPI(api).get_numbers),
+        ("/contacts", ContactAPI(api).get_contacts),
+        ("/subscriptions", SubscriptionAPI(api).get_subscriptions),
+    ]
+    for path, read in lists:
+        pbx.fault(FaultKind.BODY, path=path, body=body)
+        with fails(NetsapiensServerError, maybe_done=True):
+            await read()
+
+
+@pytest.mark.parametrize("form", ["[%s]", "%s"])
+async def test_a_record_that_lacks_most_of_what_is_documented(pbx: Simulator, api: NetsapiensAPI, form: str) -> None:
+    """Some PBXs leave fields out; one row may come without its list."""
+    pbx.fault(FaultKind.BODY, path="/messages", body=form % '{"direction": "term", "text": 5}')
+    assert [row.text for row in await MessageAPI(api).get_messages(SESSION)] == ["5"]
+    pbx.fault(FaultKind.BODY, path="/messagesessions", body=form % '{"messagesession-id": "x1"}')
+    assert [row.id for row in await MessageAPI(api).get_messagesessions()] == ["x1"]
+    pbx.fault(FaultKind.BODY, path="/smsnumbers", body=form % '{"number": 18585550100}')
+    assert [row.number for row in await NumberAPI(api).get_numbers()] == ["18585550100"]
+    pbx.fault(FaultKind.BODY, path="/contacts", body=form % '{"phonenumber-cell": 18585550100}')
+    assert [row.numbers for row in await ContactAPI(api).get_contacts()] == [("18585550100",)]
+    pbx.fault(FaultKind.BODY, path="/subscriptions", body=form % '{"id": "x1", "model": "message"}')
+    assert [row.id for row in await SubscriptionAPI(api).get_subscriptions()] == ["x1"]
 
 
 @pytest.mark.parametrize(
@@ -388,7 +450,7 @@ async def test_eleven_mebibytes(fails: Fails) -> None:
 
 async def test_nine_mebibytes() -> None:
     """An answer just below that is read whole."""
-    body = b'[{"text": "' + b"x" * (9 * 1024 * 1024) + b'"}]'
+    body = b'[{"direction": "term", "text": "' + b"x" * (9 * 1024 * 1024) + b'"}]'
     async with Raw(http("200 OK", body)) as raw, NetsapiensAPI(raw.account) as api:
         (message,) = await MessageAPI(api).get_messages(SESSION)
         assert len(message.text) == 9 * 1024 * 1024

@@ -471,7 +471,9 @@ async def test_refresh_token_already_used(pbx: Simulator, api: NetsapiensAPI) ->
     assert [record.status for record in pbx.requests_to("/tokens")] == [200, 0, 400, 200]
 
 
-@pytest.mark.parametrize("body", ["{}", "[]", "", "null", '{"access_token": ""}'])
+@pytest.mark.parametrize(
+    "body", ["{}", "[]", "", "null", '{"access_token": ""}', "<html>Welcome</html>", '{"message": "Session expired"}']
+)
 async def test_refresh_without_a_token(pbx: Simulator, api: NetsapiensAPI, body: str) -> None:
     """A 200 with nothing in it is how some refuse it."""
     await api.get_token()
@@ -582,7 +584,8 @@ async def test_mfa_forms(pbx: Simulator, api: NetsapiensAPI, fails: Fails, body:
         (FaultKind.STATUS, {"code": 503, "html": True}, NetsapiensServerError, "503"),
         (FaultKind.BODY, {"body": '{"code": 401, "message": "No"}'}, NetsapiensAuthError, "No"),
         (FaultKind.BODY, {"body": '{"code": 503, "message": "No"}'}, NetsapiensServerError, "503"),
-        (FaultKind.BODY, {"body": '{"message": "No"}'}, NetsapiensAuthError, "No"),
+        (FaultKind.BODY, {"body": '{"message": "Database is busy"}'}, NetsapiensServerError, "no access token"),
+        (FaultKind.BODY, {"body": '{"error": "invalid_grant"}'}, NetsapiensAuthError, "invalid_grant"),
         (FaultKind.BODY, {"body": ""}, NetsapiensServerError, "no access token"),
         (FaultKind.BODY, {"body": "[]"}, NetsapiensServerError, "no access token"),
         (FaultKind.BODY, {"body": "Welcome"}, NetsapiensServerError, "no access token"),

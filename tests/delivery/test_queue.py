@@ -229,6 +229,48 @@ async def test_found_beyond_a_page_that_the_pbx_cuts_short(
     assert texts(pbx) == ["Text 0", "Text 1", "Text 2", "Text 3", "Alarm"]
 
 
+async def test_a_list_that_may_be_cut_at_its_newest_never_permits_a_second_try(
+    hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry
+) -> None:
+    """Oldest first, and each page is the first: the text is not seen there, which does not say that it is not."""
+    pbx.newest_first, pbx.most_rows = False, 3
+    for number in range(4):
+        await send(hass, f"Text {number}")
+    pbx.knows_start = False
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    assert (await send(hass, "Alarm", keep_for=1.5))["status"] == "queued"
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert hass.states.get(MESSAGES).attributes["reason"] == "unconfirmed"
+    assert texts(pbx) == ["Text 0", "Text 1", "Text 2", "Text 3", "Alarm"]
+
+
+@pytest.mark.parametrize(
+    "knobs",
+    [
+        {"message_times": "milliseconds"},
+        {"message_times": "utc"},
+        {"plain_media_type": "text/plain"},
+        {"plain_media_type": 0},
+        {"names_our_number": False, "file_under_own_id": True},
+        # Local time behind UTC, beside conversations with their zone.
+        *({"bare_offset": -8 * 3600, "last_shown": last} for last in ("usual", "user", "nobody", "cut")),
+    ],
+    ids=str,
+)
+async def test_a_text_is_found_however_it_is_listed(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, knobs: dict[str, Any]
+) -> None:
+    """It goes out once; where its row's zone is not known, it is not sent again."""
+    await add_account(options={"from_number": "18585550199", "incoming": "off"})
+    pbx.turn(knobs)
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    await send(hass, "The garage is open", keep_for=1.5)
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["The garage is open"]
+    is_unclear = knobs.get("last_shown") == "cut"
+    assert (hass.states.get(MESSAGES).attributes.get("reason") == "unconfirmed") is is_unclear
+
+
 @pytest.mark.parametrize("text", ["0012", "12", " 12 ", "1" * 25, "1.50", "+5", "  padded  ", "1e3", "a\r\nb"])
 async def test_numbers_that_the_pbx_casts_are_recognised(
     hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry, text: str
@@ -300,6 +342,37 @@ async def test_failed_looks_never_permit_a_second_try(
     assert texts(pbx) == ["Hi"]
     assert hass.states.get(MESSAGES).attributes["reason"] == "unconfirmed"
     assert len([event for event in events if event.data["entity_id"] == MESSAGES]) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        '{"message": "Please try again later"}',
+        '{"success": false, "message": "busy"}',
+        '{"status": "error", "message": "busy"}',
+        '{"errors": ["busy"]}',
+        '{"total": 0}',
+        '{"data": []}',
+        "[{}]",
+        '[{"message": "busy"}]',
+        '[{"error": "busy"}]',
+    ],
+)
+@pytest.mark.parametrize(("own_id", "path"), [(False, "/messages?"), (True, "/messagesessions?")])
+async def test_a_look_that_gives_no_record_never_permits_a_second_try(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, own_id: bool, path: str, body: str
+) -> None:
+    """A success that says something else than messages does not say that there are none."""
+    await add_account(options={"from_number": "18585550199", "incoming": "off"})
+    pbx.file_under_own_id = own_id
+    pbx.fault(FaultKind.DROP_AFTER, path="/messages", method="POST")
+    fault = pbx.fault(FaultKind.BODY, path=path, method="GET", body=body, times=None)
+    assert (await send(hass))["status"] == "queued"
+    await until(lambda: fault.struck >= 6)
+    assert texts(pbx) == ["Hi"]
+    pbx.clear_faults()
+    await until(lambda: hass.states.get(QUEUED).state == "0")
+    assert texts(pbx) == ["Hi"]
 
 
 @pytest.mark.parametrize(

@@ -64,7 +64,9 @@ def lookup(listing: Listing, country: str | None = "US") -> Reconciler:
     return Reconciler(hass, listing, Throttle(), lambda: ACCOUNT)  # type: ignore[arg-type]
 
 
-def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW) -> MessageSession:
+def session(
+    session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: datetime | None = NOW, among: str | None = None
+) -> MessageSession:
     """A conversation as the PBX lists it."""
     return MessageSession.from_row(
         {
@@ -72,6 +74,7 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
             "messagesession-remote": remote,
             "messagesession-sms-number": sms_number,
             "messagesession-last-datetime": last and last.isoformat(),
+            "messagesession-participants": among,
         }
     )
 
@@ -91,6 +94,8 @@ def session(session_id: str, remote: Any = ANN, sms_number: Any = OWN, last: dat
         ([row(**{"direction": "", "from-number": OWN})], 1),
         ([row(**{"direction": "", "from-number": ANN})], 0),
         ([row(**{"media-type": "image/png"})], 0),
+        ([row(**{"media-type": "text/plain"})], 1),
+        ([row(**{"media-type": 0})], 1),
         ([row("Other", at=None)], 0),
     ],
 )
@@ -110,7 +115,9 @@ def picture(name: str = "Alarm", session: str = "h" * 32, *destination: str) -> 
     ("more", "expected"),
     [
         ({"type": "mms"}, 1),
+        ({"type": "MMS"}, 1),
         ({"type": "chat-media"}, 1),
+        ({"type": "sms-media"}, 1),
         ({"media-type": "image/png"}, 1),
         ({"file-access-url ": "https://pbx.example/1"}, 1),
         ({}, 0),
@@ -171,6 +178,18 @@ async def test_equal_without_a_time_tells_nothing() -> None:
         (session("own", last=None), outgoing(), True),
         (session("own", remote=f"{ANN},18585550124"), outgoing(), False),
         (session("own", remote=f"18585550124, {ANN}"), outgoing("Alarm", "h" * 32, ANN, "18585550124"), True),
+        (session("own", sms_number=None), outgoing(), True),
+        (session("own", remote=f"{ANN},{OWN}", sms_number=None), outgoing(), True),
+        (session("own", remote=f"{ANN},18585550124,{OWN}"), outgoing("Alarm", "h" * 32, ANN, "18585550124"), True),
+        (session("own", remote=[int(ANN), "18585550124"]), outgoing("Alarm", "h" * 32, ANN, "18585550124"), True),
+        (session("own", remote="", among=f"{OWN},{ANN}"), outgoing(), True),
+        (session("own", remote="", among=f"{OWN},18585550124"), outgoing(), False),
+        (session("own", remote="", among=""), outgoing(), False),
+        (
+            session("own", remote="", sms_number="", among="1001@acme.example,1002@acme.example"),
+            outgoing("Alarm", "h" * 32, "1002", sender=None),
+            True,
+        ),
         (
             session("own", remote="1002@acme.example", sms_number=""),
             outgoing("Alarm", "h" * 32, "1002", sender=None),

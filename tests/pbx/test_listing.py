@@ -137,11 +137,19 @@ async def test_a_page_that_the_pbx_cuts_short(newest_first: bool, asked: list[in
     assert (found, is_complete, pbx.asked) == (pbx.rows[: 100 if newest_first else None], True, asked)
 
 
+@pytest.mark.parametrize("count", [1, 2, 100])
+async def test_a_short_page_that_comes_again_oldest_first(count: int) -> None:
+    """What was cut off would be the newest rows, so nobody knows that they are all there."""
+    pbx = Pbx(rows(150)[::-1], knows_start=False, most=count)
+    found, is_complete = await pbx.read(10_000, is_thorough=True)
+    assert (len(found), is_complete) == (count, count == 1)
+
+
 @pytest.mark.parametrize("between", [0, 1])
 @pytest.mark.parametrize("count", [1, 100])
 async def test_a_short_page_that_comes_again(count: int, between: int) -> None:
     """So it does from a PBX that does not know `start`; each row counts once, whatever else of it has changed."""
-    pbx = Pbx(rows(count), knows_start=False, between=[Row("new", NOW)] * between)
+    pbx = Pbx(rows(count), knows_start=False, between=[Row("new", NOW + timedelta(minutes=1))] * between)
     found, is_complete = await pbx.read(10_000, is_thorough=True)
     assert is_complete
     assert len({row.name for row in found}) == len(found) == count + between
@@ -156,6 +164,19 @@ async def test_start_is_refused(count: int) -> None:
     else:
         with pytest.raises(NetsapiensRequestError):
             await pbx.read(10_000, is_thorough=True)
+
+
+async def test_a_short_page_that_comes_again_in_no_known_order() -> None:
+    """Rows of one second, or without times, do not say which of them is the newest."""
+    for time in (NOW, None):
+        pbx = Pbx([Row("one", time), Row("two", time)], knows_start=False)
+        assert not (await pbx.read(10_000, is_thorough=True))[1]
+
+
+async def test_start_is_refused_oldest_first() -> None:
+    """Then the newest may be missing."""
+    pbx = Pbx(rows(150)[::-1], most=100, start_refused=400)
+    assert await pbx.read(10_000, is_thorough=True) == (pbx.rows[:100], False)
 
 
 async def test_a_further_page_that_the_login_may_not_read() -> None:

@@ -19,7 +19,7 @@ pytestmark = pytest.mark.usefixtures("quick_inbox")
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
-@pytest.mark.parametrize("times", ["null", "empty", "zeros", "seconds", "slashes"])
+@pytest.mark.parametrize("times", ["null", "empty", "zeros", "seconds", "milliseconds", "slashes", "utc"])
 @pytest.mark.parametrize("newest_first", [True, False])
 async def test_each_is_reported_once(
     hass: HomeAssistant,

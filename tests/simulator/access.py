@@ -109,7 +109,7 @@ def page[Row](
     pbx: Pbx, request: web.Request, rows: Sequence[Row], shown: Callable[[Row], dict[str, Any]]
 ) -> web.Response:
     """Answer with a list: cut without a word, and with `start` counting from 0. Only what is shown is rendered."""
-    start = max(0, _integer(request, "start", 0))
+    start = max(0, _integer(request, "start", 0)) if pbx.knows_start else 0
     limit = _integer(request, "limit", DEFAULT_LIMIT)
     limit = min(limit, HIGHEST_LIMIT, pbx.most_rows) if limit > 0 else DEFAULT_LIMIT
     bodies = [shown(row) for row in rows[start : start + limit]]

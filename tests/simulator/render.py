@@ -113,6 +113,20 @@ def _text(row: StoredMessage, settings: Settings) -> str:
     }[settings.listed_text]
 
 
+def _last_text(last: StoredMessage, settings: Settings) -> str:
+    """What a session's row shows of its last message."""
+    text = _text(last, settings)
+    return text[:3] if settings.last_shown == "cut" else text
+
+
+def _last_sender(last: StoredMessage, settings: Settings) -> str:
+    """Who sent it, as far as a session's row says so."""
+    sender = last.from_uid or last.from_number or ""
+    if settings.last_shown == "nobody":
+        return ""
+    return sender.partition("@")[0] if settings.last_shown == "user" else sender
+
+
 def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[str, Any]:
     """A message of the lists."""
     body: dict[str, Any] = {
@@ -133,7 +147,7 @@ def message(row: StoredMessage, settings: Settings, file_url: str = "") -> dict[
         "terminating-number": ",".join(row.destination) if row.direction == "term" else "",
         "messagesession-id": row.messagesession,
         "video-instance-id": None,
-        "media-type": row.mime_type or "",
+        "media-type": row.mime_type or settings.plain_media_type,
         "media-size": row.size,
         "messagesession-participants": ",".join(row.participants) or None,
         f"deleted-{settings.key_suffix}": "",
@@ -158,12 +172,15 @@ def _dialed(row: StoredMessage, settings: Settings) -> str:
 
 def _message_time(row: StoredMessage, settings: Settings) -> str | int | None:
     """A message's time, or what some hosts list in its place."""
+    seconds = int(datetime.fromisoformat(f"{row.timestamp}+00:00").timestamp())
     return {
         "usual": row.bare_timestamp,
         "null": None,
         "empty": "",
         "zeros": "0000-00-00 00:00:00",
-        "seconds": int(datetime.fromisoformat(f"{row.timestamp}+00:00").timestamp()),
+        "seconds": seconds,
+        "milliseconds": seconds * 1000 + 7,
+        "utc": f"{row.timestamp} UTC",
         "slashes": row.bare_timestamp.replace("-", "/"),
     }[settings.message_times]
 
@@ -186,8 +203,8 @@ def session(row: Session, last: StoredMessage, settings: Settings) -> dict[str, 
         "messagesession-sms-number": row.sms_number if settings.names_our_number else None,
         f"messagesession-last-{suffix}": _session_time(last.timestamp, last.bare_timestamp, settings),
         f"messagesession-start-{suffix}": _session_time(row.started, row.started, settings),
-        "messagesession-last-message": _text(last, settings),
-        "messagesession-last-sender": last.from_uid or last.from_number,
+        "messagesession-last-message": _last_text(last, settings),
+        "messagesession-last-sender": _last_sender(last, settings),
         "messagesession-last-status": row.last_status,
         "messagesession-muted": "no",
         f"messagesession-last-email-reminder-{suffix}": None,

@@ -16,6 +16,7 @@ class Settings:
     cast_numbers: bool = True
     newest_first: bool = True
     most_rows: int = 1000  # that one page has, whatever limit says
+    knows_start: bool = True  # else each page is the first
     bare_single: bool = False
     key_suffix: Literal["datetime", "timestamp"] = "datetime"
     api_version: str = "45.0"
@@ -40,8 +41,10 @@ class Settings:
     listed_text: Literal["usual", "marks", "crlf", "escaped"] = "usual"  # "marks": question marks for an emoji
     names_our_number: bool = True  # lists say which of our numbers was texted
     names_sender: bool = True  # a text that came in says from which number; else only its conversation does
-    message_times: Literal["usual", "null", "empty", "zeros", "seconds", "slashes"] = "usual"
+    message_times: Literal["usual", "null", "empty", "zeros", "seconds", "milliseconds", "slashes", "utc"] = "usual"
     message_types: Literal["usual", "missing", "null", "empty", "upper"] = "usual"
+    plain_media_type: str | int = ""  # what lists say where there is no media
+    last_shown: Literal["usual", "user", "nobody", "cut"] = "usual"  # what lists say of a session's last message
     gives_direction: bool = True  # else only the numbers say who sent a text
     contacts_refusal: int | None = None  # the status with which contacts are not shown
     link_life: float = 600.0  # seconds that a link to media serves

@@ -13,6 +13,7 @@ from .values import as_text, rows
 MAX_CONTACTS = 1000  # the most that one list answer can hold; without a limit the PBX cuts it at 100
 _NAMES = ("name-first-name", "name-middle-name", "name-last-name")
 _NUMBERS = ("phonenumber-cell", "phonenumber-work", "phonenumber-home", "phonenumber-fax")
+_KEYS = {"unique-id", "uid", "company", *_NAMES, *_NUMBERS}  # a row without any of them is no contact
 _LONGEST = 100  # characters of a name or number; more is a slip
 
 
@@ -72,7 +73,7 @@ class ContactAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there are none yet
-        return [Contact.from_row(row) for row in islice(rows(answer or []), MAX_CONTACTS)]
+        return [Contact.from_row(row) for row in islice(rows(answer or [], _KEYS), MAX_CONTACTS)]
 
 
 def _line(value: object) -> str:

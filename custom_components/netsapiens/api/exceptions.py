@@ -104,6 +104,10 @@ class NetsapiensServerError(NetsapiensError):
         self.retry_after = retry_after
 
 
+class NetsapiensEmptyAnswerError(NetsapiensServerError):
+    """The PBX answered with nothing at all where records were asked for, not even with an empty list."""
+
+
 class NetsapiensRequestError(NetsapiensError):
     """The PBX understood the request and refused it. Nothing was carried out.
 

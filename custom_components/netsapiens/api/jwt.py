@@ -15,6 +15,7 @@ from .client import NetsapiensAPI
 from .exceptions import NetsapiensMfaError, NetsapiensServerError
 from .values import as_text, rows
 
+_KEYS = {"token", "user_scope"}  # an answer has one of them
 _DEFAULT_LIFE = 3600.0  # seconds, where the claims do not say
 _MAX_LIFE = 30 * 86400.0
 
@@ -80,7 +81,7 @@ class JwtAPI:
 
 def _jwt(answer: Any) -> Jwt:
     """Return the JWT of an answer."""
-    data: Mapping[str, Any] = next(rows(answer or []), {})
+    data: Mapping[str, Any] = next(rows(answer or [], _KEYS), {})
     token = as_text(data.get("token"))
     claims = _claims(token)
     if "mfa_required" in {as_text(data.get("user_scope")), as_text(claims.get("user_scope"))}:

@@ -18,6 +18,8 @@ from .values import as_flag, as_text, rows
 
 KEY_PATH = "apikeys/~"
 
+_KEYS = {"key-id", "domain", "user", "user-scope", "readonly"}  # a description has one of them
+
 # What a key says of itself where the PBX does not.
 _SCOPES = {"nsu_": "Basic User", "nsd_": "Office Manager", "nsr_": "Reseller", "nss_": "Super User"}
 _NOT_DESCRIBED = {400, 404, 405}  # statuses of a PBX that does not describe keys
@@ -61,7 +63,7 @@ class ApiKey:
             NetsapiensError: no clear answer came.
         """
         try:
-            return dict(next(rows(check(answer, [self.key])), {}))
+            return dict(next(rows(check(answer, [self.key]), _KEYS), {}))
         except NetsapiensRequestError as err:
             if err.status in _NOT_DESCRIBED:
                 return {}

@@ -17,7 +17,7 @@ import uuid
 
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError, NetsapiensServerError
-from .models import Message, MessageSession
+from .models import MESSAGE_KEYS, SESSION_KEYS, Message, MessageSession
 from .transport import UPLOAD_TIMEOUT
 from .values import as_text, rows
 
@@ -84,7 +84,8 @@ class MessageAPI:
 
         Returns:
             The API's answer (which may hold nothing else, or a ``code`` of 202), with the ``messagesession-id`` of the
-            conversation: as the PBX names it, else the one that was asked for.
+            conversation: as the PBX names it, else the one that was asked for. Where it names the message, its ``id``
+            is a text.
 
         Raises:
             ValueError: the messagesession or the base64 is malformed, or a destination is missing or empty.
@@ -118,7 +119,10 @@ class MessageAPI:
             answer = {}
         if _is_error(answer):
             raise NetsapiensServerError("the answer is a success and an error in one")
-        return {**answer, "messagesession-id": _named_session(answer) or messagesession}
+        named = {"messagesession-id": _named_session(answer) or messagesession}
+        if message_id := as_text(answer.get("id")) or as_text(answer.get("message_id")):
+            named["id"] = message_id
+        return {**answer, **named}
 
     async def get_messages(
         self, messagesession: str, *, limit: int | None = None, start: int = 0, user: str | None = None
@@ -145,7 +149,7 @@ class MessageAPI:
             if not (start and err.no_record):
                 raise
             return []  # so some say that the list has ended
-        found = [Message.from_row(row) for row in islice(rows(answer), MAX_ROWS)]
+        found = [Message.from_row(row) for row in islice(rows(answer, MESSAGE_KEYS), MAX_ROWS)]
         return self._api.naive_times.corrected(messagesession, found, is_first_page=not start)
 
     async def get_messagesessions(
@@ -170,7 +174,7 @@ class MessageAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        found = [MessageSession.from_row(row, user) for row in islice(rows(answer), MAX_ROWS)]
+        found = [MessageSession.from_row(row, user) for row in islice(rows(answer, SESSION_KEYS), MAX_ROWS)]
         is_whole_page = not start and limit in {None, MAX_ROWS}
         return self._api.naive_times.learn(found, user, is_whole_page=is_whole_page)
 
@@ -240,7 +244,7 @@ def _named_session(answer: Mapping[str, Any]) -> str:
 
     An id of digits comes back as a number, which may have lost some of them.
     """
-    for key in ("messagesession-id", "messagesession_id"):
+    for key in ("messagesession-id", "messagesession_id", "messagesession"):
         text = answer.get(key)
         if isinstance(text, str) and is_session_id(text):
             return text

@@ -20,6 +20,12 @@ from .values import (
     same_number,
 )
 
+# A row without any of these is no record of its kind. What else a record has, an error may have as well.
+MESSAGE_KEYS = frozenset({"direction", "from-number", "from-user-id", "dialed"})
+SESSION_KEYS = frozenset({"messagesession-id", "messagesession-remote"})
+NUMBER_KEYS = frozenset({"number", "dest", "application"})
+SUBSCRIPTION_KEYS = frozenset({"model", "post-url", "post_url"})
+
 _DOMAIN_SCOPES = {"officemanager", "reseller", "superuser"}
 _VERSION = re.compile(r"^\s*version:?\s*", re.IGNORECASE)
 
@@ -160,9 +166,9 @@ class Message(NamedTuple):
         """Read one row."""
         time, is_bare = read_time(row.get("timestamp") or row.get("datetime"))
         from_number, from_user_id = number_of(row.get("from-number")), as_text(row.get("from-user-id"))
-        media_type = as_text(row.get("media-type"))
         # The trailing space is the PBX's own.
         media_url = as_text(row.get("file-access-url") or row.get("file-access-url "))
+        media_type = _media_type(row.get("media-type"), media_url)
         return cls(
             id=as_text(row.get("id")),
             type=_keyword(row.get("type")) or _type_of(from_number, from_user_id, media_type or media_url),
@@ -178,6 +184,11 @@ class Message(NamedTuple):
             participants=_split(row.get("messagesession-participants")),
             bare_time=time if is_bare else None,
         )
+
+    @property
+    def is_media_kind(self) -> bool:
+        """Whether its type is one of media; a group's text may be of such a type as well."""
+        return self.type == "mms" or self.type.endswith("-media")
 
     def is_outbound(
         self,
@@ -196,8 +207,8 @@ class Message(NamedTuple):
             return self.direction == "term"
         if sms_number and is_same_number(self.from_number, sms_number):
             return True
-        is_own = account.without_domain(self.from_user_id) == account.user
-        return bool(self.from_user_id) and (is_own or self.from_user_id == account.uid)
+        sender = self.from_user_id or self.from_number
+        return bool(sender) and (account.without_domain(sender) == account.user or sender == account.uid)
 
 
 class MessageSession(NamedTuple):
@@ -294,8 +305,17 @@ def _keyword(value: object) -> str:
     return as_text(value).strip().lower()
 
 
+def _media_type(value: object, url: str) -> str:
+    """Return a MIME type. That of a text without a link is none of media, and what is no MIME type is none."""
+    kind = as_text(value)
+    is_media = "/" in kind and (url or not kind.strip().lower().startswith("text/"))
+    return kind if is_media else ""
+
+
 def _split(value: object) -> tuple[str, ...]:
-    """Return the parts of a comma-joined list."""
+    """Return the parts of a list, comma-joined or not."""
+    if isinstance(value, list):
+        value = ",".join(map(as_text, value))
     text = as_text(value).strip()
     if "," not in text:
         return (text,) if text else ()

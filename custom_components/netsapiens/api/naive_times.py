@@ -39,8 +39,12 @@ class _Last(NamedTuple):
 
     def is_of(self, row: Message) -> bool:
         """Whether a row may be that message."""
-        by = self.sender in {row.from_user_id, row.from_number} or same_number(self.sender, row.from_number)
-        return by and hash(row.text) == self.text
+        return hash(row.text) == self.text and self._may_be_from(row)
+
+    def _may_be_from(self, row: Message) -> bool:
+        """Whether a row's sender may be this one: it may be empty, or a user without the domain."""
+        user = self.sender.partition("@")[0]
+        return user in {"", row.from_user_id.partition("@")[0]} or same_number(self.sender, row.from_number)
 
 
 class _List(NamedTuple):
@@ -78,8 +82,8 @@ class NaiveTimes:
         return self.offset if self.is_confirmed or self._is_restored else None
 
     def knows_zone_of(self, session_id: str) -> bool:
-        """Whether it is known in which zone a conversation's naive times are, or its row tells."""
-        return self.zone is not None or session_id in self._own or session_id in self._last
+        """Whether it is known in which zone a conversation's naive times are."""
+        return self.zone is not None or session_id in self._own
 
     def restore(self, zone: timedelta) -> None:
         """Begin with the zone that was known before a restart, which is to be confirmed again: it may have changed."""

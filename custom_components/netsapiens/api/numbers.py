@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .client import NetsapiensAPI
-from .models import SmsNumber
+from .models import NUMBER_KEYS, SmsNumber
 from .values import rows
 
 _LIMIT = 1000  # without it the PBX cuts the list at 100 and does not say so
@@ -46,7 +46,7 @@ class NumberAPI:
         numbers: dict[str, SmsNumber] = {}
         for page in range(_MOST_PAGES):
             params = {"limit": str(_LIMIT)} | ({"start": str(page * _LIMIT)} if page else {})
-            found = list(rows(await self._api.request("GET", f"{whose}/smsnumbers", params=params) or []))
+            found = list(rows(await self._api.request("GET", f"{whose}/smsnumbers", params=params), NUMBER_KEYS))
             known = len(numbers)
             numbers |= {number.number: number for row in found if (number := SmsNumber.from_row(row))}
             if len(found) < _LIMIT or len(numbers) == known:  # the last page, or it does not know `start`

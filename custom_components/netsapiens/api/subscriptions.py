@@ -9,7 +9,7 @@ from urllib.parse import quote
 from .client import NetsapiensAPI
 from .exceptions import NetsapiensRequestError
 from .messages import MAX_ROWS
-from .models import Subscription
+from .models import SUBSCRIPTION_KEYS, Subscription
 from .values import rows
 
 _PATH = "subscriptions"  # the flat one, since older versions know no other
@@ -39,7 +39,7 @@ class SubscriptionAPI:
             if not err.no_record:
                 raise
             return []  # so some say that there is none yet
-        return [Subscription.from_row(row) for row in rows(answer or [])]
+        return [Subscription.from_row(row) for row in rows(answer or [], SUBSCRIPTION_KEYS)]
 
     async def create_subscription(self, model: str, post_url: str, expires: datetime) -> Subscription | None:
         """Ask for the login's own events of one kind.

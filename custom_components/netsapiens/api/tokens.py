@@ -286,11 +286,14 @@ def _life_of(expires_in: object) -> float:
 def _token_answer(answer: Answer, private: Iterable[str]) -> dict[str, Any]:
     """Return the answer of a token call that gave a token.
 
-    A second factor is asked for in a 200, and an error can come in one; only a firewall's 403 is a web page.
+    A second factor is asked for in a 200, and an error can come in one: then it has a code, which the status is, or is
+    called by its name. Any other success without a token refuses nobody. Only a firewall's 403 is a web page.
     """
     data = answer.data if answer.is_json and isinstance(answer.data, dict) else {}
     if data.get("mfa_type") or data.get("mfa_vendor") or as_text(data.get("user_scope")) == "mfa_required":
         raise NetsapiensMfaError("the login asks for a second factor")
+    if answer.is_html and 200 <= answer.status < 300:  # noqa: PLR2004
+        raise _NoTokenError("a web page came instead of an answer")
     try:
         check(answer, private)
     except NetsapiensRequestError as err:
@@ -301,7 +304,7 @@ def _token_answer(answer: Answer, private: Iterable[str]) -> dict[str, Any]:
         token = as_text(data.get("access_token"))
         if token.isascii() and token.isprintable() and token.strip():
             return dict(data)
-        refusal = reason_of(answer, private) if data else ""
+        refusal = reason_of(answer, private) if data.get("error") else ""
     if as_text(data.get("error")) in _PASSING_ERRORS:
         raise NetsapiensServerError("the PBX can give no token now", retry_after=answer.retry_after)
     if refusal:

@@ -6,19 +6,21 @@ time (``-datetime`` and ``-timestamp``): all of that ends here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from datetime import UTC, datetime
 import json
 import math
 import re
 from typing import Any
 
-from .exceptions import NetsapiensServerError
+from .exceptions import NetsapiensEmptyAnswerError, NetsapiensServerError
 
 _DIGITS = re.compile(r"[0-9]+")
 _PUT_IN_NUMBERS = re.compile(r"[+0-9\s().\-/]+")  # what a number of a PBX holds; with anything else it is a name
 _MAX_BITS = 1024  # no number or id is longer, and Python refuses to write out the longest
 _SECONDS = re.compile(r"[0-9]{9,10}(\.[0-9]{1,9})?")  # since 1970
+_MILLISECONDS = re.compile(r"[0-9]{12,13}")  # likewise
+_IN_UTC = re.compile(r"\s+(UTC|GMT)$")
 _NOT_A_ROW = {"code", "error"}  # the keys of an object that says how a call went; no record has them
 
 
@@ -58,13 +60,15 @@ def as_known_flag(value: object) -> bool | None:
 def read_time(value: object) -> tuple[datetime | None, bool]:
     """Return a time of the PBX in UTC, None where it is no time; and whether it was bare: one without a zone is UTC.
 
-    Seconds since 1970 are a time, too, and so are dates with slashes.
+    Seconds and milliseconds since 1970 are a time, too, and so are dates with slashes and those that end in "UTC".
     """
     text = as_text(value).strip()
     try:
         if _SECONDS.fullmatch(text):
             return datetime.fromtimestamp(int(float(text)), UTC), False
-        time = datetime.fromisoformat(text.replace("/", "-"))
+        if _MILLISECONDS.fullmatch(text):
+            return datetime.fromtimestamp(int(text) // 1000, UTC), False
+        time = datetime.fromisoformat(_IN_UTC.sub("+00:00", text.replace("/", "-")))
         if time.tzinfo is UTC:
             return time, False
         if time.tzinfo is None:
@@ -108,19 +112,24 @@ def same_number(one: str, other: str) -> bool:
     return one.endswith(other) or other.endswith(one)
 
 
-def rows(answer: object) -> Iterator[Mapping[str, Any]]:
+def rows(answer: object, keys: Collection[str]) -> Iterator[Mapping[str, Any]]:
     """Yield the rows of a list answer, whose single row may come as a bare object.
 
-    Nothing at all is no empty list: a message that is not seen there would be sent once more.
+    What is not known for a record is not skipped, and nothing at all is no empty list: a message that is not seen there
+    would be sent once more.
+
+    Parameters:
+        answer: what the PBX says.
+        keys: a row has at least one of these, by which it is known for a record of the list.
 
     Raises:
-        NetsapiensServerError: the answer is no list of objects.
+        NetsapiensEmptyAnswerError: nothing at all came.
+        NetsapiensServerError: the answer is no list of records.
     """
-    if isinstance(answer, dict) and (not answer or not _NOT_A_ROW.isdisjoint(answer)):
-        raise NetsapiensServerError("the answer is not a list of records")
-    found = answer if isinstance(answer, list) else [answer]
-    for row in found:
-        if not isinstance(row, dict):
+    if answer in (None, "", {}):
+        raise NetsapiensEmptyAnswerError("the answer is empty, and no list")
+    for row in answer if isinstance(answer, list) else [answer]:
+        if not isinstance(row, dict) or row.keys().isdisjoint(keys) or not row.keys().isdisjoint(_NOT_A_ROW):
             raise NetsapiensServerError("the answer is not a list of records")
         yield row
 

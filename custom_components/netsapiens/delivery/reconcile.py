@@ -21,6 +21,7 @@ from ..api.messages import MAX_ROWS
 from ..api.models import Account, Message, MessageSession
 from ..listed_text import text_key
 from ..outgoing import OutgoingMessage
+from ..participants import others_among
 from ..pbx.fair_queue import READING
 from ..pbx.listing import read_since
 from ..pbx.throttle import Throttle
@@ -30,7 +31,6 @@ from ..phone_metadata import async_load_metadata
 _NEAR = 10.0  # seconds; a duplicate that ended longer ago is surely before the next one's count
 _ZONES = timedelta(hours=15)  # by which times in an unknown zone may be off, and some
 _MANY = 10**9  # more duplicates than there can be: the count goes through every conversation
-_MEDIA_TYPES = {"mms", "chat-media"}
 
 
 def ordering_keys(message: OutgoingMessage) -> tuple[str, str]:
@@ -258,7 +258,7 @@ class Reconciler:
             if session.id
             and session.id != message.messagesession
             and (session.last_time is None or session.last_time >= baseline.since)
-            and _same_party(session, message, self._hass.config.country)
+            and _same_party(session, message, self._account(), self._hass.config.country)
         ]
 
 
@@ -268,19 +268,19 @@ def _is_alike(row: Message, message: OutgoingMessage, baseline: Baseline) -> boo
     if message.media is None:
         return not has_media and text == own
     # Media may be listed without a word of what it is. So may be a group's text, which many a PBX makes an MMS.
-    return has_media or (row.type in _MEDIA_TYPES and (text == own or text not in baseline.texts))
+    return has_media or (row.is_media_kind and (text == own or text not in baseline.texts))
 
 
-def _same_party(session: MessageSession, message: OutgoingMessage, region: str | None) -> bool:
-    """Whether a conversation is between the message's sender and its destinations."""
-    if message.from_number is not None and not is_same_number(session.sms_number, message.from_number, region):
+def _same_party(session: MessageSession, message: OutgoingMessage, account: Account, region: str | None) -> bool:
+    """Whether a conversation may be between the message's sender and its destinations: some rows lack our number."""
+    ours, sender = session.sms_number, message.from_number
+    if sender is not None and ours and not is_same_number(ours, sender, region):
         return False
-    if len(session.remotes) != len(message.destination):
+    listed = session.remotes or session.participants
+    others = others_among(listed, sender, account, region, is_chat=sender is None)
+    if len(others) != len(message.destination):
         return False
-    return all(
-        any(_same_remote(remote, destination, region) for remote in session.remotes)
-        for destination in message.destination
-    )
+    return all(any(_same_remote(other, destination, region) for other in others) for destination in message.destination)
 
 
 def _same_remote(remote: str, destination: str, region: str | None) -> bool:

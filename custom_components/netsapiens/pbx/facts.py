@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from homeassistant.config_entries import ConfigEntry
 
-from ..api import Account, NetsapiensAPI, NetsapiensRequestError, NumberAPI, SmsNumber
+from ..api import Account, NetsapiensAPI, NetsapiensEmptyAnswerError, NetsapiensRequestError, NumberAPI, SmsNumber
 from ..phone import is_same_number
 from ..recipients import readable_recipients
 from ..settings import read_settings
@@ -120,4 +120,7 @@ async def _shown(
         if err.status not in not_shown or (must_exist and err.no_record):
             raise
         _LOGGER.debug("The PBX does not list SMS numbers to this login: status %s", err.status)
+        return None
+    except NetsapiensEmptyAnswerError:
+        _LOGGER.debug("The PBX gave an empty answer instead of SMS numbers")  # so may one that has none
         return None

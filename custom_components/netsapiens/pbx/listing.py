@@ -65,21 +65,25 @@ async def read_since[RowT](
         except NetsapiensRequestError as err:
             if len(last) >= size or err.status != HTTPStatus.BAD_REQUEST:
                 raise
-            return rows, True  # it does not know `start`, either
+            return rows, _is_newest_first(last, time_of)  # it does not know `start`, either
         # What came in between moves rows on to the next page.
         known = {identity(row) for row in rows}
         new = [row for row in last if identity(row) not in known]
         if len(last) >= size and len(new) < size / 2:
             return rows, False  # it does not know `start`
-        if not new:
-            return rows, True
+        if not new:  # the list has ended, or it comes again: where it was cut, the newest may be missing
+            return rows, _is_newest_first(last, time_of)
         rows += new
     return rows, len(last) < cut_from or reaches(rows, time_of, since)
 
 
 def reaches[RowT](rows: list[RowT], time_of: Callable[[RowT], datetime | None], since: datetime) -> bool:
     """Whether rows that come newest first go back to a time. That they come so is usual, not promised."""
+    oldest = time_of(rows[-1]) or _LONG_AGO if len(rows) > 1 else since
+    return oldest < since and _is_newest_first(rows, time_of)
+
+
+def _is_newest_first[RowT](rows: list[RowT], time_of: Callable[[RowT], datetime | None]) -> bool:
+    """Whether the newest row is known for the first one: no other follows a newer one, and not all have one time."""
     times = [time_of(row) or _LONG_AGO for row in rows]
-    if not times or times[-1] >= since or times[0] == times[-1]:
-        return False
-    return all(one >= other for one, other in pairwise(times))
+    return len(times) < 2 or (times[0] > times[-1] and all(one >= other for one, other in pairwise(times)))  # noqa: PLR2004
