@@ -135,6 +135,7 @@ LAYERS = [
         "listed_text",
         "markdown",
         "media_kinds",
+        "participants",
         "permissions",
         "phone",
         "phone_metadata",

@@ -113,16 +113,7 @@ class MessageAPI:
             timeout=UPLOAD_TIMEOUT if data else None,
             is_of_other=user is not None,
         )
-        if isinstance(answer, list):
-            answer = answer[0] if answer else None
-        if not isinstance(answer, dict):
-            answer = {}
-        if _is_error(answer):
-            raise NetsapiensServerError("the answer is a success and an error in one")
-        named = {"messagesession-id": _named_session(answer) or messagesession}
-        if message_id := as_text(answer.get("id")) or as_text(answer.get("message_id")):
-            named["id"] = message_id
-        return {**answer, **named}
+        return _sent(answer, messagesession)
 
     async def get_messages(
         self, messagesession: str, *, limit: int | None = None, start: int = 0, user: str | None = None
@@ -237,6 +228,22 @@ def _is_error(answer: Mapping[str, Any]) -> bool:
     if answer.get("error") or answer.get("errors") or answer.get("success") in (False, "false"):
         return True
     return as_text(answer.get("status")).lower() == "error"
+
+
+def _sent(answer: object, messagesession: str) -> dict[str, Any]:
+    """Return what the PBX says of a message that it took.
+
+    Raises:
+        NetsapiensServerError: it says that it failed, under a status of success.
+    """
+    first = answer[0] if isinstance(answer, list) and answer else answer
+    said: dict[str, Any] = first if isinstance(first, dict) else {}
+    if _is_error(said):
+        raise NetsapiensServerError("the answer is a success and an error in one")
+    named = {"messagesession-id": _named_session(said) or messagesession}
+    if message_id := as_text(said.get("id")) or as_text(said.get("message_id")):
+        named["id"] = message_id
+    return {**said, **named}
 
 
 def _named_session(answer: Mapping[str, Any]) -> str:

@@ -277,7 +277,7 @@ def _same_party(session: MessageSession, message: OutgoingMessage, account: Acco
     if sender is not None and ours and not is_same_number(ours, sender, region):
         return False
     listed = session.remotes or session.participants
-    others = others_among(listed, sender, account, region, is_chat=sender is None)
+    others = others_among(listed, sender, account, region, is_chat=sender is None) or listed  # one may text oneself
     if len(others) != len(message.destination):
         return False
     return all(any(_same_remote(other, destination, region) for other in others) for destination in message.destination)
