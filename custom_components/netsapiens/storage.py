@@ -16,7 +16,8 @@ from .const import DOMAIN
 _LOGGER = logging.getLogger(__name__)
 
 VERSION = 1
-DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError)  # what a damaged file leads to
+# What a damaged file leads to: Store has the last one for a version that never was.
+DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError, NotImplementedError)
 
 
 class DurableStore(Store[dict[str, Any]]):
