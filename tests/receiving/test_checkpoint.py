@@ -12,8 +12,11 @@ from hypothesis import given, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.pbx import coordinator
+from custom_components.netsapiens.receiving import inbox, receiver, store
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
-from tests.conftest import EntityEvents
+from custom_components.netsapiens.storage import async_set_aside
+from tests.conftest import AddAccount, EntityEvents
 from tests.helpers import until
 from tests.receiving.conftest import arrive_hours_ago
 from tests.receiving.test_poller import ANN, BOB, hass_storage, place_path, set_place  # noqa: F401
@@ -96,7 +99,7 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     await until(lambda: fault.struck)
     await hass.config_entries.async_unload(looking.entry_id)
     pbx.clear_faults()
-    restore_state.async_get(hass).last_states.clear()  # it is on disk what was reported
+    await restore_state.async_load(hass)  # from no file: what the events showed is not known any more
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: entity_events.texts() == ["Seen", "Missed"])
     await asyncio.sleep(0.3)
@@ -115,6 +118,112 @@ async def test_where_no_event_is_known_the_last_day_is_told(
     await set_place(hass, looking, lambda _: {})
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: entity_events.texts() == ["20 hours ago", "1 hours ago"])
+
+
+# --- a start that fails ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "is_damaged"),
+    [
+        (f"{inbox.__name__}.async_load_metadata", False),
+        (f"{store.__name__}.CheckpointStore.async_load", False),
+        (f"{receiver.__name__}.raise_inbox_damaged", True),
+        (f"{coordinator.__name__}.NetsapiensCoordinator.note_success", False),
+    ],
+)
+async def test_a_start_that_fails_is_tried_again(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    is_damaged: bool,
+) -> None:
+    """It is in the log once, without its words; what came in before and meanwhile is reported."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    if is_damaged:
+        await set_place(hass, looking, lambda _: {})
+    with monkeypatch.context() as patch:
+        tries = fail_at(patch, part)
+        await hass.config_entries.async_setup(looking.entry_id)
+        await until(lambda: len(tries) == 1)
+        await pbx.receive(from_number=BOB, text="Meanwhile")
+        if not is_damaged:  # else the file is set aside by now, and the second try goes on without it
+            await until(lambda: len(tries) > 5)
+    await until(lambda: entity_events.texts() == ["Missed", "Meanwhile"])
+    await asyncio.sleep(0.3)
+    assert entity_events.texts() == ["Missed", "Meanwhile"]
+    assert caplog.text.count("Unexpected error while polling for messages") == 1
+    assert ("Messages cannot be read, which is tried again: RuntimeError" in caplog.text) is not is_damaged
+    assert "RuntimeError: oops" not in caplog.text
+
+
+async def test_a_very_first_start_that_fails_makes_no_history(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What comes in until it succeeds is reported."""
+    await pbx.receive(from_number=BOB, text="History")
+    await asyncio.sleep(1.1)
+    with monkeypatch.context() as patch:
+        tries = fail_at(patch, f"{inbox.__name__}.async_load_metadata")
+        await add_account()
+        await until(lambda: bool(tries))
+        await asyncio.sleep(1.1)
+        await pbx.receive(from_number=BOB, text="Meanwhile")
+    await until(lambda: entity_events.texts() == ["Meanwhile"])
+
+
+async def test_a_stop_while_a_damaged_file_is_replaced(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new one follows all the same, or the next start would take for history what was missed."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    await set_place(hass, looking, lambda _: {})
+    is_set_aside, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def set_aside(hass: HomeAssistant, path: Path) -> str:
+        name = await async_set_aside(hass, path)
+        is_set_aside.set()
+        await may_go_on.wait()
+        return name
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "async_set_aside", set_aside)
+        await hass.config_entries.async_setup(looking.entry_id)
+        await is_set_aside.wait()
+        unloading = hass.async_create_task(hass.config_entries.async_unload(looking.entry_id))
+        await asyncio.sleep(0.1)
+        may_go_on.set()
+        assert await unloading
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: entity_events.texts() == ["Missed"])
+
+
+def fail_at(patch: pytest.MonkeyPatch, part: str) -> list[None]:
+    """Let a part fail from now on; return a list that grows with each try."""
+    tries: list[None] = []
+
+    def fail(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise RuntimeError("oops")
+
+    patch.setattr(part, fail)
+    return tries
 
 
 # --- the checkpoint ------------------------------------------------------------------

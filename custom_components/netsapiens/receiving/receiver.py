@@ -200,11 +200,16 @@ class Receiver:
 @callback
 def _newest_reported(hass: HomeAssistant, entry: ConfigEntry) -> datetime | None:
     """Return the time of the newest message that the account's event entities are known to have shown."""
-    states = restore_state.async_get(hass).last_states
-    times = []
-    for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
-        stored = states.get(entity.entity_id)
-        kept = stored.extra_data.as_dict() if stored is not None and stored.extra_data is not None else {}
-        if kept.get("last_event_type") == EVENT_RECEIVED and isinstance(kept.get("last_event_attributes"), dict):
-            times.append(as_time(kept["last_event_attributes"].get("timestamp")))
+    entities = {entity.entity_id for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)}
+    stored = restore_state.async_get(hass).async_get_stored_states()
+    times = [_reported_at(one.extra_data) for one in stored if one.state.entity_id in entities]
     return max((time for time in times if time is not None), default=None)
+
+
+def _reported_at(extra_data: restore_state.ExtraStoredData | None) -> datetime | None:
+    """Return the time of the message that an event entity showed last; None where it showed none."""
+    kept: object = None if extra_data is None else extra_data.as_dict()
+    match kept:  # it comes from a file as well, which may be damaged
+        case {"last_event_type": event_type, "last_event_attributes": {"timestamp": timestamp}}:
+            return as_time(timestamp) if event_type == EVENT_RECEIVED else None
+    return None
