@@ -41,12 +41,22 @@ def damage(path: Path, how: str) -> None:
         content["data"]["seen"] = 5
     elif how == "no time":
         content["data"]["until"] = "x"
+    elif how == "the year 1":
+        content["data"]["wall"] = -62135596800
+    elif how == "the year 9999":
+        content["data"]["ignored_until"] = 253402300000
+    elif how == "no zone":
+        content["data"]["zone"] = 9e10
+    elif how == "no version":
+        content["version"] = 0
     else:
         content["data"].pop("latest")
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("how", ["no JSON", "no list", "no time", "no key"])
+@pytest.mark.parametrize(
+    "how", ["no JSON", "no list", "no time", "no key", "no zone", "no version", "the year 1", "the year 9999"]
+)
 async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
@@ -256,6 +266,7 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
         (datetime.fromtimestamp(9, UTC), NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was, and is not
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was ahead
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW - 99 * HOUR, NOW + HOUR),  # and ours is of no help
+        (NOW, NOW + 48 * HOUR, NOW + HOUR, NOW + HOUR, NOW),  # ours was ahead, and is not
         (NOW, NOW, NOW + HOUR, NOW, NOW),  # ours stood still while it was off
         (NOW, NOW, NOW - HOUR / 2, NOW + HOUR / 2, NOW - HOUR),  # the PBX's was set back while it was off
         (NOW, NOW, NOW - HOUR / 4, NOW + HOUR / 2, NOW - 3 * HOUR / 4),
@@ -268,6 +279,13 @@ def test_what_was_written_down_with_a_wrong_clock(
     place = Checkpoint(until_, wall=wall)
     place.align(now, ours)
     assert place.until == mended
+
+
+def test_what_is_to_come_is_not_passed_over() -> None:
+    """Whatever time was written down up to which nothing is reported."""
+    place = Checkpoint(NOW, wall=NOW, ignored_until=NOW + 24 * 365 * HOUR)
+    place.align(NOW + HOUR, NOW + HOUR)
+    assert place.ignored_until == NOW
 
 
 def test_the_conversations_that_are_remembered_are_limited() -> None:
