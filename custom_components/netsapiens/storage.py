@@ -16,7 +16,7 @@ from .const import DOMAIN
 _LOGGER = logging.getLogger(__name__)
 
 VERSION = 1
-# What a damaged file leads to; Store says of a version that it does not know that migration is not implemented.
+# What a damaged file leads to: Store has the last one for a version that never was.
 DAMAGE = (ValueError, LookupError, TypeError, AttributeError, OverflowError, OSError, NotImplementedError)
 
 

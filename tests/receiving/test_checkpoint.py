@@ -12,9 +12,11 @@ from hypothesis import given, strategies as st
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from custom_components.netsapiens.pbx import coordinator
+from custom_components.netsapiens.receiving import inbox, receiver, store
 from custom_components.netsapiens.receiving.checkpoint import Checkpoint
-from custom_components.netsapiens.receiving.store import CheckpointStore
-from tests.conftest import EntityEvents
+from custom_components.netsapiens.storage import async_set_aside
+from tests.conftest import AddAccount, EntityEvents
 from tests.helpers import until
 from tests.receiving.conftest import arrive_hours_ago
 from tests.receiving.test_poller import ANN, BOB, hass_storage, place_path, set_place  # noqa: F401
@@ -39,16 +41,22 @@ def damage(path: Path, how: str) -> None:
         content["data"]["seen"] = 5
     elif how == "no time":
         content["data"]["until"] = "x"
-    elif how == "no possible time":
+    elif how == "the year 1":
         content["data"]["wall"] = -62135596800
-    elif how == "another version":
+    elif how == "the year 9999":
+        content["data"]["ignored_until"] = 253402300000
+    elif how == "no zone":
+        content["data"]["zone"] = 9e10
+    elif how == "no version":
         content["version"] = 0
     else:
         content["data"].pop("latest")
     path.write_text(json.dumps(content))
 
 
-@pytest.mark.parametrize("how", ["no JSON", "no list", "no time", "no possible time", "another version", "no key"])
+@pytest.mark.parametrize(
+    "how", ["no JSON", "no list", "no time", "no key", "no zone", "no version", "the year 1", "the year 9999"]
+)
 async def test_a_damaged_file_loses_nothing(
     hass: HomeAssistant,
     pbx: Simulator,
@@ -101,36 +109,11 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     await until(lambda: fault.struck)
     await hass.config_entries.async_unload(looking.entry_id)
     pbx.clear_faults()
-    restore_state.async_get(hass).last_states.clear()  # it is on disk what was reported
+    await restore_state.async_load(hass)  # from no file: what the events showed is not known any more
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: entity_events.texts() == ["Seen", "Missed"])
     await asyncio.sleep(0.3)
     assert entity_events.texts() == ["Seen", "Missed"]
-
-
-async def test_a_start_that_fails_is_made_again(
-    hass: HomeAssistant,
-    pbx: Simulator,
-    looking: MockConfigEntry,
-    entity_events: EntityEvents,
-    monkeypatch: pytest.MonkeyPatch,
-    caplog: pytest.LogCaptureFixture,
-) -> None:
-    """No fault on the way to the first poll ends polling, or makes history of what came in."""
-    await hass.config_entries.async_unload(looking.entry_id)
-    await asyncio.sleep(1.1)
-    await pbx.receive(from_number=ANN, text="Missed")
-    genuine, failures = CheckpointStore.async_load, [RuntimeError("1"), RuntimeError("2")]
-
-    async def load(self: CheckpointStore) -> tuple[Checkpoint | None, str | None]:
-        if failures:
-            raise failures.pop()
-        return await genuine(self)
-
-    monkeypatch.setattr(CheckpointStore, "async_load", load)
-    await hass.config_entries.async_setup(looking.entry_id)
-    await until(lambda: entity_events.texts() == ["Missed"])
-    assert "Unexpected error while polling for messages" in caplog.text
 
 
 async def test_where_no_event_is_known_the_last_day_is_told(
@@ -145,6 +128,112 @@ async def test_where_no_event_is_known_the_last_day_is_told(
     await set_place(hass, looking, lambda _: {})
     await hass.config_entries.async_setup(looking.entry_id)
     await until(lambda: entity_events.texts() == ["20 hours ago", "1 hours ago"])
+
+
+# --- a start that fails ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("part", "is_damaged"),
+    [
+        (f"{inbox.__name__}.async_load_metadata", False),
+        (f"{store.__name__}.CheckpointStore.async_load", False),
+        (f"{receiver.__name__}.raise_inbox_damaged", True),
+        (f"{coordinator.__name__}.NetsapiensCoordinator.note_success", False),
+    ],
+)
+async def test_a_start_that_fails_is_tried_again(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    part: str,
+    is_damaged: bool,
+) -> None:
+    """It is in the log once, without its words; what came in before and meanwhile is reported."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    if is_damaged:
+        await set_place(hass, looking, lambda _: {})
+    with monkeypatch.context() as patch:
+        tries = fail_at(patch, part)
+        await hass.config_entries.async_setup(looking.entry_id)
+        await until(lambda: len(tries) == 1)
+        await pbx.receive(from_number=BOB, text="Meanwhile")
+        if not is_damaged:  # else the file is set aside by now, and the second try goes on without it
+            await until(lambda: len(tries) > 5)
+    await until(lambda: entity_events.texts() == ["Missed", "Meanwhile"])
+    await asyncio.sleep(0.3)
+    assert entity_events.texts() == ["Missed", "Meanwhile"]
+    assert caplog.text.count("Unexpected error while polling for messages") == 1
+    assert ("Messages cannot be read, which is tried again: RuntimeError" in caplog.text) is not is_damaged
+    assert "RuntimeError: oops" not in caplog.text
+
+
+async def test_a_very_first_start_that_fails_makes_no_history(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    add_account: AddAccount,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What comes in until it succeeds is reported."""
+    await pbx.receive(from_number=BOB, text="History")
+    await asyncio.sleep(1.1)
+    with monkeypatch.context() as patch:
+        tries = fail_at(patch, f"{inbox.__name__}.async_load_metadata")
+        await add_account()
+        await until(lambda: bool(tries))
+        await asyncio.sleep(1.1)
+        await pbx.receive(from_number=BOB, text="Meanwhile")
+    await until(lambda: entity_events.texts() == ["Meanwhile"])
+
+
+async def test_a_stop_while_a_damaged_file_is_replaced(
+    hass: HomeAssistant,
+    pbx: Simulator,
+    looking: MockConfigEntry,
+    entity_events: EntityEvents,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A new one follows all the same, or the next start would take for history what was missed."""
+    await hass.config_entries.async_unload(looking.entry_id)
+    await asyncio.sleep(1.1)
+    await pbx.receive(from_number=BOB, text="Missed")
+    await set_place(hass, looking, lambda _: {})
+    is_set_aside, may_go_on = asyncio.Event(), asyncio.Event()
+
+    async def set_aside(hass: HomeAssistant, path: Path) -> str:
+        name = await async_set_aside(hass, path)
+        is_set_aside.set()
+        await may_go_on.wait()
+        return name
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store, "async_set_aside", set_aside)
+        await hass.config_entries.async_setup(looking.entry_id)
+        await is_set_aside.wait()
+        unloading = hass.async_create_task(hass.config_entries.async_unload(looking.entry_id))
+        await asyncio.sleep(0.1)
+        may_go_on.set()
+        assert await unloading
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(lambda: entity_events.texts() == ["Missed"])
+
+
+def fail_at(patch: pytest.MonkeyPatch, part: str) -> list[None]:
+    """Let a part fail from now on; return a list that grows with each try."""
+    tries: list[None] = []
+
+    def fail(*_: object, **__: object) -> None:
+        tries.append(None)
+        raise RuntimeError("oops")
+
+    patch.setattr(part, fail)
+    return tries
 
 
 # --- the checkpoint ------------------------------------------------------------------
@@ -177,6 +266,7 @@ def test_it_goes_with_a_clock_that_was_set() -> None:
         (datetime.fromtimestamp(9, UTC), NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was, and is not
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW + HOUR, NOW),  # it was ahead
         (NOW + 48 * HOUR, NOW, NOW + HOUR, NOW - 99 * HOUR, NOW + HOUR),  # and ours is of no help
+        (NOW, NOW + 48 * HOUR, NOW + HOUR, NOW + HOUR, NOW),  # ours was ahead, and is not
         (NOW, NOW, NOW + HOUR, NOW, NOW),  # ours stood still while it was off
         (NOW, NOW, NOW - HOUR / 2, NOW + HOUR / 2, NOW - HOUR),  # the PBX's was set back while it was off
         (NOW, NOW, NOW - HOUR / 4, NOW + HOUR / 2, NOW - 3 * HOUR / 4),
@@ -189,6 +279,13 @@ def test_what_was_written_down_with_a_wrong_clock(
     place = Checkpoint(until_, wall=wall)
     place.align(now, ours)
     assert place.until == mended
+
+
+def test_what_is_to_come_is_not_passed_over() -> None:
+    """Whatever time was written down up to which nothing is reported."""
+    place = Checkpoint(NOW, wall=NOW, ignored_until=NOW + 24 * 365 * HOUR)
+    place.align(NOW + HOUR, NOW + HOUR)
+    assert place.ignored_until == NOW
 
 
 def test_the_conversations_that_are_remembered_are_limited() -> None:

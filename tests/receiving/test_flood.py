@@ -196,7 +196,7 @@ async def test_a_large_answer_is_parsed_in_a_thread(
         return original(status, headers, body)
 
     monkeypatch.setattr(answers, "_parse", parse)
-    pbx.fault(FaultKind.BODY, path="/x/messages", body=json.dumps([{"text": "y" * size}]))
+    pbx.fault(FaultKind.BODY, path="/x/messages", body=json.dumps([{"text": "y" * size, "dialed": ""}]))
     [row] = await MessageAPI(looking.runtime_data.coordinator.api).get_messages("x")
     assert row.text == "y" * size
     assert threads == [in_loop]

@@ -858,6 +858,17 @@ async def test_another_address(
     assert entry.runtime_data is account
 
 
+async def test_another_address_while_it_connects(
+    hass: HomeAssistant, pbx: Simulator, server: LiveServer, add_account: AddAccount
+) -> None:
+    """The change is not lost with what woke it before it had a connection to keep."""
+    pbx.fault("slow", path="/jwt", seconds=0.5)
+    entry = await add_account(options=options_of(server))
+    await until(lambda: bool(pbx.requests_to("/jwt")))
+    hass.config_entries.async_update_entry(entry, options=options_of("http://127.0.0.1:9"))
+    await until(lambda: state_of(entry) == "unreachable")
+
+
 @pytest.mark.parametrize("incoming", ["poll", "off"])
 async def test_switched_off(hass: HomeAssistant, server: LiveServer, live: MockConfigEntry, incoming: str) -> None:
     """Another choice in the options ends the connection."""

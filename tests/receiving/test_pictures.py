@@ -524,8 +524,10 @@ async def test_an_old_one_is_found_behind_many(hass: HomeAssistant, pbx: Simulat
 
 
 @pytest.mark.parametrize("damage", ["{", '{"media": 7}', "rows"])
-async def test_a_damaged_index(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, damage: str) -> None:
-    """One bad row costs one picture; a bad file costs those that it names, and neither the account."""
+async def test_a_damaged_index(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry, damage: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """One bad row costs one picture; a bad file costs those that it names, which the log says; neither the account."""
     await pbx.receive(from_number=ANN, text="1", media=RED)
     await until(lambda: hass.states.get(ANNS) is not None)
     assert await hass.config_entries.async_unload(looking.entry_id)
@@ -547,6 +549,7 @@ async def test_a_damaged_index(hass: HomeAssistant, pbx: Simulator, looking: Moc
     assert await hass.config_entries.async_setup(looking.entry_id)
     await hass.async_block_till_done()
     assert kept(looking) == (["image/jpeg"] if damage == "rows" else [])
+    assert ("The index of the media that came in cannot be read" in caplog.text) is (damage != "rows")
     await pbx.receive(from_number=ANN, text="2", media=BLUE)
     await until(lambda: hass.states.get(ANNS).state not in {"unknown", "unavailable"})
 

@@ -21,7 +21,7 @@ from .values import (
 )
 
 # A row without any of these is no record of its kind. What else a record has, an error may have as well.
-MESSAGE_KEYS = frozenset({"direction", "from-number", "from-user-id", "dialed"})
+MESSAGE_KEYS = frozenset({"messagesession-id", "direction", "from-number", "from-user-id", "dialed"})
 SESSION_KEYS = frozenset({"messagesession-id", "messagesession-remote"})
 NUMBER_KEYS = frozenset({"number", "dest", "application"})
 SUBSCRIPTION_KEYS = frozenset({"model", "post-url", "post_url"})

@@ -21,7 +21,7 @@ _LOGGER = logging.getLogger(__name__)
 
 _UTC = timedelta(0)
 ZONE_STEP = timedelta(minutes=15)
-_MOST = timedelta(hours=14)  # there is no zone further from UTC
+FURTHEST_ZONE = timedelta(hours=14)  # from UTC
 _NEAR = timedelta(seconds=2)
 _ENOUGH = 2  # messages that agree
 _SUMMER = timedelta(hours=1)  # by which a zone changes
@@ -140,7 +140,7 @@ class NaiveTimes:
         """Return the one zone within bounds, or the one that is known where that is; None where several may be it."""
         if self.zone is not None and least <= self.zone <= most:
             return self.zone
-        first, last = ceil(max(least, -_MOST) / ZONE_STEP), floor(min(most, _MOST) / ZONE_STEP)
+        first, last = ceil(max(least, -FURTHEST_ZONE) / ZONE_STEP), floor(min(most, FURTHEST_ZONE) / ZONE_STEP)
         return first * ZONE_STEP if first == last else None
 
     def _is_plausible(self, time: datetime, found: timedelta, latest: datetime | None) -> bool:
@@ -210,7 +210,7 @@ def _earlier(time: datetime, by: timedelta) -> datetime:
 def _in_quarters(ahead: timedelta) -> timedelta | None:
     """Return a difference that is one of zones; None where it is none."""
     zone = round(ahead / ZONE_STEP) * ZONE_STEP
-    return zone if abs(ahead - zone) <= _NEAR and abs(zone) <= _MOST else None
+    return zone if abs(ahead - zone) <= _NEAR and abs(zone) <= FURTHEST_ZONE else None
 
 
 def in_hours(offset: timedelta) -> str:

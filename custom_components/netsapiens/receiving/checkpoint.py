@@ -90,7 +90,10 @@ class Checkpoint:
         is_ahead = self.until > now + _READING
         # What came in since then must not be passed over, whatever the PBX's clock shows now.
         then = now - max(wall - self.wall, timedelta(0))
-        if abs(now - wall) < _APART and (is_ahead or self.until < self.wall - _APART):
+        was_late = self.until + _APART < self.wall <= wall + _READING
+        if abs(now - wall) < _APART and (is_ahead or was_late):
             self.until = min(self.wall, then)
         elif is_ahead:
             self.until = then
+        if self.ignored_until > now + _READING:
+            self.ignored_until = then

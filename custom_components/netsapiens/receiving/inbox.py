@@ -1,17 +1,18 @@
 """What is new: one poll of the PBX's lists -> the messages that were not reported yet, in order."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime, timedelta
 from functools import partial
 import logging
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from homeassistant.core import HomeAssistant
 
 from ..api import MessageSession, NetsapiensError
 from ..errors import log_unexpected
 from ..pbx.coordinator import NetsapiensCoordinator
+from ..phone_metadata import async_load_metadata
 from .checkpoint import EPOCH, Checkpoint
 from .poll import Found, Poll, is_ours_last, signature, unseen
 from .reader import Inbound, Reader
@@ -87,7 +88,7 @@ class Inbox:
         self._first_failed: datetime | None = None  # when the very first poll began, if it failed
         self._due: dict[str, None] = {}  # the conversations that still have to be read, the one due longest first
         self._unread: set[str] = set()  # the conversations that could not be read at the last poll
-        self._reporting: asyncio.Task[None] | None = None
+        self._keeping: asyncio.Task[None] | None = None  # what has to come to its end
         self.cut_polls = 0
         self.reported = 0
 
@@ -109,14 +110,20 @@ class Inbox:
     async def load(self) -> None:
         """Go on from the checkpoint on disk, if it was not read yet."""
         if self.checkpoint is None:
-            await self._reporter.load(self._coordinator.api.now(), self._report_damaged)
+            # Once a damaged file is set aside, a new one must follow.
+            await self._to_its_end(self._reporter.load(self._coordinator.api.now(), self._report_damaged))
             if self.checkpoint is not None and self.checkpoint.zone is not None:
                 self._coordinator.api.naive_times.restore(self.checkpoint.zone)
 
     async def finish(self) -> None:
         """Wait until what was reported is on disk."""
-        if self._reporting is not None:
-            await asyncio.wait([self._reporting])
+        if self._keeping is not None:
+            await asyncio.wait([self._keeping])
+
+    async def _to_its_end(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do work that comes to its end also where the account is closed in between."""
+        self._keeping = self._hass.async_create_task(work)
+        await asyncio.shield(self._keeping)
 
     async def poll(self, interval: float) -> PollResult:
         """Poll once: read what changed, and report what is new.
@@ -136,8 +143,9 @@ class Inbox:
         poll.is_clock_doubted = self._is_clock_doubted
         self._reader.begin_poll()
         try:
+            await async_load_metadata(self._hass)  # those who get a message read its number
             listed, whole = await self._reader.sessions(poll.since)
-        except NetsapiensError:
+        except Exception:
             if self.checkpoint is None:
                 self._first_failed = poll.checkpoint.until  # what comes in from now on is no history
             raise
@@ -261,11 +269,8 @@ class Inbox:
         return EPOCH if session.is_bare else known
 
     async def _report_found(self, poll: Poll, *, is_last: bool = False) -> None:
-        """Report what was found. What was reported must be on disk, also where the account is closed in between."""
-        self._reporting = self._hass.async_create_task(
-            self._reporter.report_found(poll, is_last=is_last, apart=self._timing.apart)
-        )
-        await asyncio.shield(self._reporting)
+        """Report what was found. What was reported must be on disk."""
+        await self._to_its_end(self._reporter.report_found(poll, is_last=is_last, apart=self._timing.apart))
         self._known |= {session.id: signature(session) for session in poll.read}
         poll.begin_batch(self._hass.loop.time())
 

@@ -243,17 +243,17 @@ class Live(Announcer):
         """Keep the connection, with a JWT that lives."""
         while True:
             self._wake.clear()
-            try:
-                async with asyncio.timeout(min(self._jwt.renew_in, socket.check_in)):
-                    await self._wake.wait()
-            except TimeoutError:
-                await self._subscribe(socket)
-            socket.check()
+            socket.check()  # first: it may have ended, and the options changed, while it was made
             if self._is_elsewhere:
                 return LiveState.CONNECTING
             if self._proof is not None and self._proof.is_deaf:
                 await self._subscribe(socket)  # a connection that is dead is not deaf
                 return LiveState.DEAF
+            try:
+                async with asyncio.timeout(min(self._jwt.renew_in, socket.check_in)):
+                    await self._wake.wait()
+            except TimeoutError:
+                await self._subscribe(socket)
 
     @callback
     def _missed(self) -> None:

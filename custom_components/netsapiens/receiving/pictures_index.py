@@ -3,6 +3,7 @@
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 import hashlib
+from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from homeassistant.core import HomeAssistant
@@ -88,6 +89,7 @@ class MediaIndex:
     """
 
     def __init__(self, hass: HomeAssistant, entry_id: str) -> None:
+        self._hass = hass
         self._entry_id = entry_id
         self._store = Store[dict[str, Any]](
             hass, VERSION, f"{DOMAIN}.media.{entry_id}", private=True, atomic_writes=True
@@ -100,8 +102,11 @@ class MediaIndex:
             HomeAssistantError: the file could not be read.
             Exception: one of DAMAGE, where it holds no index.
         """
+        was_there = await self._hass.async_add_executor_job(Path(self._store.path).exists)
         data = await self._store.async_load()
         if data is None:
+            if was_there:
+                raise ValueError("no JSON")  # Store set it aside and returns nothing, as where nothing was kept
             return [], []
         return self._read(data["media"], _stored_of), self._read(data["waiting"], _job_of)
 

@@ -13,7 +13,6 @@ from ..errors import log_unexpected
 from ..pbx.backoff import Backoff, jitter
 from ..pbx.coordinator import NetsapiensCoordinator
 from ..pbx.facts import shared_senders
-from ..phone_metadata import async_load_metadata
 from .announcer import Announcer
 from .checkpoint import Checkpoint
 from .inbox import Inbox
@@ -48,6 +47,7 @@ class Poller:
         self._polls_left: list[float] = []  # when to poll again after an announcement, by the loop's clock
         self._failures = 0
         self._is_logged = False  # that messages cannot be read
+        self._unexpected: type[Exception] | None = None  # what nobody foresaw, logged once until a poll goes well
         self._is_behind = False
         self._adaptive = AdaptiveInterval(timing, self._hass.loop.time)
         self._replan = asyncio.Event()  # set while the wait for the next poll is to be worked out again
@@ -150,15 +150,24 @@ class Poller:
     async def _poll_safely(self) -> Exception | None:
         """Poll once; return why not all could be read, if so. No fault ends the poller: the next poll may go well."""
         try:
-            await async_load_metadata(self._hass)  # those who get a message read its number
-            await self.inbox.load()
+            failure = await self._poll_noted()
+        except NetsapiensError as err:
+            return err
+        except Exception as err:  # noqa: BLE001
+            if type(err) is not self._unexpected:
+                log_unexpected(_LOGGER, "polling for messages", err)
+            self._unexpected = type(err)
+            return err
+        self._unexpected = None
+        return failure
+
+    async def _poll_noted(self) -> NetsapiensError | None:
+        """Poll once, as ``_poll`` does; the account learns how it went."""
+        try:
             failure = await self._poll()
         except NetsapiensError as err:
             self._coordinator.note_failure(err)
-            return err
-        except Exception as err:  # noqa: BLE001
-            log_unexpected(_LOGGER, "polling for messages", err)
-            return err
+            raise
         self._coordinator.note_success()
         return failure
 
@@ -182,7 +191,9 @@ class Poller:
             return
         self._failures += 1
         if self._failures >= _WORTH_A_LINE and not self._is_logged:
-            _LOGGER.warning("Messages cannot be read, which is tried again: %s", failure)
+            # The words of one that nobody foresaw may hold a text or a number.
+            shown = failure if isinstance(failure, NetsapiensError) else type(failure).__name__
+            _LOGGER.warning("Messages cannot be read, which is tried again: %s", shown)
             self._is_logged = True
 
     def _wait(self, share: float) -> float:
@@ -203,12 +214,13 @@ class Poller:
         return self.interval * share
 
     async def _poll(self) -> NetsapiensError | None:
-        """Poll once; return why some conversations could not be read, if so.
+        """Poll once, from the checkpoint on disk; return why some conversations could not be read, if so.
 
         Raises:
             NetsapiensError: the list of conversations could not be read.
         """
         self._is_behind = False
+        await self.inbox.load()
         result = await self.inbox.poll(self.interval)
         self._is_behind = result.is_behind
         self._adaptive.count(result.requests)

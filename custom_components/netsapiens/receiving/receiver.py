@@ -6,11 +6,10 @@ from datetime import datetime
 import logging
 
 from homeassistant.components import webhook
-from homeassistant.components.event import ATTR_EVENT_TYPE
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_WEBHOOK_ID, EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import entity_registry as er, restore_state
 from homeassistant.helpers.start import async_at_started
 
 from ..api.values import as_time
@@ -215,13 +214,17 @@ class Receiver:
 
 @callback
 def _newest_reported(hass: HomeAssistant, entry: ConfigEntry) -> datetime | None:
-    """Return the time of the newest message that the account's event entities show; they are there by now."""
-    states = [
-        hass.states.get(one.entity_id) for one in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)
-    ]
-    times = [
-        as_time(state.attributes.get("timestamp"))
-        for state in states
-        if state is not None and state.attributes.get(ATTR_EVENT_TYPE) == EVENT_RECEIVED
-    ]
+    """Return the time of the newest message that the account's event entities are known to have shown."""
+    entities = {entity.entity_id for entity in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id)}
+    stored = restore_state.async_get(hass).async_get_stored_states()
+    times = [_reported_at(one.extra_data) for one in stored if one.state.entity_id in entities]
     return max((time for time in times if time is not None), default=None)
+
+
+def _reported_at(extra_data: restore_state.ExtraStoredData | None) -> datetime | None:
+    """Return the time of the message that an event entity showed last; None where it showed none."""
+    kept: object = None if extra_data is None else extra_data.as_dict()
+    match kept:  # it comes from a file as well, which may be damaged
+        case {"last_event_type": event_type, "last_event_attributes": {"timestamp": timestamp}}:
+            return as_time(timestamp) if event_type == EVENT_RECEIVED else None
+    return None

@@ -52,12 +52,11 @@ class Reporter:
         self.checkpoint, damaged = await self._store.async_load()
         if damaged is None:
             return
-        # First, so that a failure from here on leaves one to go on from: the file is no more.
-        self.checkpoint = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
-        reported_until = report_damaged(damaged)
-        if reported_until is not None:
-            self.checkpoint.ignored_until = reported_until
-        await self._save(self.checkpoint, now)
+        # First: should the rest fail, there is no file any more, and what was missed must not pass for history.
+        checkpoint = self.checkpoint = Checkpoint(now - OLDEST, wall=datetime.now(UTC) - OLDEST)
+        if (reported_until := report_damaged(damaged)) is not None:
+            checkpoint.ignored_until = reported_until
+        await self._save(checkpoint, now)
 
     async def report_found(self, poll: Poll, *, is_last: bool, apart: float) -> None:
         """Report new messages, and move the checkpoint.

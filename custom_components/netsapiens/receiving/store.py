@@ -9,13 +9,15 @@ from typing import Any
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
+from ..api.naive_times import FURTHEST_ZONE
 from ..const import DOMAIN
 from ..storage import DAMAGE, DurableStore, async_set_aside, text_of
 from .checkpoint import Checkpoint
 
 _LOGGER = logging.getLogger(__name__)
 
-_LATEST = datetime(9000, 1, 1, tzinfo=UTC).timestamp()  # a day can be added to what is before
+# Clocks that were not set yet begin in 1970; of a time far from both, no other can be reckoned.
+_EARLIEST, _LATEST = datetime(1960, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
 class CheckpointStore:
@@ -85,7 +87,7 @@ def _checkpoint_of(data: dict[str, Any]) -> Checkpoint:
         wall=_time(data["wall"]),
         ignored_until=_time(data["ignored_until"]),
         bare_until=None if bare_until is None else _time(bare_until),
-        zone=None if zone is None else timedelta(seconds=zone),
+        zone=None if zone is None else _zone(zone),
     )
 
 
@@ -93,6 +95,15 @@ def _time(value: object) -> datetime:
     """Return a time that was kept in seconds; one of DAMAGE where it is none."""
     if not isinstance(value, int | float):
         raise TypeError("not a time")
-    if not 0 <= value < _LATEST:
-        raise ValueError("no time that can be")
-    return datetime.fromtimestamp(value, UTC)
+    time = datetime.fromtimestamp(value, UTC)
+    if not _EARLIEST <= time <= _LATEST:
+        raise ValueError("no time that a clock shows")
+    return time
+
+
+def _zone(value: float) -> timedelta:
+    """Return a zone that was kept in seconds; one of DAMAGE where it is none."""
+    zone = timedelta(seconds=value)
+    if abs(zone) > FURTHEST_ZONE:
+        raise ValueError("not a zone")
+    return zone
