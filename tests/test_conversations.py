@@ -307,7 +307,9 @@ async def test_the_account_that_has_the_conversation(
     received = await pbx.receive(from_number=ANN, text="Hi", to_number="18585550197")
     (row,) = await answer(hass, messagesession=received.messagesession)
     assert row["from_number"] == shown("18585550197")
-    await refused(hass, "account_needed", messagesession="a" * 32)
+    await refused(hass, "conversation_not_found", messagesession="a" * 32)
+    pbx.fault("status", path="/users/1002/messagesessions", times=None, code=500)
+    await refused(hass, "account_needed", messagesession="b" * 32)
 
 
 async def test_many_answers_at_once(hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry) -> None:

@@ -7,6 +7,7 @@ import re
 from typing import Any
 
 from homeassistant.auth.models import Group
+from homeassistant.config_entries import ConfigEntryDisabler
 from homeassistant.core import Context, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError, Unauthorized, UnknownUser
 from homeassistant.helpers import (
@@ -347,6 +348,13 @@ async def test_a_disabled_entity_is_nobody(
     await send(hass, label_id=label.label_id)
     assert destinations(pbx) == [[ANN]]
     await refused(hass, pbx, "not_a_recipient", entity_id="notify.bob")
+
+
+async def test_a_recipient_of_a_disabled_account(hass: HomeAssistant, pbx: Simulator, family: MockConfigEntry) -> None:
+    """It is said that the account is not loaded, and not that nobody is meant."""
+    await hass.config_entries.async_set_disabled_by(family.entry_id, ConfigEntryDisabler.USER)
+    await hass.async_block_till_done()
+    await _refused_by_core(hass, pbx, entity_id="notify.bob")
 
 
 async def test_a_stray_entity_is_nobody(

@@ -222,18 +222,24 @@ def _row_of(sent: SentMessage, region: str | None) -> JsonObjectType:
 
 
 async def async_accounts_with_conversation(call: ServiceCall) -> list[NetsapiensConfigEntry]:
-    """Return, of several accounts, the one that has the conversation to answer in; none where that is not asked."""
+    """Return, of several accounts, the one that has the conversation to answer in; none where that is not asked.
+
+    Raises:
+        ServiceValidationError: none of them has it.
+    """
     messagesession = call.data.get(ATTR_MESSAGESESSION)
     entries: list[NetsapiensConfigEntry] = call.hass.config_entries.async_loaded_entries(DOMAIN)
     if messagesession is None or ATTR_CONFIG_ENTRY_ID in call.data or len(entries) == 1:
         return []
-    found = []
+    found, is_known = [], True
     for entry in entries:
         try:
             if await entry.runtime_data.conversations.async_find(messagesession) is not None:
                 found.append(entry)
         except NetsapiensError:
-            continue  # the others may have it
+            is_known = False  # the others may have it
+    if entries and is_known and not found:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="conversation_not_found")
     return found
 
 
@@ -284,11 +290,13 @@ async def async_targeted_recipients(
     found: dict[str, tuple[NetsapiensConfigEntry, ConfigSubentry]] = {}
     for entity_id in sorted(selected.referenced | selected.indirectly_referenced):
         entity = registry.async_get(entity_id)
-        if entity is None or entity.disabled or (entity.platform, entity.domain) != (DOMAIN, NOTIFY_DOMAIN):
-            if entity_id in selected.referenced:
-                _refuse_target("not_a_recipient", entity_id)
-            continue
-        found[entity_id] = _recipient_of(hass, entity)
+        is_ours = entity is not None and (entity.platform, entity.domain) == (DOMAIN, NOTIFY_DOMAIN)
+        if entity is not None and is_ours and not entity.disabled:
+            found[entity_id] = _recipient_of(hass, entity)
+        elif entity_id in selected.referenced:
+            if entity is not None and is_ours:
+                _recipient_of(hass, entity)  # raises where the account is disabled, and says so
+            _refuse_target("not_a_recipient", entity_id)
     await async_check_entities(hass, call.context, found, permission)
     return list(found.values())
 
