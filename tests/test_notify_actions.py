@@ -8,13 +8,13 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import STATE_OFF, STATE_ON
-from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import HomeAssistantError, ServiceNotFound, ServiceValidationError
+from homeassistant.core import Context, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceNotFound, ServiceValidationError, Unauthorized
 from homeassistant.helpers.service import async_get_all_descriptions
 from homeassistant.helpers.template import Template
 from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 import voluptuous as vol
 
 from custom_components.netsapiens.const import DOMAIN
@@ -265,9 +265,48 @@ async def test_the_apps_picture_that_is_not_there(hass: HomeAssistant, pbx: Simu
     with pytest.raises(HomeAssistantError, match=r"/local/door\.jpg"):
         await call(hass, "netsapiens_ann", data={"image": "/local/door.jpg"})
     assert [message.text for message in pbx.messages] == ["Hi"]
-    with pytest.raises(ServiceValidationError):
-        await call(hass, "netsapiens_ann", data={"image": "/local/../secrets.yaml"})
-    assert len(pbx.messages) == 1
+
+
+@pytest.mark.parametrize(
+    ("picture", "named"),
+    [
+        ("/local/../secrets.yaml", "/local/../secrets.yaml"),
+        ("/etc/../etc/hostname", "/etc/../etc/hostname"),
+        ("https://www.example.com/door.jpg", "www.example.com"),
+        ("http://192.168.1.7/snap.jpg", "192.168.1.7"),
+    ],
+)
+@pytest.mark.parametrize("picture_text", ["separate", "together"])
+async def test_a_picture_that_is_not_allowed(
+    hass: HomeAssistant, pbx: Simulator, add_account: AddAccount, picture: str, named: str, picture_text: str
+) -> None:
+    """Of the app's, the words go and the error names it; one of ours keeps them back."""
+    await add_account(recipient("Ann", ANN), options={"from_number": OWN, "picture_text": picture_text})
+    for data in ({"image": picture}, {"attachment": {"url": picture}}):
+        with pytest.raises(HomeAssistantError) as caught:
+            await call(hass, "netsapiens_ann", data=data)
+        assert caught.value.translation_key == "words_without_picture"
+        assert named in str(caught.value)
+    assert [(one.text, one.type, one.media) for one in pbx.messages] == [("Hi", "sms", None)] * 2
+    for words, data in (("", {"image": picture}), ("Hi", {"media": picture}), ("Hi", {"media": picture, "image": "x"})):
+        with pytest.raises(ServiceValidationError) as refused:
+            await call(hass, "netsapiens_ann", message=words, data=data)
+        assert named in str(refused.value)
+    assert len(pbx.messages) == 2
+
+
+@pytest.mark.parametrize("data", [{"image": "camera.door"}, {"attachment": {"url": "/api/camera_proxy/camera.door"}}])
+async def test_a_picture_that_the_caller_may_not_see(
+    hass: HomeAssistant, pbx: Simulator, camera: Any, data: dict[str, Any]
+) -> None:
+    """Nothing goes out, whomever the picture was meant for."""
+    user = MockUser().add_to_hass(hass)
+    user.mock_policy({"entities": {"entity_ids": {"notify.ann": True}}})
+    with pytest.raises(Unauthorized):
+        await hass.services.async_call(
+            "notify", "netsapiens_ann", {"message": "Hi", "data": data}, blocking=True, context=Context(user_id=user.id)
+        )
+    assert not pbx.messages
 
 
 async def test_a_refusal_reaches_the_caller(hass: HomeAssistant, pbx: Simulator, entry: MockConfigEntry) -> None:

@@ -5,6 +5,7 @@ makes a name text somebody else.
 """
 
 from collections.abc import Mapping
+from copy import replace
 import logging
 from typing import Any, TypeGuard
 
@@ -46,6 +47,8 @@ from .services import (
 
 _LOGGER = logging.getLogger(__name__)
 
+_IS_FOR_APP = "is_for_app"  # beside our fields: the media is the picture that is meant for Home Assistant's app
+
 # Of what else Home Assistant would make a text.
 _TYPES: dict[str, tuple[type, ...]] = {
     **dict.fromkeys((FIELD_DATA, ATTR_MESSAGE_TYPE, ATTR_MIME_TYPE), (str,)),
@@ -71,7 +74,7 @@ def _ours(data: dict[str, Any]) -> dict[str, Any]:
         except vol.Invalid:
             _LOGGER.debug("Passed over %s in data: its type is not that of the field of this name", key)
     if not ours.get(ATTR_MEDIA) and (picture := _app_picture(data)) is not None:
-        ours[ATTR_MEDIA] = [picture]
+        ours |= {ATTR_MEDIA: [picture], _IS_FOR_APP: True}
     return ours
 
 
@@ -216,6 +219,7 @@ class NamedActions:
                 call.data.get(ATTR_MESSAGE),
                 call.data.get(ATTR_TITLE),
             )
+            request = replace(request, are_sources_optional=_IS_FOR_APP in fields)
             await async_send(hass, [(entry, request)], call.context)
 
         hass.services.async_register(NOTIFY_DOMAIN, name, handle, _SCHEMA)

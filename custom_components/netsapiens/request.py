@@ -46,6 +46,7 @@ class SendRequest(NamedTuple):
         recipients: each texted in the way it is configured.
         conversation: to answer in, where neither a destination nor a recipient is named.
         sources: where media is: what the media selector gives, or a text. Each is a message of its own.
+        are_sources_optional: whether the rest goes also where a file or URL is not allowed, as where it is not there.
     """
 
     destinations: Sequence[str] = ()
@@ -60,6 +61,7 @@ class SendRequest(NamedTuple):
     data: str | None = None
     mime_type: str | None = None
     sources: Sequence[str | Mapping[str, Any]] = ()
+    are_sources_optional: bool = False
     keep_for: timedelta | None = None
 
 

@@ -16,7 +16,7 @@ from .const import DOMAIN
 from .delivery.results import SentMessage, spool_full
 from .issues import clear_hourly_limit, raise_hourly_limit
 from .media.load import async_load_media, async_word_for
-from .media.sources import async_check_sources, read_sources
+from .media.sources import async_check_permissions, async_check_sources, read_sources
 from .messages import check_one_conversation, compose
 from .outgoing import Conversation, Media, OutgoingMessage
 from .phone_metadata import async_load_metadata
@@ -132,7 +132,8 @@ async def _prepare(
     account = _account_of(entry)
     request = await async_addressed(account, request)
     sources = read_sources(hass, request.sources)
-    await async_check_sources(hass, sources, context)
+    check_sources = async_check_permissions if request.are_sources_optional else async_check_sources
+    await check_sources(hass, sources, context)
     attached = attached_media(request)
     settings = read_settings(entry)
     sending = SendingAccount(account.coordinator.data, settings.from_number, hass.config.country)

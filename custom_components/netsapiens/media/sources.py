@@ -196,7 +196,7 @@ async def async_check_sources(hass: HomeAssistant, sources: Sequence[Source], co
         MediaError: a file or URL is not allowed.
         Unauthorized: the caller may not read an entity.
     """
-    await _check_permissions(hass, sources, context)
+    await async_check_permissions(hass, sources, context)
     for source in sources:
         if source.url is not None:
             check_url(hass, source, source.url)
@@ -205,8 +205,16 @@ async def async_check_sources(hass: HomeAssistant, sources: Sequence[Source], co
             raise MediaError("media_path_not_allowed", media=source.shown)
 
 
-async def _check_permissions(hass: HomeAssistant, sources: Sequence[Source], context: Context | None) -> None:
-    """Check that the caller may read the entities."""
+async def async_check_permissions(hass: HomeAssistant, sources: Sequence[Source], context: Context | None) -> None:
+    """Check that the caller may read the entities; whether a file or URL is allowed shows when it is loaded.
+
+    Parameters:
+        sources: where media is.
+        context: the call's.
+
+    Raises:
+        Unauthorized: the caller may not.
+    """
     if sources:
         named = [one for source in sources for one in (source.entity_id, source.shown_by)]
         entity_ids = [entity_id for entity_id in named if entity_id is not None]
