@@ -628,7 +628,7 @@ def test_who_wrote_a_text_without_its_sender(kind: str, direction: str, remote: 
     account = Account("1001@acme.example", "1001", "acme.example", "ann", "", "")
     row = Message.from_row({"type": kind, "direction": direction, "from-number": None, "dialed": "18585550199"})
     session = MessageSession.from_row({"messagesession-id": "p", "messagesession-remote": remote})
-    assert sender_of(row, session, account) == expected
+    assert sender_of(row, session, account, "US") == expected
 
 
 def test_who_is_in_a_conversation() -> None:

@@ -105,12 +105,15 @@ def _text(row: StoredMessage, settings: Settings) -> str:
     """What the lists show of a message's words: some hosts lose those that stand beside media, or change characters."""
     if settings.loses_mms_text and row.media is not None:
         return ""
-    return {
-        "usual": row.text,
-        "marks": "".join(char if ord(char) < LONG_CHARACTERS else "????" for char in row.text),
-        "crlf": row.text.replace("\n", "\r\n"),
-        "escaped": html.escape(row.text),
-    }[settings.listed_text]
+    match settings.listed_text:
+        case "marks":
+            return "".join(char if ord(char) < LONG_CHARACTERS else "????" for char in row.text)
+        case "crlf":
+            return row.text.replace("\n", "\r\n")
+        case "escaped":
+            return html.escape(row.text)
+        case "usual":
+            return row.text
 
 
 def _last_text(last: StoredMessage, settings: Settings) -> str:
