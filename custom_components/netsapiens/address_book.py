@@ -49,7 +49,7 @@ class AddressBook:
         found.sort(key=lambda one: (one[1].group, len(one[1].destination)))
         return [recipient for recipient, _ in found]
 
-    def owner_of(self, number: str, recipient_id: str | None = None) -> ConfigSubentry | None:
+    def recipient_with(self, number: str, recipient_id: str | None = None) -> ConfigSubentry | None:
         """Return the recipient that a number names best.
 
         Parameters:

@@ -123,7 +123,7 @@ def _choices(answers: Sequence[dict[str, Any]]) -> list[Choice]:
 def _answer(entry: NetsapiensConfigEntry, answer: Answer) -> JsonObjectType:
     """Return the response of a question that was answered."""
     received, account = answer.received, entry.runtime_data
-    sender = account.addresses.owner_of(received.from_number, answer.ask.message.recipient_id)
+    sender = account.addresses.recipient_with(received.from_number, answer.ask.message.recipient_id)
     response: JsonObjectType = {
         "id": answer.match.id,
         "text": received.text,

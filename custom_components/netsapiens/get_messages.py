@@ -160,7 +160,7 @@ def _row_of(account: NetsapiensData, message: PastMessage, recipient: ConfigSube
     if message.is_outbound:
         number = session.sms_number or row.from_number or us.user
     elif recipient is None or len(session.remotes) > 1:
-        recipient = account.addresses.owner_of(number, recipient.subentry_id if recipient else None)
+        recipient = account.addresses.recipient_with(number, recipient.subentry_id if recipient else None)
     return {
         "direction": "out" if message.is_outbound else "in",
         "message": row.text,

@@ -130,8 +130,8 @@ class Reports:
         received = self._for_question(received)
         recipient_ids = tuple(sender.subentry_id for sender in senders)
         for recipient_id in (None, *recipient_ids):
-            owner = self._addresses.owner_of(received.from_number, recipient_id) if senders else None
-            name = owner.title if owner else None
+            sender = self._addresses.recipient_with(received.from_number, recipient_id) if senders else None
+            name = sender.title if sender else None
             async_dispatcher_send(self._hass, message_received(self._entry, recipient_id), received, name)
         self._pictures.take(received, recipient_ids)
 

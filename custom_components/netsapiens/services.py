@@ -290,12 +290,11 @@ async def async_targeted_recipients(
     found: dict[str, tuple[NetsapiensConfigEntry, ConfigSubentry]] = {}
     for entity_id in sorted(selected.referenced | selected.indirectly_referenced):
         entity = registry.async_get(entity_id)
-        is_ours = entity is not None and (entity.platform, entity.domain) == (DOMAIN, NOTIFY_DOMAIN)
-        if entity is not None and is_ours and not entity.disabled:
-            found[entity_id] = _recipient_of(hass, entity)
-        elif entity_id in selected.referenced:
-            if entity is not None and is_ours:
-                _recipient_of(hass, entity)  # raises where the account is disabled, and says so
+        if entity is not None and (entity.platform, entity.domain) != (DOMAIN, NOTIFY_DOMAIN):
+            entity = None  # none of ours
+        if entity is not None and (not entity.disabled or entity_id in selected.referenced):
+            found[entity_id] = _recipient_of(hass, entity)  # first: it says where the account is disabled
+        if entity_id in selected.referenced and (entity is None or entity.disabled):
             _refuse_target("not_a_recipient", entity_id)
     await async_check_entities(hass, call.context, found, permission)
     return list(found.values())

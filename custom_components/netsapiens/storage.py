@@ -56,6 +56,20 @@ class DurableStore(Store[dict[str, Any]]):
             raise HomeAssistantError(translation_domain=DOMAIN, translation_key=self._not_written) from err
 
 
+async def async_read(hass: HomeAssistant, store: Store[dict[str, Any]]) -> tuple[dict[str, Any] | None, bool]:
+    """Return what a store has, and whether its file was no JSON: such a one Store sets aside, and returns nothing.
+
+    Parameters:
+        store: which.
+
+    Raises:
+        HomeAssistantError: the file could not be read.
+    """
+    was_there = await hass.async_add_executor_job(Path(store.path).exists)
+    data = await store.async_load()
+    return data, was_there and data is None
+
+
 async def async_set_aside(hass: HomeAssistant, path: Path) -> str:
     """Keep a damaged file under another name, which is returned."""
     aside = path.with_name(f"{path.name}.damaged.{dt_util.utcnow():%Y%m%dT%H%M%S}")

@@ -116,6 +116,18 @@ async def test_a_damaged_file_and_a_kill_lose_nothing(
     assert entity_events.texts() == ["Seen", "Missed"]
 
 
+async def test_a_message_from_a_far_future_is_no_damage(
+    hass: HomeAssistant, pbx: Simulator, looking: MockConfigEntry
+) -> None:
+    """What the PBX dates a message to is kept, and read again; only what clocks showed is bounded."""
+    future = datetime(2150, 1, 1, tzinfo=UTC).timestamp()
+    await hass.config_entries.async_unload(looking.entry_id)
+    await set_place(hass, looking, lambda data: {**data, "seen": {"a": future}, "bare_until": future})
+    await hass.config_entries.async_setup(looking.entry_id)
+    await until(looking.runtime_data.poller.ready.is_set)
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == []
+
+
 async def test_where_no_event_is_known_the_last_day_is_told(
     hass: HomeAssistant,
     pbx: Simulator,

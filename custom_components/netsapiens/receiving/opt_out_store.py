@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 
 from ..const import DOMAIN
-from ..storage import DAMAGE, DurableStore, async_set_aside, text_of
+from ..storage import DAMAGE, DurableStore, async_read, async_set_aside, text_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -45,16 +45,14 @@ class OptOutStore:
         Rows that can be read are returned also where others are damaged.
         """
         path = Path(self._store.path)
-        was_there = await self._hass.async_add_executor_job(path.exists)
         try:
-            data = await self._store.async_load()
+            data, was_no_json = await async_read(self._hass, self._store)
             rows: list[Any] | None = None if data is None else [*data["opted_out"]]
         except (HomeAssistantError, *DAMAGE) as err:
             _LOGGER.warning("It cannot be read who opted out of texts: %s", type(err).__name__)
             return [], await async_set_aside(self._hass, path)
         if rows is None:
-            # Store sets a file that is no JSON aside itself, and returns nothing.
-            return [], path.name if was_there else None
+            return [], path.name if was_no_json else None
         found = []
         for row in rows:
             try:

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 import hashlib
-from pathlib import Path
 from typing import Any, Final, NamedTuple, Self
 
 from homeassistant.core import HomeAssistant
@@ -11,7 +10,7 @@ from homeassistant.helpers.storage import Store
 
 from ..const import DOMAIN
 from ..media_kinds import ENDINGS, is_picture
-from ..storage import DAMAGE, VERSION, text_of
+from ..storage import DAMAGE, VERSION, async_read, text_of
 from .pictures_id import MediaId
 
 _LONG_AGO: Final = datetime.fromtimestamp(0, UTC)
@@ -102,11 +101,10 @@ class MediaIndex:
             HomeAssistantError: the file could not be read.
             Exception: one of DAMAGE, where it holds no index.
         """
-        was_there = await self._hass.async_add_executor_job(Path(self._store.path).exists)
-        data = await self._store.async_load()
+        data, was_no_json = await async_read(self._hass, self._store)
+        if was_no_json:
+            raise ValueError("no JSON")
         if data is None:
-            if was_there:
-                raise ValueError("no JSON")  # Store set it aside and returns nothing, as where nothing was kept
             return [], []
         return self._read(data["media"], _stored_of), self._read(data["waiting"], _job_of)
 

@@ -11,7 +11,7 @@ from homeassistant.exceptions import HomeAssistantError
 
 from ..api.naive_times import FURTHEST_ZONE
 from ..const import DOMAIN
-from ..storage import DAMAGE, DurableStore, async_set_aside, text_of
+from ..storage import DAMAGE, DurableStore, async_read, async_set_aside, text_of
 from .checkpoint import Checkpoint
 
 _LOGGER = logging.getLogger(__name__)
@@ -41,16 +41,14 @@ class CheckpointStore:
         There is no checkpoint at the very first start, and where the file is damaged.
         """
         path = Path(self._store.path)
-        was_there = await self._hass.async_add_executor_job(path.exists)
         try:
-            data = await self._store.async_load()
+            data, was_no_json = await async_read(self._hass, self._store)
             if data is not None:
                 return _checkpoint_of(data), None
         except (HomeAssistantError, *DAMAGE) as err:
             _LOGGER.warning("It cannot be read how far the poller was: %s", type(err).__name__)
             return None, await async_set_aside(self._hass, path)
-        # Store sets a file that is no JSON aside itself, and returns nothing.
-        return None, path.name if was_there else None
+        return None, path.name if was_no_json else None
 
     async def async_save(self, checkpoint: Checkpoint) -> None:
         """Keep the checkpoint.
@@ -81,21 +79,26 @@ def _checkpoint_of(data: dict[str, Any]) -> Checkpoint:
     """Return the checkpoint that a file holds; one of DAMAGE where it holds none."""
     bare_until, zone = data["bare_until"], data["zone"]
     return Checkpoint(
-        until=_time(data["until"]),
+        until=_clock_time(data["until"]),
         seen={str(key): _time(at) for key, at in data["seen"].items()},
         latest={text_of(session): text_of(key) for session, key in data["latest"].items()},
-        wall=_time(data["wall"]),
-        ignored_until=_time(data["ignored_until"]),
+        wall=_clock_time(data["wall"]),
+        ignored_until=_clock_time(data["ignored_until"]),
         bare_until=None if bare_until is None else _time(bare_until),
         zone=None if zone is None else _zone(zone),
     )
 
 
 def _time(value: object) -> datetime:
-    """Return a time that was kept in seconds; one of DAMAGE where it is none."""
+    """Return a time that was kept in seconds, any that a message may have; one of DAMAGE where it is none."""
     if not isinstance(value, int | float):
         raise TypeError("not a time")
-    time = datetime.fromtimestamp(value, UTC)
+    return datetime.fromtimestamp(value, UTC)
+
+
+def _clock_time(value: object) -> datetime:
+    """Return a time that a clock showed; one of DAMAGE where it is none."""
+    time = _time(value)
     if not _EARLIEST <= time <= _LATEST:
         raise ValueError("no time that a clock shows")
     return time
