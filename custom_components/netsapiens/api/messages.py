@@ -72,7 +72,7 @@ class MessageAPI:
 
         Parameters:
             message_type: ``sms``, ``mms``, ``chat`` or ``chat-media``.
-            message: the text; may be empty where there is media.
+            message: the text; PBXs refuse an empty one, also where there is media.
             destination: a number with country code, digits only (an extension for chat); a list is one group.
             from_number: one of the account's SMS numbers, digits only, for sms and mms.
             messagesession: the conversation to continue, at least 32 letters, digits and underscores; a new one
